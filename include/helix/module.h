@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.h - how a module describes itself. Everything it declares is read by the kernel before any of its code runs.
+ *
+ *     #include <helix/module.h>
+ *     #include <helix/kv.h>
+ *
+ *     #define STORE_STATE(SCALAR, ARRAY) SCALAR(u32, used) ARRAY(u8, keys, 64 * HX_KV_KEY_MAX)
+ *     HX_STATE(store, STORE_STATE);                      // defines `static struct store_state store`
+ *
+ *     static const struct hx_kv_ops ops = { HX_OPS_HEAD(hx_kv), .get = store_get, ... };
+ *     HX_MODULE("svc_store", HX_VERSION(1, 0, 0), "a store", .init = store_init, .check = store_check);
+ *     HX_PROVIDES(hx_kv, HX_KV_OPS, &ops);
+ *
+ * Each macro puts one fixed-size record into a section of its own (.hx.*); the loader gives the kernel the array. Names
+ * are arrays in the record, not pointers; the few pointers there are must lie in the image.
+ */
+#pragma once
+#include <helix/interface.h>
+#include <helix/kernel.h>
+
+#define HX_MODULE_MAGIC 0x314d5848u /* "HXM1" */
+#define HX_ABI HX_VERSION(1, 0, 0)  /* major: something removed or changed; minor: something added */
+
+/*
+ * Hooks, in the order in which a module sees them. All run in thread context through the gate, may sleep unless said
+ * otherwise, and return HX_OK or the error that refuses the step.
+ *
+ * init:   builds what is private to this version; no effect outside the module. Not called again for a version.
+ * start:  (resumed: 1 when the module's state came from a predecessor) called after publishing; may use the interfaces
+ *         that it requires.
+ * stop:   before an unload: cease. Never called in a swap.
+ * fini:   undoes init. The version is not called again.
+ * pause, resume: reserved for the lifecycle manager's pause and resume.
+ * save:   puts the state into the blob by hx_state_put(). Does not change it; must not sleep.
+ * load:   builds the state from the blob by hx_state_get(); refusing keeps the old version running. Must not sleep.
+ * check:  says whether the state is consistent: HX_OK or HX_E_CORRUPT. Must not change it or sleep.
+ */
+struct hx_module_hooks {
+    hx_ret_t (*init)(void);
+    hx_ret_t (*start)(uint64_t resumed);
+    hx_ret_t (*stop)(void);
+    hx_ret_t (*fini)(void);
+    hx_ret_t (*pause)(void);
+    hx_ret_t (*resume)(void);
+    hx_ret_t (*save)(void);
+    hx_ret_t (*load)(void);
+    hx_ret_t (*check)(void);
+};
+
+enum hx_hook {
+    HX_HOOK_INIT,
+    HX_HOOK_START,
+    HX_HOOK_STOP,
+    HX_HOOK_FINI,
+    HX_HOOK_PAUSE,
+    HX_HOOK_RESUME,
+    HX_HOOK_SAVE,
+    HX_HOOK_LOAD,
+    HX_HOOK_CHECK,
+    HX_HOOK_COUNT,
+};
+HX_STATIC_ASSERT(sizeof(struct hx_module_hooks) == HX_HOOK_COUNT * sizeof(void *), "one pointer a hook");
+
+/* .hx.module: exactly one. */
+struct hx_module_record {
+    uint32_t magic;
+    uint32_t abi;
+    uint32_t bytes; /* sizeof this record */
+    uint32_t version;
+    char name[HX_NAME_MAX];
+    char summary[HX_SUMMARY_MAX];
+    struct hx_module_hooks hooks;
+};
+
+/* .hx.irqs: an interrupt line with its handler; the handler runs in interrupt context through the module's atomic slot. */
+struct hx_irq_record {
+    char key[HX_NAME_MAX]; /* stable name: a swap matches declarations by it */
+    uint32_t line;         /* ISA interrupt number, 0..15 */
+    uint32_t flags;        /* none yet: 0 */
+    hx_ret_t (*handler)(uint64_t count); /* count: interrupts of the line since the last call, at least 1 */
+};
+
+/* .hx.ports: a range of x86 I/O ports that the module may use. */
+struct hx_ports_record {
+    uint16_t first;
+    uint16_t last; /* inclusive */
+};
+
+/* .hx.params: a variable that the owner may set when the module is loaded (NAME.param=VALUE). */
+struct hx_param_record {
+    char name[HX_NAME_MAX];
+    char summary[HX_SUMMARY_MAX];
+    uint32_t bytes; /* of the variable: 1, 2, 4 or 8, unsigned */
+    uint32_t reserved;
+    void *variable;
+};
+
+/* .hx.fields: one field of the declared state, in memory order. */
+enum hx_field_type { HX_FIELD_u8 = 1, HX_FIELD_u16, HX_FIELD_u32, HX_FIELD_u64, HX_FIELD_i32, HX_FIELD_i64 };
+struct hx_field_record {
+    char name[HX_NAME_MAX];
+    uint32_t type;       /* enum hx_field_type */
+    uint32_t elem_bytes; /* of one element */
+    uint32_t count;      /* elements; 1 for a scalar */
+    uint32_t offset;     /* in the state structure */
+};
+
+#define HX_RECORD_(section_name) __attribute__((section(section_name), used, aligned(8)))
+#define HX_JOIN2_(a, b) a##b
+#define HX_JOIN_(a, b) HX_JOIN2_(a, b)
+#define HX_UNIQUE_(prefix) HX_JOIN_(prefix, __COUNTER__)
+
+/* Text for people and tools that do not run the module: readelf -p .hx.info shows it. */
+#define HX_INFO(tag, text)                                                                                           \
+    static const char HX_UNIQUE_(hx_info_)[] __attribute__((section(".hx.info"), used, aligned(1))) = tag "=" text
+
+#define HX_VERSION_TEXT_HX_VERSION(major, minor, patch) #major "." #minor "." #patch
+
+#define HX_MODULE(name_text, version_number, summary_text, ...)                                                      \
+    HX_STATIC_ASSERT(sizeof(name_text) <= HX_NAME_MAX, "the name is too long");                                      \
+    HX_STATIC_ASSERT(sizeof(summary_text) <= HX_SUMMARY_MAX, "the summary is too long");                             \
+    HX_INFO("name", name_text);                                                                                      \
+    HX_INFO("summary", summary_text);                                                                                \
+    HX_INFO("version", HX_VERSION_TEXT_##version_number);                                                                             \
+    static const struct hx_module_record hx_module_record HX_RECORD_(".hx.module") = {                               \
+        .magic = HX_MODULE_MAGIC,                                                                                    \
+        .abi = HX_ABI,                                                                                               \
+        .bytes = sizeof(struct hx_module_record),                                                                    \
+        .version = (version_number),                                                                                 \
+        .name = name_text,                                                                                           \
+        .summary = summary_text,                                                                                     \
+        .hooks = { __VA_ARGS__ },                                                                                    \
+    }
+
+#define HX_INTERFACE_RECORD_(section_name, iface, OPS, version_number, vtable_pointer)                               \
+    static const char iface##_ops_text_##section_name[] = OPS(HX_OP_TEXT_);                                          \
+    static const struct hx_interface_record iface##_##section_name HX_RECORD_(".hx." #section_name) = {              \
+        .prefix = #iface,                                                                                            \
+        .version = (version_number),                                                                                 \
+        .ops_bytes = sizeof(iface##_ops_text_##section_name),                                                        \
+        .ops = iface##_ops_text_##section_name,                                                                      \
+        .vtable = (vtable_pointer),                                                                                  \
+    }
+
+/* Provides an interface whole, or an older version of it: the version and list that the vtable was built for. */
+#define HX_PROVIDES(iface, OPS, vtable_pointer)                                                                      \
+    HX_INFO("provides", #iface);                                                                                     \
+    HX_INTERFACE_RECORD_(provides, iface, OPS, (uint32_t)iface##_version, vtable_pointer)
+#define HX_PROVIDES_VERSION(iface, version_number, OPS, vtable_pointer)                                              \
+    HX_INFO("provides", #iface);                                                                                     \
+    HX_INTERFACE_RECORD_(provides, iface, OPS, version_number, vtable_pointer)
+
+/* Requires an interface: any provider with the same major and at least this minor. */
+#define HX_REQUIRES(iface, OPS)                                                                                      \
+    HX_INFO("depends", #iface);                                                                                      \
+    HX_INTERFACE_RECORD_(requires, iface, OPS, (uint32_t)iface##_version, NULL)
+/* The same for a user that gets along with an older version: the list and version that it needs. */
+#define HX_REQUIRES_VERSION(iface, version_number, OPS)                                                              \
+    HX_INFO("depends", #iface);                                                                                      \
+    HX_INTERFACE_RECORD_(requires, iface, OPS, version_number, NULL)
+
+#define HX_IRQ(key_text, line_number, handler_function)                                                              \
+    static const struct hx_irq_record HX_UNIQUE_(hx_irq_) HX_RECORD_(".hx.irqs") = {                                 \
+        .key = key_text, .line = (line_number), .handler = (handler_function)                                        \
+    }
+
+#define HX_PORTS(first_port, last_port)                                                                              \
+    static const struct hx_ports_record HX_UNIQUE_(hx_ports_)                                                        \
+        __attribute__((section(".hx.ports"), used, aligned(4))) = { (first_port), (last_port) }
+
+/* HX_PARAM(uint32_t, quantum_ms, 10, "time slice"): defines the variable with its default. */
+#define HX_PARAM(type, param_name, default_value, summary_text)                                                      \
+    HX_STATIC_ASSERT((type)-1 > 0, "parameters are unsigned");                                                       \
+    static type param_name = (default_value);                                                                        \
+    static const struct hx_param_record hx_param_##param_name HX_RECORD_(".hx.params") = {                           \
+        .name = #param_name, .summary = summary_text, .bytes = sizeof(type), .variable = &param_name                 \
+    }
+
+/* The state: one structure, declared field by field, in memory of its own that outlives the version in a swap. */
+#define HX_STATE_SECTION ".bss.hx_state" /* the prefix makes both compilers emit it without contents */
+#define HX_STATE_SCALAR_(type, name) hx_##type name;
+#define HX_STATE_ARRAY_(type, name, count) hx_##type name[count];
+#define HX_STATE_SCALAR_RECORD_(type_name, field)                                                                    \
+    { .name = #field, .type = HX_FIELD_##type_name, .elem_bytes = sizeof(hx_##type_name), .count = 1,                \
+      .offset = offsetof(HX_STATE_TYPE_, field) },
+#define HX_STATE_ARRAY_RECORD_(type_name, field, n)                                                                  \
+    { .name = #field, .type = HX_FIELD_##type_name, .elem_bytes = sizeof(hx_##type_name), .count = (n),              \
+      .offset = offsetof(HX_STATE_TYPE_, field) },
+#define HX_STATE(state_name, FIELDS)                                                                                 \
+    struct state_name##_state {                                                                                      \
+        FIELDS(HX_STATE_SCALAR_, HX_STATE_ARRAY_)                                                                    \
+    };                                                                                                               \
+    typedef struct state_name##_state HX_STATE_TYPE_;                                                                \
+    static struct state_name##_state state_name __attribute__((section(HX_STATE_SECTION), used));         \
+    static const struct hx_field_record hx_fields[] HX_RECORD_(".hx.fields") = { FIELDS(                             \
+        HX_STATE_SCALAR_RECORD_, HX_STATE_ARRAY_RECORD_) }

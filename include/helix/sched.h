@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.h - hx.sched: the policy that says which task runs next.
+ *
+ * The kernel owns tasks, switching, wait queues and time; a policy only orders handles. Every operation runs on the CPU it
+ * speaks of, non-preemptible, with interrupts on, and never nested, so a policy needs no lock. It may not sleep. The
+ * kernel checks each answer: a task that is not ready, or HX_HANDLE_NONE while one is, is a wrong answer, which is counted
+ * and replaced by the kernel's own first-in-first-out choice for that one decision.
+ *
+ * Slot: atomic. Context: thread, preemption off.
+ */
+#pragma once
+#ifndef __ASSEMBLER__ /* assembly takes the list of operations alone */
+#include <helix/interface.h>
+#endif
+
+#define HX_SCHED_VERSION HX_VERSION(1, 0, 0)
+
+/*
+ * ready:  `task` (its handle) with `priority` 0..255 has become ready on this CPU, for `reason`. The policy queues it.
+ *         Returns 1 when it should replace the running task at once, else 0.
+ * pick:   `prev` (HX_HANDLE_NONE after idling) ran for `ran_ns` and stops for `reason`; on PREEMPT and YIELD it is to be
+ *         queued again. Returns the handle to run next, taken off the queue, or HX_HANDLE_NONE. `now_ns` is time since
+ *         boot.
+ * tick:   the running `task` has run for `ran_ns` since it was picked. Returns 1 when it should be replaced, else 0.
+ * remove: ready `task` leaves the queue unpicked: it was killed, or the kernel runs it by its own choice (then adjust
+ *         follows). The policy forgets it, its accounting excepted, until it exits or its index is reported NEW.
+ * adjust: `task`'s priority is `priority` from now on.
+ * info:   writes one line of text about `task` (what the policy holds on it) to `text`, not NUL-terminated. Returns the
+ *         length. Unknown task: HX_E_NOENT.
+ */
+#define HX_SCHED_OPS(OP)                                                                                             \
+    OP(hx_sched, 0, ready, HX_VAL(task), HX_VAL(priority), HX_VAL(reason))                                           \
+    OP(hx_sched, 1, pick, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns))                              \
+    OP(hx_sched, 2, tick, HX_VAL(task), HX_VAL(ran_ns))                                                              \
+    OP(hx_sched, 3, remove, HX_VAL(task))                                                                            \
+    OP(hx_sched, 4, adjust, HX_VAL(task), HX_VAL(priority))                                                          \
+    OP(hx_sched, 5, info, HX_VAL(task), HX_OUT(text))
+
+#ifndef __ASSEMBLER__
+/* Why a task is reported ready, and why the previous task is up for replacement. */
+enum hx_sched_reason {
+    HX_SCHED_NEW = 0,     /* ready: created */
+    HX_SCHED_WOKEN = 1,   /* ready: was blocked or asleep */
+    HX_SCHED_PREEMPT = 2, /* pick: prev is still ready, its slice ended or something better woke */
+    HX_SCHED_YIELD = 3,   /* pick: prev is still ready and gave way */
+    HX_SCHED_BLOCK = 4,   /* pick: prev is not ready any more */
+    HX_SCHED_EXIT = 5,    /* pick: prev is gone; its handle is stale from now on */
+};
+
+HX_INTERFACE(hx_sched, HX_SCHED_VERSION, HX_SCHED_OPS)
+
+/*
+ * The common language of policies: state fields that every policy saves under these names, so that any policy can take
+ * over from any other. A policy that keeps more saves it under names of its own; one that loads ignores what it does not
+ * know. Arrays by index may end after the highest index in use. "ready" and "waiting" are always there, if empty; the
+ * others need not be.
+ */
+#define HX_SCHED_STATE_READY "ready"       /* hx_handle_t[n]: ready tasks, next to run first; the running task is not in it */
+#define HX_SCHED_STATE_WAITING "waiting"   /* hx_handle_t[n]: the other tasks that the policy knows, in any order */
+#define HX_SCHED_STATE_PRIORITY "priority" /* hx_u8[up to HX_TASKS_MAX] by index of the task's handle */
+#define HX_SCHED_STATE_RUNTIME "runtime"   /* hx_u64[up to HX_TASKS_MAX] by index: nanoseconds run */
+#define HX_SCHED_STATE_PICKS "picks"       /* hx_u32[up to HX_TASKS_MAX] by index: how often it was chosen, wraps */
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch.h - what the composition root calls to bring the CPU side of the machine up, in this order.
+ *
+ * Apart from hx_hal.h because the portable core has no business here.
+ * May be used by: kernel/main, kernel/mm and this room. Context of all: the boot CPU, interrupts off, thread.
+ */
+#pragma once
+#include <helix/types.h>
+#include <stdbool.h>
+
+/*
+ * COM1, polled, so that everything after it can be heard. Without a UART all console output is dropped; returns whether
+ * there is one. Needs nothing.
+ */
+bool hx_arch_serial_init_early(void);
+
+/* WP, NX, SMEP, SMAP, UMIP where the CPU has them; an SSE or x87 instruction traps. Call right after boot.S. */
+void hx_arch_cpu_features_on(void);
+
+/* CPU 0 gets its copy of the per-CPU template; GS base points at it. Before any %gs access, so before gate and locks. */
+void hx_arch_percpu_init(void);
+
+/* GDT, TSS with stacks for #DF, NMI and #MC, IDT with all 256 vectors. Faults reach hx_entry_trap() from here on. */
+void hx_arch_traps_init(void);
+
+/*
+ * Legacy PICs silenced, local APIC and I/O APIC on, clock calibrated, COM1 by interrupt. Needs hx_mm_map_mmio(). Leaves
+ * interrupts off: the caller turns them on when the core can take them. Says so and halts when there is no APIC.
+ */
+void hx_arch_interrupts_init(void);
+
+/* ---- for the benchmark ---------------------------------------------------------------------------------------------- */
+/* Passes of the calibration loop, HX_ARCH_SPIN_INSNS instructions each. */
+enum { HX_ARCH_SPIN_INSNS = 3 };
+extern uint64_t hx_arch_calibration_spins;
+/* The time stamp counter: retired instructions in an emulator that counts them. */
+uint64_t hx_arch_tsc(void);
+/* Raises the vector of ISA line @line on this CPU, as the device would. */
+void hx_arch_irq_self(uint32_t line);
+
+/* ---- interrupts that nobody asked for, for `irq` ---------------------------------------------------------------------- */
+struct hx_arch_irq_stats {
+    uint64_t spurious;   /* local APIC's spurious vector and the silenced PICs' */
+    uint64_t unexpected; /* vectors without a meaning */
+    uint32_t last_unexpected_vector;
+};
+void hx_arch_irq_stats(struct hx_arch_irq_stats *out);

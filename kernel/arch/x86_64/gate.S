@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.S - the one way into a module: an entry for every operation that the kernel calls, and what a closed slot answers.
+ *
+ * Why assembly: the frame must hold the caller's callee-saved registers and flags as they were at the call, which no C
+ * function can know; and the whole price is 16 instructions more than `mov slot, %rax; call *op(%rax)`.
+ *
+ * The counted 16, per call: the caller's call, pushfq, six pushes, push slot, push frame, set frame, entered++, [load,
+ * call: the plain indirect call], pop frame, left++, add, ret.
+ *
+ * Invariant: `entered` is bumped before the slot's vtable is loaded, and `left` after the callee has returned. gate.h says
+ *            why a drain is wrong when that order changes. Both are single instructions on this CPU's copy, so an
+ *            interrupt or a migration in between moves a count to another CPU and never loses it.
+ * Invariant: on the way out nothing is taken from below the frame, and the six registers are not reloaded: the callee kept
+ *            them. Only hx_gate_resume reads them.
+ * Stack:     at an entry rsp = 16n + 8; nine words are pushed, so the callee is called with rsp = 16n, as the ABI wants.
+ * Symbols:   absolute addresses fit 32 bits sign-extended (the kernel's -2 GiB, a host program linked -no-pie).
+ *
+ * No privileged instruction: the same file runs in a Linux process whose GS base is set.
+ */
+#include "include/hx_gate_asm.h"
+
+#include <gate/interfaces.h>
+#include <hal/hx_cpu.h>
+#include <helix/kv.h>
+#include <helix/rtc.h>
+#include <helix/sched.h>
+
+/* Error numbers, from the one list. */
+#define HX_ERR(name, number, short_name, text) .set HX_E_##name, -(number);
+#include <helix/err.def>
+#undef HX_ERR
+
+.set OPS_MAX, 16 /* HX_OPS_MAX; asserted in gate_stub.c */
+
+.macro FUNCTION name
+    .globl \name
+    .type \name, @function
+    .balign 16
+\name:
+.endm
+.macro END name
+    .size \name, . - \name
+.endm
+
+/* Parks flags and callee-saved registers in the order of struct hx_gate_frame, down to the slot. */
+.macro PARK
+    pushfq
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+.endm
+
+    .text
+
+/*
+ * hx_ret_t <interface>_<operation>(...)
+ * The arguments stay where they are. rax is free: no operation is variadic.
+ */
+.macro GATE_ENTRY name, slot, index
+FUNCTION \name
+    PARK
+    push $hx_slots + (\slot << HX_SLOT_SHIFT)
+    pushq %gs:hx_cpu + HX_CPU_FRAME
+    mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
+    incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_ENTERED
+    mov hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_VTABLE, %rax /* after entered++ */
+    call *(8 * \index)(%rax)
+    popq %gs:hx_cpu + HX_CPU_FRAME
+    incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_LEFT
+    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
+    ret
+END \name
+.endm
+
+#define ENTRY_OF_OP(iface, index, op, ...) GATE_ENTRY iface##_##op, HX_SLOT_##iface, index;
+#define ENTRIES_OF(prefix, PREFIX, sleepable) PREFIX##_OPS(ENTRY_OF_OP)
+HX_KERNEL_INTERFACES(ENTRIES_OF)
+
+/* hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d) */
+FUNCTION hx_gate_call
+    PARK
+    push %rdi
+    pushq %gs:hx_cpu + HX_CPU_FRAME
+    mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
+    incq %gs:HX_SLOT_ENTERED(%rdi)
+    mov HX_SLOT_VTABLE(%rdi), %rax /* after entered++ */
+    mov %esi, %r10d
+    mov %rdx, %rdi
+    mov %rcx, %rsi
+    mov %r8, %rdx
+    mov %r9, %rcx
+    call *(%rax, %r10, 8)
+    popq %gs:hx_cpu + HX_CPU_FRAME
+    pop %r11
+    incq %gs:HX_SLOT_LEFT(%r11)
+    add $HX_FRAME_BYTES - HX_FRAME_SLOT - 8, %rsp
+    ret
+END hx_gate_call
+
+/*
+ * A module calls another: its stub (hx_hal_stub_write) comes here with r11 = slot, r10 = offset of the operation in the
+ * vtable, the arguments in place and the module's return address on the stack. A module always runs inside a frame of its
+ * own, so there is one to look at when the call is over: a kill that arrived meanwhile takes effect before the module goes
+ * on. (Not when this call is unwound: then it takes effect at the module's next import, call or return.)
+ */
+FUNCTION hx_gate_module_enter
+    PARK
+    push %r11
+    pushq %gs:hx_cpu + HX_CPU_FRAME
+    mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
+    incq %gs:HX_SLOT_ENTERED(%r11)
+    mov HX_SLOT_VTABLE(%r11), %rax /* after entered++ */
+    call *(%rax, %r10)
+    popq %gs:hx_cpu + HX_CPU_FRAME
+    pop %r11
+    incq %gs:HX_SLOT_LEFT(%r11)
+    add $HX_FRAME_BYTES - HX_FRAME_SLOT - 8, %rsp
+    mov %gs:hx_cpu + HX_CPU_FRAME, %rcx
+    cmpb $0, HX_FRAME_KILL(%rcx)
+    jne hx_gate_killed
+    ret
+END hx_gate_module_enter
+
+/*
+ * Where an unwound call continues: rsp at its frame, rax its result, GS this CPU's, everything else anything. The caller
+ * gets its registers and flags back as they were at the call, the interrupt flag included: a module that does `cli` and
+ * faults does not leave interrupts off. The marks in the parked flags' upper half are wiped, reserved bits stay 0.
+ *
+ * The frames that nested inside this one were counted out by hx_hal_trap_unwind().
+ */
+FUNCTION hx_gate_resume
+    mov HX_FRAME_SLOT(%rsp), %rcx
+    popq %gs:hx_cpu + HX_CPU_FRAME
+    incq %gs:HX_SLOT_LEFT(%rcx)
+    add $8, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    movl $0, 4(%rsp)
+    popfq
+    ret
+END hx_gate_resume
+
+/* _Noreturn void hx_gate_unwind_to(struct hx_gate_frame *frame, hx_ret_t result) - frame: the innermost of this task. */
+FUNCTION hx_gate_unwind_to
+    mov %rsi, %rax
+    mov %rdi, %rsp
+    cld
+    jmp hx_gate_resume
+END hx_gate_unwind_to
+
+/*
+ * A closed slot whose callers wait. Entered by a gate's call like an operation: rsp = frame - 8, arguments in place.
+ *
+ * The frame is marked first, so that nobody takes it for one inside the module; `left` is bumped before anything sleeps,
+ * so that the drain does not wait for a waiter; then it starts again from the top, `entered` before the load. The new
+ * vtable may be this one again.
+ */
+.macro WAIT_STUB index
+wait_\index:
+    mov $8 * \index, %r10d
+    jmp wait_at_slot
+.endm
+.altmacro
+.set i, 0
+.rept OPS_MAX
+    WAIT_STUB %i
+    .set i, i + 1
+.endr
+
+    .balign 16
+wait_at_slot:
+    movb $1, 8 + HX_FRAME_WAITING(%rsp)
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %r8
+    push %r9
+    push %r10 /* seven words: aligned for the call */
+    mov 64 + HX_FRAME_SLOT(%rsp), %rdi
+    incq %gs:HX_SLOT_LEFT(%rdi)
+    call hx_gate_wait
+    mov 64 + HX_FRAME_SLOT(%rsp), %r11
+    incq %gs:HX_SLOT_ENTERED(%r11)
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    movb $0, 8 + HX_FRAME_WAITING(%rsp)
+    test %rax, %rax
+    jz 1f
+    cmp $-4095, %rax
+    jae 2f
+    jmp *(%rax, %r10) /* the closing version, for a task that is inside it already */
+1:  mov HX_SLOT_VTABLE(%r11), %rax /* after entered++ */
+    jmp *(%rax, %r10)
+2:  ret /* the error, counted out by the gate that called */
+
+/* The other answers. hx_ret_t name(any arguments) */
+.macro ANSWER name, error
+FUNCTION \name
+    mov $\error, %rax
+    ret
+END \name
+.endm
+    ANSWER hx_gate_op_unsupported, HX_E_UNSUPPORTED
+    ANSWER hx_gate_op_closed, HX_E_CLOSED
+    ANSWER hx_gate_op_absent, HX_E_ABSENT
+    ANSWER hx_gate_op_failed, HX_E_FAILED
+
+    .section .rodata
+.macro VTABLE name
+    .globl \name
+    .type \name, @object
+    .size \name, 8 * OPS_MAX
+    .balign 64
+\name:
+.endm
+.macro WAIT_POINTER index
+    .quad wait_\index
+.endm
+
+VTABLE hx_gate_vtable_wait
+.set i, 0
+.rept OPS_MAX
+    WAIT_POINTER %i
+    .set i, i + 1
+.endr
+VTABLE hx_gate_vtable_closed
+    .rept OPS_MAX
+    .quad hx_gate_op_closed
+    .endr
+VTABLE hx_gate_vtable_absent
+    .rept OPS_MAX
+    .quad hx_gate_op_absent
+    .endr
+VTABLE hx_gate_vtable_failed
+    .rept OPS_MAX
+    .quad hx_gate_op_failed
+    .endr
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_system.c - commands about the machine and the kernel as a whole.
+ */
+#include "command.h"
+#include "console.h"
+#include "line_editor.h"
+#include "log.h"
+#include "nearest.h"
+
+#include <hal/hx_hal.h>
+#include <helix/module.h>
+#include <interrupts/exception.h>
+#include <interrupts/router.h>
+#include <lib/fmt.h>
+#include <orchestrator/panic.h>
+#include <string.h>
+#include <task/task.h>
+
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+enum { POWEROFF_CODE_MAX = 123 };
+
+/* ---- help ----------------------------------------------------------------------------------------------------------- */
+static void list_commands(void)
+{
+    const struct hx_command *c = NULL;
+    while ((c = hx_command_next(hx_command_table, c))) {
+        char usage[64];
+        hx_fmt(usage, sizeof(usage), "%s %s", c->name, c->arguments);
+        hx_console_printf("  %s%-34s%s %s\n", hx_console_style(HX_STYLE_STRONG), usage, hx_console_style(HX_STYLE_PLAIN),
+                          c->summary);
+    }
+}
+
+static hx_status_t explain(const char *name)
+{
+    const struct hx_command *c = hx_command_find(hx_command_table, name);
+    if (!c) {
+        struct hx_nearest nearest;
+        hx_nearest_init(&nearest, name);
+        while ((c = hx_command_next(hx_command_table, c)))
+            hx_nearest_offer(&nearest, c->name);
+        return hx_command_unknown("help", "command", name, hx_nearest_name(&nearest), "type help for the list");
+    }
+    hx_console_printf("%s%s%s%s%s\n", hx_console_style(HX_STYLE_STRONG), c->name, c->arguments[0] ? " " : "", c->arguments,
+                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_printf("%s\n", c->summary);
+    if (c->help)
+        hx_console_printf("%s\n", c->help);
+    return HX_OK;
+}
+
+static hx_status_t cmd_help(int argc, char **argv)
+{
+    if (argc > 2)
+        return hx_command_usage(argv[0]);
+    if (argc == 2)
+        return explain(argv[1]);
+    list_commands();
+    return HX_OK;
+}
+
+static void complete_commands(uint32_t position, struct hx_editor_matches *matches)
+{
+    if (position == 1)
+        hx_command_offer_names(hx_command_table, matches);
+}
+
+/* ---- facts ---------------------------------------------------------------------------------------------------------- */
+static hx_status_t cmd_version(int argc, char **argv)
+{
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    hx_console_printf("helix %s, module ABI %u.%u.%u, built by %s\n", HX_HELIX_VERSION, HX_VERSION_MAJOR(HX_ABI),
+                      HX_VERSION_MINOR(HX_ABI), HX_VERSION_PATCH(HX_ABI), COMPILER);
+    return HX_OK;
+}
+
+static hx_status_t cmd_cpu(int argc, char **argv)
+{
+    char text[1024];
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    size_t used = hx_hal_cpu_describe(text, sizeof(text));
+    hx_console_text(text, used < sizeof(text) ? used : sizeof(text) - 1);
+    hx_console_fresh_line();
+    return HX_OK;
+}
+
+static hx_status_t cmd_uptime(int argc, char **argv)
+{
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    uint64_t ms = hx_hal_clock_ns() / 1000000u, s = ms / 1000u;
+    struct hx_sched_stats stats;
+    hx_sched_stats(&stats);
+    hx_console_printf("up %llu d %02u:%02u:%02u.%03u, %u tasks, %llu switches\n", (unsigned long long)(s / 86400u),
+                      (uint32_t)(s / 3600u % 24u), (uint32_t)(s / 60u % 60u), (uint32_t)(s % 60u), (uint32_t)(ms % 1000u),
+                      hx_task_count(), (unsigned long long)stats.switches);
+    hx_console_printf("scheduling: %llu decisions by a policy, %llu by the core, %llu wrong answers\n",
+                      (unsigned long long)stats.decisions, (unsigned long long)stats.fallbacks,
+                      (unsigned long long)stats.bad_answers);
+    return HX_OK;
+}
+
+static hx_status_t audit_memory(const char *command)
+{
+    char text[256] = "";
+    if (!hx_console_env()->memory_audit)
+        return hx_command_refuse(command, "audit", HX_E_UNSUPPORTED, "use mem");
+    hx_status_t err = hx_console_env()->memory_audit(text, sizeof(text));
+    if (err != HX_OK) {
+        hx_command_error(command, "audit", text, "a mapping breaks W^X: do not trust this machine, keep its log");
+        return err;
+    }
+    hx_console_printf("mem: audit passed: %s\n", text);
+    return HX_OK;
+}
+
+static hx_status_t cmd_mem(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "audit") == 0)
+        return audit_memory(argv[0]);
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    struct hx_hal_memory_stats stats;
+    hx_hal_memory_stats(&stats);
+    hx_console_printf("mem: frames %llu free of %llu, heap %llu bytes in %llu objects, images %llu pages\n",
+                      (unsigned long long)stats.frames_free, (unsigned long long)stats.frames_total,
+                      (unsigned long long)stats.heap_bytes, (unsigned long long)stats.heap_objects,
+                      (unsigned long long)stats.image_pages);
+    return HX_OK;
+}
+
+static void print_irq(uint32_t line, const struct hx_irq *irq)
+{
+    hx_console_printf("%4u %-16s %-12s %-6s %10llu %10llu %8llu %6llu %9llu\n", line,
+                      irq->module ? irq->module->name : "-", irq->key[0] ? irq->key : "-", irq->armed ? "armed" : "off",
+                      (unsigned long long)irq->accepted, (unsigned long long)irq->served,
+                      (unsigned long long)irq->pending, (unsigned long long)irq->lost,
+                      (unsigned long long)irq->unhandled);
+}
+
+/* A copy of the line's record, and of its owner's name, taken in one piece: the worker may change both. */
+static bool copy_irq(uint32_t line, struct hx_irq *out, struct hx_module *out_owner)
+{
+    hx_preempt_disable();
+    const struct hx_irq *irq = hx_irq_of_line(line);
+    bool worth_a_line = irq && (irq->module || irq->unhandled > 0);
+    if (worth_a_line)
+        *out = *irq;
+    if (worth_a_line && irq->module) {
+        memcpy(out_owner->name, irq->module->name, sizeof(out_owner->name));
+        out->module = out_owner;
+    }
+    hx_preempt_enable();
+    return worth_a_line;
+}
+
+static hx_status_t cmd_irq(int argc, char **argv)
+{
+    struct hx_irq irq;
+    struct hx_module owner;
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    hx_console_printf("%s%4s %-16s %-12s %-6s %10s %10s %8s %6s %9s%s\n", hx_console_style(HX_STYLE_STRONG), "LINE",
+                      "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST", "UNHANDLED",
+                      hx_console_style(HX_STYLE_PLAIN));
+    for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
+        if (copy_irq(line, &irq, &owner))
+            print_irq(line, &irq);
+    hx_console_printf("irq: %llu faults of modules unwound, %llu bytes of console input lost\n",
+                      (unsigned long long)hx_exception_unwound(), (unsigned long long)hx_console_bytes_lost());
+    return HX_OK;
+}
+
+/* ---- the log -------------------------------------------------------------------------------------------------------- */
+static void print_log(uint32_t level)
+{
+    struct hx_log_cursor cursor = hx_log_oldest();
+    uint64_t end = hx_log_newest().next, missed = cursor.next, missed_now = 0;
+    struct hx_log_entry entry;
+    char line[HX_LOG_FORMATTED_MAX];
+    if (missed > 0)
+        hx_console_printf("(%llu earlier lines were dropped)\n", (unsigned long long)missed);
+    while (cursor.next < end && !hx_console_interrupted() && hx_log_next(&cursor, &entry, &missed_now)) {
+        if (missed_now > 0)
+            hx_console_printf("(%llu lines were dropped meanwhile)\n", (unsigned long long)missed_now);
+        if (entry.level > level)
+            continue;
+        hx_log_format(&entry, line, sizeof(line));
+        hx_console_printf("%s\n", line);
+    }
+}
+
+static hx_status_t cmd_dmesg(int argc, char **argv)
+{
+    uint32_t level = HX_LOG_DEBUG;
+    if (argc != 1 && !(argc == 3 && strcmp(argv[1], "-l") == 0))
+        return hx_command_usage(argv[0]);
+    if (argc == 3 && hx_log_level_parse(argv[2], &level) != HX_OK)
+        return hx_command_unknown(argv[0], "level", argv[2], NULL, "use error, warn, info, debug or 0 to 3");
+    print_log(level);
+    return HX_OK;
+}
+
+/* ---- settings ------------------------------------------------------------------------------------------------------- */
+static hx_status_t cmd_color(int argc, char **argv)
+{
+    bool on = hx_console_color();
+    if (argc > 2 || (argc == 2 && hx_console_switch_parse(argv[1], &on) != HX_OK))
+        return hx_command_usage(argv[0]);
+    hx_console_set_color(on);
+    if (argc == 1)
+        hx_console_printf("color %s\n", on ? "on" : "off");
+    return HX_OK;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------------- */
+/* The emergency path first sends what is queued; after the end nobody would. */
+static void say_last(const char *text)
+{
+    hx_console_log_show();
+    hx_hal_console_emergency(text, strlen(text));
+}
+
+static hx_status_t cmd_panic(int argc, char **argv)
+{
+    char text[160];
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 1; i < argc; i++)
+        used = hx_fmt_append(text, sizeof(text), used, i > 1 ? " %s" : "%s", argv[i]);
+    hx_panic(NULL, "%s", used > 0 ? text : "asked for at the console");
+}
+
+static hx_status_t cmd_reboot(int argc, char **argv)
+{
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    say_last("rebooting\r\n");
+    hx_hal_reboot();
+}
+
+static hx_status_t cmd_poweroff(int argc, char **argv)
+{
+    uint64_t code = 0;
+    if (argc > 2)
+        return hx_command_usage(argv[0]);
+    hx_status_t err = argc == 2 ? hx_command_number(argv[1], POWEROFF_CODE_MAX, &code) : HX_OK;
+    if (err != HX_OK)
+        return hx_command_refuse(argv[0], argv[1], err, "give a number from 0 to 123");
+    say_last("powering off\r\n");
+    hx_hal_poweroff((uint32_t)code);
+}
+
+const struct hx_command hx_commands_system[] = {
+    { .name = "help", .arguments = "[CMD]", .summary = "list the commands, or explain one", .handler = cmd_help,
+      .complete = complete_commands },
+    { .name = "version", .arguments = "", .summary = "what runs here", .handler = cmd_version },
+    { .name = "cpu", .arguments = "", .summary = "the processor and which protections are on", .handler = cmd_cpu },
+    { .name = "uptime", .arguments = "", .summary = "time since boot, tasks, scheduling decisions", .handler = cmd_uptime },
+    { .name = "mem", .arguments = "[audit]", .summary = "frames, heap and image pages in use", .handler = cmd_mem,
+      .help = "With `audit': walks all page tables and fails on a frame that is writable in one mapping and\n"
+              "executable in another.",
+      .words = "audit" },
+    { .name = "irq", .arguments = "", .summary = "interrupt lines, their counts and owners", .handler = cmd_irq },
+    { .name = "dmesg", .arguments = "[-l LEVEL]", .summary = "the kernel log", .handler = cmd_dmesg,
+      .help = "LEVEL is error, warn, info or debug (or 0 to 3): only lines up to it are shown. The boot option\n"
+              "loglevel says up to which level lines reach the console by themselves.",
+      .words = "-l" },
+    { .name = "color", .arguments = "[on|off]", .summary = "colours on this console", .handler = cmd_color,
+      .words = "on off" },
+    { .name = "panic", .arguments = "[TEXT]", .summary = "stop the kernel with a full dump", .handler = cmd_panic,
+      .help = "Then it halts, reboots or powers off, as the boot option panic says." },
+    { .name = "reboot", .arguments = "", .summary = "start the machine again", .handler = cmd_reboot },
+    { .name = "poweroff", .arguments = "[CODE]", .summary = "switch the machine off", .handler = cmd_poweroff,
+      .help = "An emulator's exit device gets CODE, 0 to 123." },
+    { .name = NULL },
+};

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command_table.c - all families of commands, in the order in which help lists them.
+ */
+#include "command.h"
+
+const struct hx_command *const hx_command_table[] = {
+    hx_commands_system,
+    hx_commands_modules,
+    hx_commands_tasks,
+    hx_commands_services,
+    NULL,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * console.h - the person's console: one task that reads lines, runs commands and shows what the kernel logs.
+ *
+ * The task is of the core class, so that no scheduling policy can lock the owner out. Everything that is shown while it
+ * runs goes through it: a log line that arrives while a line is being typed is printed above it, never into it.
+ *
+ * Functions of console_output.c (printing) are for the console's task only, that is: for commands.
+ * May be used by: the composition root, this room.
+ */
+#pragma once
+#include <helix/types.h>
+#include <stdbool.h>
+
+#define HX_CONSOLE_PROMPT "helix> "
+
+struct hx_pack;
+
+/* What the console shows but this room does not know. Bound once by the composition root; every member may be NULL. */
+struct hx_console_env {
+    const struct hx_pack *pack; /* files for insmod and reload */
+    /* Walks all page tables. One line about the outcome into @text; HX_E_CORRUPT when a rule is broken. */
+    hx_status_t (*memory_audit)(char *text, size_t bytes);
+};
+void hx_console_bind(const struct hx_console_env *env); /* borrowed */
+const struct hx_console_env *hx_console_env(void);
+
+/* ---- the task (console.c) -------------------------------------------------------------------------------------------- */
+/* Makes the task; from its first run on the log goes through it. HX_E_NOMEM, HX_E_LIMIT. */
+HX_NODISCARD hx_status_t hx_console_start(void);
+/* Whether Ctrl-C has come since the running command began: long commands ask between steps. */
+bool hx_console_interrupted(void);
+/* Received bytes that found no place. */
+uint64_t hx_console_bytes_lost(void);
+
+/* ---- printing (console_output.c) ------------------------------------------------------------------------------------- */
+/* '\n' goes out as CR LF. Log lines that are due are printed before it when it starts a line. Cut at 511 bytes. */
+__attribute__((format(printf, 1, 2))) void hx_console_printf(const char *format, ...);
+/* The same for finished text of any length. */
+void hx_console_text(const char *text, size_t bytes);
+/* Goes to the start of a line if it is not there. */
+void hx_console_fresh_line(void);
+
+enum hx_console_style {
+    HX_STYLE_PLAIN, /* back to normal */
+    HX_STYLE_PROMPT,
+    HX_STYLE_STRONG,
+    HX_STYLE_FAINT,
+    HX_STYLE_WARNING,
+    HX_STYLE_ERROR,
+};
+/* The escape sequence that begins @style, or "" while colours are off. */
+const char *hx_console_style(enum hx_console_style style);
+void hx_console_set_color(bool on); /* on at first */
+bool hx_console_color(void);
+/* "on" or "off", as in the boot option color. HX_E_INVAL. */
+HX_NODISCARD hx_status_t hx_console_switch_parse(const char *text, bool *out);
+
+/* The console starts to show the log from here on; what was logged before is on the screen already. */
+void hx_console_log_begin(void);
+/* Whether lines wait to be shown. */
+bool hx_console_log_is_due(void);
+/* Shows them; the terminal's cursor must stand at the start of an empty row. */
+void hx_console_log_show(void);

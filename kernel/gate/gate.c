@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.c - the slots' cold half: names, states, publishing, draining. The hot half is assembly.
+ *
+ * Locks: none. Slots are created, published and closed by one task at a time (the worker, or the boot task before it);
+ * closing alone also happens from a fault's handler, and is a single store.
+ */
+#include "gate.h"
+
+#include <lib/fmt.h>
+#include <lib/hash.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct hx_slot hx_slots[HX_SLOTS_MAX] HX_PERCPU;
+
+enum { NAME_BUCKETS = 2 * HX_SLOTS_MAX, NAME_FREE = 0, NAME_GONE = 0xffff };
+
+static struct {
+    struct hx_slot_info info[HX_SLOTS_MAX];
+    uint16_t free_next[HX_SLOTS_MAX]; /* free list of dynamic slots, by index; 0 ends it */
+    uint16_t free_first;
+    uint16_t by_name[NAME_BUCKETS]; /* open addressing: slot index + 1, NAME_FREE or NAME_GONE */
+    const struct hx_gate_policy *policy;
+} gate;
+
+static uint32_t name_bucket(const char *name)
+{
+    return (uint32_t)hx_hash_name(name, strlen(name)) % NAME_BUCKETS;
+}
+
+static void name_insert(const char *name, uint32_t index)
+{
+    uint32_t bucket = name_bucket(name);
+    while (gate.by_name[bucket] != NAME_FREE && gate.by_name[bucket] != NAME_GONE)
+        bucket = (bucket + 1) % NAME_BUCKETS;
+    gate.by_name[bucket] = (uint16_t)(index + 1);
+}
+
+static uint16_t *name_find(const char *name)
+{
+    uint32_t bucket = name_bucket(name);
+    for (uint32_t probes = 0; probes < NAME_BUCKETS; probes++, bucket = (bucket + 1) % NAME_BUCKETS) {
+        uint16_t entry = gate.by_name[bucket];
+        if (entry == NAME_FREE)
+            return NULL;
+        if (entry != NAME_GONE && strcmp(gate.info[entry - 1].name, name) == 0)
+            return &gate.by_name[bucket];
+    }
+    return NULL;
+}
+
+static void set_vtable(struct hx_slot *slot, const struct hx_gate_vtable *vtable, enum hx_slot_state state)
+{
+    hx_slot_info(slot)->state = state;
+    __atomic_store_n(&slot->vtable, vtable->op, __ATOMIC_SEQ_CST);
+}
+
+static void slot_init(uint32_t index, const char *name, enum hx_slot_kind kind, bool sleepable)
+{
+    struct hx_slot_info *info = &gate.info[index];
+    memset(info, 0, sizeof(*info));
+    hx_fmt(info->name, sizeof(info->name), "%s", name);
+    info->kind = kind;
+    info->sleepable = sleepable;
+    if (kind == HX_SLOT_KIND_INTERFACE)
+        name_insert(info->name, index);
+    hx_slot_retract(&hx_slots[index]);
+}
+
+void hx_gate_init(void)
+{
+    memset(&gate, 0, sizeof(gate));
+#define STATIC_SLOT(prefix, PREFIX, is_sleepable)                                                                    \
+    slot_init(HX_SLOT_##prefix, #prefix, HX_SLOT_KIND_INTERFACE, is_sleepable);
+    HX_KERNEL_INTERFACES(STATIC_SLOT)
+#undef STATIC_SLOT
+    for (uint32_t i = HX_SLOTS_MAX - 1; i >= HX_SLOTS_STATIC; i--) {
+        gate.free_next[i] = gate.free_first;
+        gate.free_first = (uint16_t)i;
+    }
+}
+
+void hx_gate_bind(const struct hx_gate_policy *policy)
+{
+    gate.policy = policy;
+}
+
+struct hx_slot *hx_slot_create(const char *name, enum hx_slot_kind kind, bool sleepable)
+{
+    uint32_t index = gate.free_first;
+    if (index == 0)
+        return NULL;
+    gate.free_first = gate.free_next[index];
+    slot_init(index, name, kind, sleepable);
+    return &hx_slots[index];
+}
+
+void hx_slot_destroy(struct hx_slot *slot)
+{
+    if (!slot)
+        return;
+    uint32_t index = hx_slot_index(slot);
+    if (gate.info[index].kind == HX_SLOT_KIND_INTERFACE)
+        *name_find(gate.info[index].name) = NAME_GONE;
+    hx_slot_retract(slot);
+    gate.info[index].state = HX_SLOT_FREE;
+    gate.free_next[index] = gate.free_first;
+    gate.free_first = (uint16_t)index;
+}
+
+uint32_t hx_slot_index(const struct hx_slot *slot)
+{
+    return (uint32_t)(slot - hx_slots);
+}
+
+bool hx_slot_is_static(const struct hx_slot *slot)
+{
+    return hx_slot_index(slot) < HX_SLOTS_STATIC;
+}
+
+struct hx_slot *hx_slot_find(const char *name)
+{
+    const uint16_t *entry = name_find(name);
+    return entry ? &hx_slots[*entry - 1] : NULL;
+}
+
+struct hx_slot_info *hx_slot_info(const struct hx_slot *slot)
+{
+    return &gate.info[hx_slot_index(slot)];
+}
+
+void hx_slot_publish(struct hx_slot *slot, const struct hx_gate_vtable *vtable, void *owner)
+{
+    struct hx_slot_info *info = hx_slot_info(slot);
+    info->open_vtable = vtable;
+    info->owner = owner;
+    set_vtable(slot, vtable, HX_SLOT_OPEN);
+}
+
+void hx_slot_close(struct hx_slot *slot)
+{
+    bool sleepable = hx_slot_info(slot)->sleepable;
+    set_vtable(slot, sleepable ? &hx_gate_vtable_wait : &hx_gate_vtable_closed, HX_SLOT_CLOSED);
+}
+
+void hx_slot_reopen(struct hx_slot *slot)
+{
+    set_vtable(slot, hx_slot_info(slot)->open_vtable, HX_SLOT_OPEN);
+}
+
+void hx_slot_fail(struct hx_slot *slot)
+{
+    set_vtable(slot, &hx_gate_vtable_failed, HX_SLOT_FAILED);
+}
+
+void hx_slot_retract(struct hx_slot *slot)
+{
+    struct hx_slot_info *info = hx_slot_info(slot);
+    info->open_vtable = NULL;
+    info->owner = NULL;
+    set_vtable(slot, &hx_gate_vtable_absent, HX_SLOT_ABSENT);
+}
+
+uint64_t hx_slot_inside(struct hx_slot *slot)
+{
+    uint64_t left = hx_slot_calls(slot);
+    /* All of left before any of entered: see gate.h. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t entered = 0;
+    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++)
+        entered += __atomic_load_n(&hx_hal_slot_on_cpu(slot, cpu)->entered, __ATOMIC_ACQUIRE);
+    return entered - left;
+}
+
+uint64_t hx_slot_calls(struct hx_slot *slot)
+{
+    uint64_t left = 0;
+    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++)
+        left += __atomic_load_n(&hx_hal_slot_on_cpu(slot, cpu)->left, __ATOMIC_ACQUIRE);
+    return left;
+}
+
+bool hx_gate_may_unwind(const struct hx_gate_frame *frame)
+{
+    uintptr_t low = 0, high = 0;
+    hx_hal_stack_bounds(&low, &high);
+    uintptr_t at = (uintptr_t)frame;
+    if (at < low || high - at < sizeof(*frame) || at % sizeof(uint64_t))
+        return false;
+    return !frame->in_import && !frame->waiting;
+}
+
+bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner)
+{
+    for (; frame; frame = frame->prev) {
+        const struct hx_slot_info *info = hx_slot_info(frame->slot);
+        if (info->owner == owner && !frame->waiting)
+            return true;
+    }
+    return false;
+}
+
+_Noreturn void hx_gate_killed(void)
+{
+    hx_gate_unwind_to(hx_gate_frame(), HX_E_KILLED);
+}
+
+const struct hx_gate_vtable *hx_gate_wait(struct hx_slot *slot)
+{
+    const struct hx_slot_info *info = hx_slot_info(slot);
+    /* A task that is inside the closing module already is waited for by the drain: to stop it here would be a deadlock. */
+    if (info->open_vtable && hx_gate_chain_has(hx_gate_frame(), info->owner))
+        return info->open_vtable;
+    hx_status_t err = gate.policy ? gate.policy->wait(slot) : HX_E_CLOSED;
+    if (err != HX_OK)
+        return (const struct hx_gate_vtable *)(intptr_t)err;
+    return NULL; /* the stub loads the slot again, after entered++ */
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.h - slots, and the one way into a module.
+ *
+ * A call goes: entered++ (this CPU), load the slot's vtable, call, left++ (this CPU). A drain goes: publish the closed
+ * vtable, have every CPU acknowledge an interrupt, then sum all `left`, then all `entered`; equal means empty.
+ *
+ * Why that is enough. A caller that the drain must not miss has loaded the open vtable. It bumped `entered` before that
+ * load, so the bump is visible to everybody once its CPU has acknowledged the interrupt, which came after the close. A
+ * caller that bumps later loads the closed vtable. Summing `left` first: every exit that is counted has its entry counted
+ * too, because the entry came before it on some CPU and `entered` is read afterwards; so the sums can be equal only if
+ * nobody is inside. One up-down counter would not do: a caller that migrates decrements on another CPU, and a sum taken
+ * in between cancels one who is inside against it. The closed vtable's stubs bump `left` before they sleep and start again
+ * from the top, `entered` first.
+ *
+ * Which is why the order "entered, then vtable" in gate.S and "left, then entered" in hx_slot_inside() must stay.
+ *
+ * May be used by: L4 and up. Knows no task, module or channel: who waits at a closed slot, and what happens to a module
+ * that faulted, is decided through struct hx_gate_policy.
+ */
+#pragma once
+#include "interfaces.h"
+#include <hal/hx_hal.h>
+#include <helix/interface.h>
+
+extern struct hx_slot hx_slots[HX_SLOTS_MAX];
+
+enum hx_slot_state {
+    HX_SLOT_FREE,
+    HX_SLOT_ABSENT, /* no provider: calls return HX_E_ABSENT */
+    HX_SLOT_OPEN,
+    HX_SLOT_CLOSED, /* for a swap: callers wait (sleepable) or get HX_E_CLOSED (atomic) */
+    HX_SLOT_FAILED, /* calls return HX_E_FAILED */
+};
+
+enum hx_slot_kind {
+    HX_SLOT_KIND_INTERFACE, /* operations of an interface */
+    HX_SLOT_KIND_CALLBACKS, /* interrupt handlers of a module; atomic */
+    HX_SLOT_KIND_HOOKS,     /* init, save, ... of one version; never closed, who calls one handles its fault */
+};
+
+/* One vtable as the gate wants it: HX_OPS_MAX pointers, the tail filled with hx_gate_op_unsupported. */
+struct hx_gate_vtable {
+    const void *op[HX_OPS_MAX];
+};
+
+/* What the kernel knows of a slot beside the hot part. */
+struct hx_slot_info {
+    char name[HX_NAME_MAX]; /* "hx_sched", or "svc_kv:irq" */
+    enum hx_slot_kind kind;
+    enum hx_slot_state state;
+    bool sleepable;
+    const struct hx_gate_vtable *open_vtable; /* what is or was published; nested calls into a closing slot go there */
+    void *owner;                              /* of the published vtable, opaque here; NULL when absent */
+};
+
+/* What the rooms above decide; bound once by the composition root. */
+struct hx_gate_policy {
+    /* A caller stands at the closed sleepable @slot, counted as outside. Returns HX_OK when it is to try again, or the
+     * error that it gets (HX_E_TIMEOUT, HX_E_BUSY for the task that closed it, HX_E_KILLED). May sleep. */
+    hx_status_t (*wait)(struct hx_slot *slot);
+};
+void hx_gate_bind(const struct hx_gate_policy *policy);
+
+/* Makes the static slots absent. First of all calls here; on the boot CPU, before any gate entry. */
+void hx_gate_init(void);
+
+/* A dynamic slot, absent. Interface slots are found by name, the others are not. NULL when all are taken. */
+struct hx_slot *hx_slot_create(const char *name, enum hx_slot_kind kind, bool sleepable);
+void hx_slot_destroy(struct hx_slot *slot); /* NULL is accepted; must be empty and not static */
+uint32_t hx_slot_index(const struct hx_slot *slot);
+bool hx_slot_is_static(const struct hx_slot *slot); /* belongs to an interface that the kernel calls itself */
+/* The interface slot called @name or NULL; by hash. */
+struct hx_slot *hx_slot_find(const char *name);
+struct hx_slot_info *hx_slot_info(const struct hx_slot *slot);
+
+/* Each is one store of the vtable plus the bookkeeping of its state. */
+void hx_slot_publish(struct hx_slot *slot, const struct hx_gate_vtable *vtable, void *owner);
+void hx_slot_close(struct hx_slot *slot);
+void hx_slot_reopen(struct hx_slot *slot); /* undoes hx_slot_close */
+void hx_slot_fail(struct hx_slot *slot);
+void hx_slot_retract(struct hx_slot *slot); /* back to absent */
+
+/* Callers inside now, all CPUs; only meaningful after hx_hal_cpu_sync(). */
+uint64_t hx_slot_inside(struct hx_slot *slot);
+/* Calls ever completed. */
+uint64_t hx_slot_calls(struct hx_slot *slot);
+
+/*
+ * Calls operation @index of @slot with up to four words: for hooks and callbacks, which have no typed entry.
+ * Typed operations of kernel interfaces have entries of their own, hx_kv_get() and so on, of the same shape.
+ * Returns what the operation returns, or HX_E_FAULT when it was unwound.
+ */
+HX_NODISCARD hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+
+/* ---- recovery ------------------------------------------------------------------------------------------------------- */
+/* Innermost frame on this CPU, or NULL. */
+static inline struct hx_gate_frame *hx_gate_frame(void)
+{
+    return hx_cpu_read(frame);
+}
+/* Whether @frame lies on the current stack and may be unwound to now: control is in the module, not in an import. */
+bool hx_gate_may_unwind(const struct hx_gate_frame *frame);
+/* Whether the chain from @frame (NULL: empty) outwards stands inside a slot of @owner. */
+bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner);
+/* Called by import stubs (assembly) whose frame has kill_pending when the import returns. Does not return. */
+_Noreturn void hx_gate_killed(void);
+
+/* ---- what assembly provides (gate.S) -------------------------------------------------------------------------------- */
+extern const struct hx_gate_vtable hx_gate_vtable_wait;   /* closed, sleepable: wait and start again */
+extern const struct hx_gate_vtable hx_gate_vtable_closed; /* closed, atomic: HX_E_CLOSED */
+extern const struct hx_gate_vtable hx_gate_vtable_absent;
+extern const struct hx_gate_vtable hx_gate_vtable_failed;
+hx_ret_t hx_gate_op_unsupported(void); /* HX_E_UNSUPPORTED */
+/* Where the trap handler sends an unwound frame: rsp at the frame, rax the result, GS this CPU's. */
+extern const char hx_gate_resume[];
+/* Goes on behind @frame's entry with @result, as an unwound trap would. */
+_Noreturn void hx_gate_unwind_to(struct hx_gate_frame *frame, hx_ret_t result);
+/*
+ * Called by hx_gate_vtable_wait's stubs with @slot closed, after left++. Returns NULL: bump `entered` and load the slot's
+ * vtable again; a vtable, for a task that is inside the closing module already: go on with that version, which the task's
+ * outer frame keeps from being drained; or an error number -4095..-1 as a pointer.
+ */
+const struct hx_gate_vtable *hx_gate_wait(struct hx_slot *slot);

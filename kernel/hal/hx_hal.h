@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hx_hal.h - what the machine owes the core: everything the portable core calls outside itself.
+ *
+ * Two implementations: kernel/arch/x86_64 with kernel/mm, and tests/host/hal_host.c, which also checks the caller's side
+ * of each contract. Besides these the core may use only memcpy, memmove, memset and memcmp.
+ * May be used by: L2 and up. Companions: hx_hal_entry.h (the machine calls up), hx_hal_inline.h (one instruction each).
+ */
+#pragma once
+#include <hal/hx_cpu.h>
+#include <helix/types.h>
+#include <hx_hal_inline.h>
+#include <stdbool.h>
+
+/* ---- heap ---------------------------------------------------------------------------------------------------------- */
+/* @bytes > 0. Zeroed, aligned to 16; up to 16 MiB. NULL when there is none. Thread context or interrupts off. */
+HX_NODISCARD void *hx_hal_alloc(size_t bytes);
+/* @memory from hx_hal_alloc or NULL. */
+void hx_hal_free(void *memory);
+
+struct hx_hal_memory_stats {
+    uint64_t frames_total, frames_free; /* 4 KiB frames that the kernel manages */
+    uint64_t heap_bytes, heap_objects;  /* live */
+    uint64_t image_pages;               /* mapped for modules */
+};
+void hx_hal_memory_stats(struct hx_hal_memory_stats *out);
+
+/* ---- image memory: address space for modules within the relocations' reach ------------------------------------------ */
+#define HX_PAGE_BYTES 4096u
+
+enum hx_prot { HX_PROT_NONE, HX_PROT_R, HX_PROT_RW, HX_PROT_RX };
+
+/*
+ * Maps @bytes (a multiple of HX_PAGE_BYTES) of zeroed memory, readable and writable, never executable, with an unmapped
+ * guard page on either side. The frames are mapped nowhere else. HX_E_NOMEM.
+ */
+HX_NODISCARD hx_status_t hx_hal_image_alloc(size_t bytes, uintptr_t *out_va);
+/* Changes whole pages inside one allocation; takes effect on every CPU before it returns. Writable and executable never
+ * meet: there is no such enum hx_prot. Cannot fail for pages of a live allocation. */
+void hx_hal_image_protect(uintptr_t va, size_t bytes, enum hx_prot prot);
+/* Unmaps and gives back. @va as returned by hx_hal_image_alloc, @bytes the same. */
+void hx_hal_image_free(uintptr_t va, size_t bytes);
+
+/*
+ * State regions: whole writable pages of one image standing in for those of another. All three are O(pages), allocate
+ * nothing and cannot fail.
+ *
+ * share:  the pages at @new_va show the frames of @old_va, read-only; the first write to a page (by whomever) copies it
+ *         into the frame that @new_va had before, and goes on there. @old_va's own mapping stays as it is.
+ * commit: what @new_va has not written is handed over: old and new exchange frames, @new_va becomes writable throughout
+ *         without copying. @old_va must not be used after it but for hx_hal_image_free().
+ * unshare: @new_va gets its own frames back, contents undefined; @old_va is as if nothing had happened.
+ */
+void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes);
+void hx_hal_region_commit(uintptr_t new_va, uintptr_t old_va, size_t bytes);
+void hx_hal_region_unshare(uintptr_t new_va, size_t bytes);
+
+/* ---- guarded access: memory that a module or an enemy named ---------------------------------------------------------- */
+/* Copy @bytes, or return HX_E_FAULT when an access faults; what was copied before stays. Never touches user memory. */
+HX_NODISCARD hx_status_t hx_hal_copy(void *to, const void *from, size_t bytes);
+
+/* ---- tasks ---------------------------------------------------------------------------------------------------------- */
+struct hx_hal_context {
+    void *sp;
+};
+
+/* A kernel stack of HX_STACK_BYTES with a guard page below; returns its lowest address or NULL. */
+enum { HX_STACK_BYTES = 16384 };
+HX_NODISCARD void *hx_hal_stack_alloc(void);
+void hx_hal_stack_free(void *stack);
+/* Makes @context start at @entry(@argument) on @stack, interrupts on. @entry does not return. */
+void hx_hal_context_init(struct hx_hal_context *context, void *stack, void (*entry)(void *argument), void *argument);
+/* Saves the running context to @from and goes on with @to. Interrupts off. Returns when somebody switches back. */
+void hx_hal_switch(struct hx_hal_context *from, struct hx_hal_context *to);
+
+/* ---- time ----------------------------------------------------------------------------------------------------------- */
+uint64_t hx_hal_clock_ns(void);
+/* Calls hx_entry_timer() once at or soon after @deadline_ns; UINT64_MAX: not at all. Replaces what was armed. */
+void hx_hal_timer_arm(uint64_t deadline_ns);
+
+/* ---- CPUs ----------------------------------------------------------------------------------------------------------- */
+uint32_t hx_hal_cpu_count(void);
+struct hx_slot *hx_hal_slot_on_cpu(struct hx_slot *slot, uint32_t cpu); /* that CPU's instance */
+/* Interrupts every other CPU and waits until each has acknowledged: a full barrier on all of them. HX_E_TIMEOUT. */
+HX_NODISCARD hx_status_t hx_hal_cpu_sync(uint64_t deadline_ns);
+/* Waits for an interrupt with interrupts on. Called with interrupts off; none is lost in between. */
+void hx_hal_idle(void);
+
+/* ---- devices -------------------------------------------------------------------------------------------------------- */
+/* ISA interrupt lines 0..15: masked at boot. Delivery calls hx_entry_irq(line). */
+void hx_hal_irq_unmask(uint32_t line);
+void hx_hal_irq_mask(uint32_t line);
+uint8_t hx_hal_port_read8(uint16_t port);
+void hx_hal_port_write8(uint16_t port, uint8_t value);
+
+/* The person's console. write is interrupt-driven and may sleep when the buffer is full (thread context); emergency is
+ * polled, takes no lock, gives up after a bound. Received bytes arrive by hx_entry_console_byte(). */
+void hx_hal_console_write(const char *text, size_t bytes);
+void hx_hal_console_emergency(const char *text, size_t bytes);
+
+/* ---- gate ----------------------------------------------------------------------------------------------------------- */
+/*
+ * Code in a module's image cannot name a slot, so each operation of an interface that a module requires gets a stub: a few
+ * instructions that enter the gate of @slot, operation @index. Stubs lie on pages from hx_hal_image_alloc().
+ */
+enum { HX_STUB_BYTES = 32 };
+void hx_hal_stub_write(uint8_t stub[HX_STUB_BYTES], struct hx_slot *slot, uint32_t index);
+
+/* ---- faults --------------------------------------------------------------------------------------------------------- */
+struct hx_trap; /* the machine's frame of an exception */
+uintptr_t hx_hal_trap_ip(const struct hx_trap *trap);
+uintptr_t hx_hal_trap_sp(const struct hx_trap *trap);
+/* The address that a memory fault concerns, 0 for others. */
+uintptr_t hx_hal_trap_address(const struct hx_trap *trap);
+/* Whether @ip lies in the core's own text, where nothing may be unwound. */
+bool hx_hal_ip_in_core(uintptr_t ip);
+/* Short text like "page fault: read of unmapped 0x0" into @text; returns its length. */
+size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes);
+/* All registers as lines of text for the panic dump; returns the length. */
+size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t bytes);
+/* On return from the trap the gate frame's caller goes on with @result: the frame's registers and flags come back. */
+void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_ret_t result);
+/* On return from the trap execution goes on at @ip. */
+void hx_hal_trap_resume(struct hx_trap *trap, uintptr_t ip);
+/* Return addresses from the trap (or from the caller when NULL) outwards; each frame pointer is checked. */
+size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t max);
+/* Bounds of the current stack. */
+void hx_hal_stack_bounds(uintptr_t *out_low, uintptr_t *out_high);
+
+/* ---- the end -------------------------------------------------------------------------------------------------------- */
+/* CPU name and features as lines for a person; returns the length. */
+size_t hx_hal_cpu_describe(char *text, size_t bytes);
+_Noreturn void hx_hal_halt(void);
+_Noreturn void hx_hal_reboot(void);
+/* Ends the machine; an emulator's exit device gets @code 0..123. */
+_Noreturn void hx_hal_poweroff(uint32_t code);

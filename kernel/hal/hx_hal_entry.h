@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hx_hal_entry.h - how the machine calls up into the core.
+ *
+ * Every call comes with interrupts off on the CPU that it concerns. The machine acknowledges the interrupt itself (EOI)
+ * before hx_entry_irq_exit(), which may switch tasks and return much later.
+ * Implemented by: kernel/interrupts (trap, irq), kernel/task (timer, exit), kernel/debug (console byte).
+ */
+#pragma once
+#include <helix/types.h>
+
+struct hx_trap;
+
+/* A fault or trap of the CPU. Returns when execution may go on as the trap frame now says; otherwise it panics. */
+void hx_entry_trap(struct hx_trap *trap);
+/* An ISA line. The machine has counted irq_depth. */
+void hx_entry_irq(uint32_t line);
+/* The deadline of hx_hal_timer_arm() has passed. */
+void hx_entry_timer(void);
+/* Last call of every interrupt, with irq_depth 0: the place where the running task may be replaced. */
+void hx_entry_irq_exit(void);
+/* A byte from the console's line; several calls an interrupt. */
+void hx_entry_console_byte(uint8_t byte);

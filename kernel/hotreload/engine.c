@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.c - see engine.h.
+ *
+ * Locks: queue and flags are touched with interrupts off only (one CPU runs the worker; a fault's handler comes with them off
+ * anyway).
+ */
+#include "engine.h"
+
+#include <hal/hx_lock.h>
+#include <interrupts/router.h>
+#include <lib/fmt.h>
+#include <orchestrator/lifecycle.h>
+#include <string.h>
+
+static struct {
+    TAILQ_HEAD(, hx_job) jobs;
+    struct hx_lock lock;
+    struct hx_waitq worker;  /* the worker waits here for something to do */
+    struct hx_waitq clients; /* requesters wait here for their job */
+    bool attention;          /* a module faulted or a probation ended */
+    bool reloads;
+    void (*tell)(bool bad, const char *line);
+} engine = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY), .reloads = true };
+
+void hx_engine_bind(void (*tell)(bool bad, const char *line))
+{
+    engine.tell = tell;
+}
+
+void hx_engine_set_reloads(bool on)
+{
+    engine.reloads = on;
+}
+
+bool hx_engine_reloads(void)
+{
+    return engine.reloads;
+}
+
+__attribute__((format(printf, 2, 3))) static void tell(bool bad, const char *format, ...)
+{
+    char line[480];
+    va_list arguments;
+    va_start(arguments, format);
+    hx_fmt_v(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (engine.tell)
+        engine.tell(bad, line);
+}
+
+static void want_attention(void)
+{
+    engine.attention = true;
+    hx_waitq_wake_all(&engine.worker);
+}
+
+/* ---- faults --------------------------------------------------------------------------------------------------------- */
+
+void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description)
+{
+    const struct hx_slot_info *info = hx_slot_info(frame->slot);
+    bool in_hook = info->kind == HX_SLOT_KIND_HOOKS;
+    struct hx_module *module = in_hook ? ((struct hx_version *)info->owner)->module : info->owner;
+    if (!module)
+        return;
+    hx_fmt(module->fault, sizeof(module->fault), "%s", description);
+    /* Whoever called a hook is in the middle of a transaction and sees the error; nothing of the module is closed for it. */
+    if (in_hook)
+        return;
+    module->faulted = true;
+    hx_module_close(module, true);
+    hx_module_close(module, false);
+    want_attention();
+}
+
+static void fail_module(struct hx_module *module)
+{
+    module->faulted = false;
+    hx_irq_disarm_all(module);
+    hx_module_fail(module);
+    hx_lifecycle_notify(module->running, false);
+    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_ERROR);
+    (void)legal; /* every state but Unloading has the edge, and only the worker unloads */
+    tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
+}
+
+static void answer_fault(struct hx_module *module)
+{
+    struct hx_report cause;
+    struct hx_swap_record *record = NULL;
+    char name[HX_NAME_MAX], text[16];
+    hx_report_init(&cause);
+    cause.step = "probation";
+    hx_fmt(name, sizeof(name), "%s", module->name);
+    hx_status_t err = hx_report_fail(&cause, HX_E_FAULT, name, "%s", module->fault);
+    err = hx_swap_revert(module, &cause, &record);
+    if (err != HX_OK) {
+        fail_module(module);
+        return;
+    }
+    hx_version_text(module->running->record->version, text);
+    tell(true, "%s: %s: reverted to %s %s with its state of the swap; %llu calls served since are lost", name,
+         cause.message, module->name, text, record ? (unsigned long long)record->calls_since : 0ull);
+}
+
+/* ---- probation ------------------------------------------------------------------------------------------------------ */
+
+static void probation_expired(struct hx_timer *timer)
+{
+    struct hx_module *module = (struct hx_module *)((char *)timer - offsetof(struct hx_module, probation));
+    module->probation_over = true;
+    want_attention();
+}
+
+static void arm_probation(struct hx_module *module)
+{
+    module->probation_over = false;
+    if (module->previous)
+        hx_timer_arm(&module->probation, hx_hal_clock_ns() + hx_swap_probation_ns(), probation_expired);
+}
+
+static void attend(void)
+{
+    struct hx_module *next = NULL;
+    engine.attention = false;
+    for (struct hx_module *module = hx_module_next(NULL); module; module = next) {
+        next = hx_module_next(module);
+        if (module->faulted) {
+            answer_fault(module);
+        } else if (module->probation_over && module->previous) {
+            module->probation_over = false;
+            hx_status_t err = hx_swap_commit(module);
+            (void)err; /* there is a predecessor */
+        }
+    }
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
+{
+    struct hx_swap_record *record = NULL;
+    struct hx_report cause;
+    struct hx_swap_request request = { .module = module,
+                                       .file = job->file,
+                                       .params = job->params,
+                                       .who = job->who,
+                                       .may_downgrade = job->may_downgrade };
+    hx_status_t err = HX_E_INTERNAL;
+    switch (job->kind) {
+    case HX_JOB_UNLOAD:
+        err = hx_swap_commit(module); /* HX_E_NOENT: nothing was pending */
+        return hx_lifecycle_unload(module, &job->report);
+    case HX_JOB_RELOAD:
+        err = hx_swap_run(&request, &record);
+        arm_probation(module);
+        break;
+    case HX_JOB_COMMIT:
+        record = hx_swap_pending(module);
+        err = hx_swap_commit(module);
+        break;
+    case HX_JOB_ROLLBACK:
+        hx_report_init(&cause);
+        cause.step = "rollback";
+        hx_status_t asked = hx_report_fail(&cause, HX_E_CANCELED, "", "rolled back by %s", job->who);
+        (void)asked;
+        err = hx_swap_revert(module, &cause, &record);
+        break;
+    case HX_JOB_LOAD:
+        break;
+    }
+    if (record)
+        job->swap = *record;
+    if (err == HX_E_NOENT)
+        err = hx_report_fail(&job->report, err, module->name, "%s has no swap on probation", module->name);
+    return err;
+}
+
+static hx_status_t run_job(struct hx_job *job)
+{
+    struct hx_module *module = NULL;
+    hx_report_init(&job->report);
+    if (job->kind == HX_JOB_LOAD) {
+        hx_status_t err = hx_lifecycle_load(job->file, job->params, &module, &job->report);
+        if (err == HX_OK)
+            hx_fmt(job->loaded, sizeof(job->loaded), "%s", module->name);
+        return err;
+    }
+    module = hx_module_find(job->module);
+    if (!module)
+        return hx_report_fail(&job->report, HX_E_NOENT, job->module, "no module called %s is loaded", job->module);
+    return run_on_module(job, module);
+}
+
+static bool has_work(void *context)
+{
+    (void)context;
+    return engine.attention || !TAILQ_EMPTY(&engine.jobs);
+}
+
+static struct hx_job *take_job(void)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&engine.lock);
+    struct hx_job *job = TAILQ_FIRST(&engine.jobs);
+    if (job)
+        TAILQ_REMOVE(&engine.jobs, job, link);
+    hx_lock_release(&engine.lock, flags);
+    return job;
+}
+
+static void finish(struct hx_job *job, hx_status_t result)
+{
+    job->result = result;
+    job->done = true;
+    hx_waitq_wake_all(&engine.clients);
+}
+
+static hx_status_t worker(void *argument)
+{
+    (void)argument;
+    while (hx_waitq_wait(&engine.worker, has_work, NULL, UINT64_MAX) == HX_OK) {
+        if (engine.attention)
+            attend();
+        struct hx_job *job = take_job();
+        if (job)
+            finish(job, run_job(job));
+    }
+    return HX_E_INTERNAL; /* it waits without a deadline, and core tasks are not killed */
+}
+
+hx_status_t hx_engine_start(void)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    TAILQ_INIT(&engine.jobs);
+    hx_waitq_init(&engine.worker);
+    hx_waitq_init(&engine.clients);
+    return hx_task_create(HX_TASK_CORE, "worker", 255, worker, NULL, &task);
+}
+
+static bool job_done(void *context)
+{
+    return ((struct hx_job *)context)->done;
+}
+
+/* The queue is short: one job a waiting requester. */
+static void enqueue(struct hx_job *job)
+{
+    struct hx_job *other = NULL, *replaced = NULL;
+    hx_irq_flags_t flags = hx_lock_acquire(&engine.lock);
+    TAILQ_FOREACH(other, &engine.jobs, link)
+        if (job->kind == HX_JOB_RELOAD && other->kind == HX_JOB_RELOAD && strcmp(other->module, job->module) == 0)
+            replaced = other;
+    if (replaced)
+        TAILQ_REMOVE(&engine.jobs, replaced, link);
+    TAILQ_FOREACH(other, &engine.jobs, link)
+        if (other->priority < job->priority)
+            break;
+    if (other)
+        TAILQ_INSERT_BEFORE(other, job, link);
+    else
+        TAILQ_INSERT_TAIL(&engine.jobs, job, link);
+    hx_lock_release(&engine.lock, flags);
+    if (replaced) {
+        hx_report_init(&replaced->report);
+        finish(replaced, hx_report_fail(&replaced->report, HX_E_CANCELED, replaced->module,
+                                        "a later request for %s took its place", replaced->module));
+    }
+}
+
+hx_status_t hx_engine_run(struct hx_job *job)
+{
+    if (job->kind == HX_JOB_RELOAD && !engine.reloads) {
+        hx_report_init(&job->report);
+        return hx_report_fail(&job->report, HX_E_DISABLED, job->module, "reloads are off; `reloads on' allows them");
+    }
+    job->done = false;
+    enqueue(job);
+    hx_waitq_wake_all(&engine.worker);
+    hx_status_t err = hx_waitq_wait(&engine.clients, job_done, job, UINT64_MAX);
+    return err == HX_OK ? job->result : err;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.h - the worker: the one task that loads, unloads and swaps, and that answers for faults.
+ *
+ * Others hand it jobs. A job is the requester's, who waits for it; the queue is served highest priority first, first come
+ * first within one, and a second swap of the same module replaces one that has not begun (the first ends with
+ * HX_E_CANCELED). Faults and the end of a probation come before jobs.
+ */
+#pragma once
+#include <gate/gate.h>
+
+#include "swap.h"
+
+enum hx_job_kind { HX_JOB_LOAD, HX_JOB_UNLOAD, HX_JOB_RELOAD, HX_JOB_COMMIT, HX_JOB_ROLLBACK };
+
+struct hx_job {
+    /* Filled by the requester. */
+    enum hx_job_kind kind;
+    uint8_t priority;
+    char module[HX_NAME_MAX]; /* all but LOAD */
+    struct hx_slice file;     /* LOAD, RELOAD: borrowed while the version lives */
+    const char *params;       /* LOAD: "" for none; RELOAD: NULL keeps those of the running version */
+    const char *who;
+    bool may_downgrade;
+
+    /* Filled by the worker. */
+    hx_status_t result;
+    struct hx_report report;    /* LOAD, UNLOAD; the others too when there is no record */
+    struct hx_swap_record swap; /* RELOAD, ROLLBACK, COMMIT: a copy; number 0: it did not come to one */
+    char loaded[HX_NAME_MAX];   /* LOAD: the module's name */
+
+    bool done;
+    TAILQ_ENTRY(hx_job) link;
+};
+
+/* Starts the worker. HX_E_NOMEM. */
+HX_NODISCARD hx_status_t hx_engine_start(void);
+/* Hands @job over and waits until it is done; returns its result. Thread context, not the worker. HX_E_DISABLED: reloads
+ * are off. */
+HX_NODISCARD hx_status_t hx_engine_run(struct hx_job *job);
+
+/* Whether swaps are taken (`reloads on|off`). */
+void hx_engine_set_reloads(bool on);
+bool hx_engine_reloads(void);
+
+/* For hx_exception_bind(): closes the faulting module's slots and has the worker decide. */
+void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description);
+
+/* The worker tells of what happened without anybody waiting: "svc_kv reverted to 1.0.0: ...". Bound by the composition root;
+ * thread context. */
+void hx_engine_bind(void (*tell)(bool bad, const char *line));

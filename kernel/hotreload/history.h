@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * history.h - what became of each swap: a fixed ring; what falls out is counted.
+ */
+#pragma once
+#include <module/report.h>
+
+#include "state.h"
+
+enum { HX_HISTORY_ENTRIES = 64 };
+
+enum hx_swap_outcome {
+    HX_SWAP_REFUSED,   /* the old version never stopped */
+    HX_SWAP_PROBATION, /* published; a fault still takes it back */
+    HX_SWAP_COMMITTED,
+    HX_SWAP_REVERTED,
+};
+
+struct hx_swap_record {
+    uint64_t number; /* from 1 */
+    uint64_t at_ns;
+    char who[16]; /* "console", "fault", ... asked for it */
+    char old_name[HX_NAME_MAX], new_name[HX_NAME_MAX];
+    uint32_t old_version, new_version;
+    uint64_t old_hash, new_hash; /* XXH64 of the files */
+    enum hx_state_way way;
+    uint64_t state_bytes;
+    uint64_t total_ns;    /* from the request's start to the open gate */
+    uint64_t blackout_ns; /* from the closed gate to the open one */
+    uint64_t calls_since; /* reverted: calls that the new version had served */
+    enum hx_swap_outcome outcome;
+    struct hx_report report; /* refused or reverted: step, error, subject, message */
+};
+
+/* A new entry, zeroed and numbered; good until HX_HISTORY_ENTRIES later. */
+struct hx_swap_record *hx_history_add(void);
+/* The entry by its number, or NULL when it is gone or has not been. */
+struct hx_swap_record *hx_history_get(uint64_t number);
+uint64_t hx_history_last(void); /* number of the newest, 0: none */
+const char *hx_swap_outcome_name(enum hx_swap_outcome outcome);

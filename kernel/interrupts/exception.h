@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exception.h - what a fault means: a module's is unwound to its gate, the core's is a panic.
+ *
+ * The rule of law 3: unwinding happens only when control is in a module, that is, a gate frame is innermost, it is not in an
+ * import, and the instruction pointer is not in the core's own text (it may be anywhere else: a module that calls through a
+ * null pointer faults at 0).
+ */
+#pragma once
+#include <gate/gate.h>
+
+/* Told of each fault that is about to be unwound, in the fault's context: interrupts off, no sleep, no lock. */
+typedef void (*hx_module_fault_fn)(const struct hx_gate_frame *frame, const char *description);
+
+void hx_exception_bind(hx_module_fault_fn on_module_fault);
+/* Faults unwound since boot. */
+uint64_t hx_exception_unwound(void);

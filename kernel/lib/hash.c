@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hash.c - XXH64 by the xxHash headers, FNV-1a by hand.
+ *
+ * Why the package's header: inlined whole it needs no library, and with the vector code off it holds no SSE.
+ */
+#define XXH_INLINE_ALL
+#define XXH_VECTOR 0 /* XXH_SCALAR: the vector variants need SSE */
+#define XXH_FORCE_MEMORY_ACCESS 1 /* packed loads: a freestanding memcpy of a word would be a call */
+#include "hash.h"
+
+#include <xxhash.h>
+
+uint64_t hx_hash_xxh64(const void *data, size_t bytes, uint64_t seed)
+{
+    return XXH64(data, bytes, seed);
+}
+
+uint64_t hx_hash_name(const char *text, size_t bytes)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench.c - see bench.h.
+ *
+ * Durations that swaps report are in nanoseconds; the emulator's clock makes an instruction one of them.
+ * A sample is void when the idle task ran inside it: then something waited for a device, and the count is not of work done.
+ */
+#include "bench.h"
+
+#include "compose.h"
+
+#include <arch/x86_64/arch.h>
+#include <hal/hx_hal.h>
+#include <helix/kv.h>
+#include <hotreload/engine.h>
+#include <lib/err.h>
+#include <lib/fmt.h>
+#include <orchestrator/lifecycle.h>
+#include <string.h>
+
+enum { ROUNDS = 10000, SWITCH_ROUNDS = 2000, LOAD_ROUNDS = 16, JOIN_ROUNDS = 100 };
+
+static const struct hx_pack *pack;
+
+static void print(const char *line, size_t bytes)
+{
+    hx_hal_console_write(line, bytes);
+}
+
+static void report(const char *name, uint64_t insns)
+{
+    char line[128];
+    size_t bytes = hx_fmt(line, sizeof(line), "{\"name\": \"%s\", \"insns\": %llu}\r\n", name, (unsigned long long)insns);
+    print(line, bytes);
+}
+
+static hx_status_t complain(const char *name, const char *why)
+{
+    char line[512];
+    size_t bytes = hx_fmt(line, sizeof(line), "bench: %s: %s\r\n", name, why);
+    print(line, bytes < sizeof(line) ? bytes : sizeof(line) - 1);
+    return HX_E_FAILED;
+}
+
+/* ---- the gate -------------------------------------------------------------------------------------------------------- */
+
+typedef hx_ret_t (*count_fn)(void);
+
+/* The same loop twice: through the gate entry, and through a pointer to the operation. */
+__attribute__((noinline)) static uint64_t loop_gate(uint64_t rounds)
+{
+    uint64_t sum = 0, start = hx_arch_tsc();
+    for (uint64_t i = 0; i < rounds; i++)
+        sum += (uint64_t)hx_kv_count();
+    __asm__ volatile("" : : "r"(sum));
+    return hx_arch_tsc() - start;
+}
+
+__attribute__((noinline)) static uint64_t loop_plain(uint64_t rounds, const struct hx_gate_vtable *const *vtable)
+{
+    uint64_t sum = 0, start = hx_arch_tsc();
+    for (uint64_t i = 0; i < rounds; i++)
+        sum += (uint64_t)((count_fn)(uintptr_t)(*(const struct hx_gate_vtable *const volatile *)vtable)->op[4])();
+    __asm__ volatile("" : : "r"(sum));
+    return hx_arch_tsc() - start;
+}
+
+static hx_status_t bench_gate(const char *name)
+{
+    struct hx_slot_info *info = hx_slot_info(&hx_slots[HX_SLOT_hx_kv]);
+    if (info->state != HX_SLOT_OPEN)
+        return complain(name, "no module provides hx.kv");
+    hx_irq_flags_t flags = hx_irq_save();
+    uint64_t gate = loop_gate(ROUNDS);
+    uint64_t plain = loop_plain(ROUNDS, &info->open_vtable);
+    hx_irq_restore(flags);
+    report(name, (gate - plain + ROUNDS / 2) / ROUNDS);
+    return HX_OK;
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------------------------------- */
+
+static struct {
+    struct hx_waitq ping, pong, finished;
+    uint32_t turn, done;
+    uint64_t start, end;
+} pair;
+
+static hx_status_t yielder(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < SWITCH_ROUNDS; i++) {
+        if (i == SWITCH_ROUNDS / 4 && !pair.start)
+            pair.start = hx_arch_tsc();
+        hx_task_yield();
+    }
+    if (!pair.end)
+        pair.end = hx_arch_tsc();
+    pair.done++;
+    hx_waitq_wake_all(&pair.finished);
+    return HX_OK;
+}
+
+static bool both_done(void *context)
+{
+    (void)context;
+    return pair.done == 2;
+}
+
+static hx_status_t run_pair(const char *name, hx_status_t (*body)(void *), const char *first, const char *second)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    memset(&pair, 0, sizeof(pair));
+    hx_waitq_init(&pair.ping);
+    hx_waitq_init(&pair.pong);
+    hx_waitq_init(&pair.finished);
+    hx_status_t err = hx_task_create(HX_TASK_POLICY, first, 128, body, (void *)0, &task);
+    if (err == HX_OK)
+        err = hx_task_create(HX_TASK_POLICY, second, 128, body, (void *)1, &task);
+    if (err == HX_OK)
+        err = hx_waitq_wait(&pair.finished, both_done, NULL, hx_hal_clock_ns() + 10000000000u);
+    return err == HX_OK ? HX_OK : complain(name, hx_err_text(err));
+}
+
+static hx_status_t bench_context_switch(const char *name)
+{
+    hx_status_t err = run_pair(name, yielder, "ping", "pong");
+    /* From the first quarter of one task to its end both yield in turn: two switches a round. */
+    if (err == HX_OK)
+        report(name, (pair.end - pair.start) / (2 * (SWITCH_ROUNDS - SWITCH_ROUNDS / 4)));
+    return err;
+}
+
+static bool my_turn(void *context)
+{
+    return pair.turn == (uint32_t)(uintptr_t)context;
+}
+
+static hx_status_t waker(void *argument)
+{
+    uint32_t me = (uint32_t)(uintptr_t)argument;
+    for (uint32_t i = 0; i < SWITCH_ROUNDS; i++) {
+        hx_status_t err = hx_waitq_wait(me ? &pair.pong : &pair.ping, my_turn, argument, UINT64_MAX);
+        if (err != HX_OK)
+            return err;
+        if (i == SWITCH_ROUNDS / 4 && !me)
+            pair.start = hx_arch_tsc();
+        if (i == SWITCH_ROUNDS - 1 && !me)
+            pair.end = hx_arch_tsc();
+        pair.turn = !me;
+        hx_waitq_wake_one(me ? &pair.ping : &pair.pong);
+    }
+    pair.done++;
+    hx_waitq_wake_all(&pair.finished);
+    return HX_OK;
+}
+
+static hx_status_t bench_wake_round_trip(const char *name)
+{
+    hx_status_t err = run_pair(name, waker, "ping", "pong");
+    if (err == HX_OK)
+        report(name, (pair.end - pair.start) / (SWITCH_ROUNDS - 1 - SWITCH_ROUNDS / 4));
+    return err;
+}
+
+static hx_status_t nothing(void *argument)
+{
+    (void)argument;
+    return HX_OK;
+}
+
+static hx_status_t bench_create_join(const char *name)
+{
+    uint64_t start = 0;
+    hx_status_t err = HX_OK;
+    for (uint32_t i = 0; err == HX_OK && i < 2 * JOIN_ROUNDS; i++) {
+        hx_handle_t task = HX_HANDLE_NONE;
+        hx_status_t status = HX_OK;
+        if (i == JOIN_ROUNDS)
+            start = hx_arch_tsc();
+        err = hx_task_create(HX_TASK_CORE, "short", 1, nothing, NULL, &task);
+        if (err == HX_OK)
+            err = hx_task_join(task, UINT64_MAX, &status);
+    }
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    report(name, (hx_arch_tsc() - start) / JOIN_ROUNDS);
+    return HX_OK;
+}
+
+/* ---- modules --------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t load_and_unload(struct hx_slice file, uint64_t *load, uint64_t *unload, struct hx_report *why)
+{
+    struct hx_module *module = NULL;
+    uint64_t start = hx_arch_tsc();
+    hx_status_t err = hx_lifecycle_load(file, "", &module, why);
+    *load = hx_arch_tsc() - start;
+    start = hx_arch_tsc();
+    if (err == HX_OK)
+        err = hx_lifecycle_unload(module, why);
+    *unload = hx_arch_tsc() - start;
+    return err;
+}
+
+/* The first round warms up (stub pages, page tables of the module area); the last counts. */
+static hx_status_t bench_load(const char *name)
+{
+    struct hx_slice file;
+    struct hx_report why;
+    uint64_t load = 0, unload = 0;
+    hx_report_init(&why);
+    if (hx_pack_find(pack, "bench_reloc10.hxm", &file) != HX_OK)
+        return complain(name, "bench_reloc10.hxm is not in the initrd");
+    for (uint32_t i = 0; i < LOAD_ROUNDS; i++)
+        if (load_and_unload(file, &load, &unload, &why) != HX_OK)
+            return complain(name, why.message);
+    report(strcmp(name, "module_load_10") == 0 ? "module_load_10" : "module_unload_10",
+           strcmp(name, "module_load_10") == 0 ? load : unload);
+    return HX_OK;
+}
+
+/* ---- swaps ----------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t sleeper(void *argument)
+{
+    (void)argument;
+    return hx_task_sleep_until(UINT64_MAX - 1);
+}
+
+static hx_status_t swap_to(const char *module, const char *file_name, struct hx_job *job)
+{
+    struct hx_slice file;
+    if (hx_pack_find(pack, file_name, &file) != HX_OK)
+        return complain(module, "the file to swap to is not in the initrd");
+    *job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = file, .who = "bench", .may_downgrade = true };
+    hx_fmt(job->module, sizeof(job->module), "%s", module);
+    hx_status_t err = hx_engine_run(job);
+    return err == HX_OK ? HX_OK : complain(module, job->swap.number ? job->swap.report.message : job->report.message);
+}
+
+/* Swaps to @file twice and reports the second: the first one's way may differ. */
+static hx_status_t bench_swap(const char *prefix, const char *suffix, const char *module, const char *file)
+{
+    char name[64];
+    struct hx_job job;
+    hx_status_t err = swap_to(module, file, &job);
+    if (err == HX_OK)
+        err = swap_to(module, file, &job);
+    if (err != HX_OK)
+        return err;
+    hx_fmt(name, sizeof(name), "%s_total%s", prefix, suffix);
+    report(name, job.swap.total_ns);
+    hx_fmt(name, sizeof(name), "%s_blackout%s", prefix, suffix);
+    report(name, job.swap.blackout_ns);
+    return HX_OK;
+}
+
+static hx_status_t bench_swap_sched(const char *name)
+{
+    hx_status_t err = HX_OK;
+    hx_handle_t task[16] = { HX_HANDLE_NONE };
+    for (uint32_t i = 0; err == HX_OK && i < HX_ARRAY_SIZE(task); i++)
+        err = hx_task_create(HX_TASK_POLICY, "sleeper", 128, sleeper, NULL, &task[i]);
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    hx_task_yield();
+    err = bench_swap("swap_sched", "_16", "sched_rr", "sched_rr.hxm");
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(task); i++) {
+        hx_status_t killed = hx_task_kill(task[i]);
+        (void)killed; /* it may not have been made */
+    }
+    return err;
+}
+
+static hx_status_t bench_swap_kv(const char *name)
+{
+    (void)name;
+    return bench_swap("swap_kv", "", "svc_kv", "svc_kv.hxm");
+}
+
+static hx_status_t bench_swap_rtc(const char *name)
+{
+    (void)name;
+    return bench_swap("swap_rtc", "", "drv_rtc", "drv_rtc.hxm");
+}
+
+static hx_status_t bench_boot(const char *name)
+{
+    report(name, hx_boot_insns());
+    return HX_OK;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    hx_status_t (*run)(const char *name);
+} benches[] = {
+    { "boot_to_prompt", bench_boot }, /* first: it counts up to here */
+    { "gate_overhead", bench_gate },
+    { "context_switch", bench_context_switch },
+    { "wake_round_trip", bench_wake_round_trip },
+    { "task_create_join", bench_create_join },
+    { "module_load_10", bench_load },
+    { "module_unload_10", bench_load },
+    { "swap_sched_16", bench_swap_sched },
+    { "swap_kv", bench_swap_kv },
+    { "swap_rtc", bench_swap_rtc },
+};
+
+/* Whether @name is in the comma-separated @names; a name there stands for all that begin with it. */
+static bool is_asked_for(const char *names, const char *name)
+{
+    if (!names || !*names)
+        return true;
+    while (*names) {
+        size_t word = 0;
+        while (names[word] && names[word] != ',')
+            word++;
+        size_t common = word < strlen(name) ? word : strlen(name);
+        if (word && strncmp(names, name, common) == 0)
+            return true;
+        names += word + (names[word] == ',');
+    }
+    return false;
+}
+
+void hx_bench_run(const char *names, const struct hx_pack *initrd)
+{
+    bool failed = false;
+    pack = initrd;
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(benches); i++)
+        if (is_asked_for(names, benches[i].name) && benches[i].run(benches[i].name) != HX_OK)
+            failed = true;
+    hx_task_sleep_until(hx_hal_clock_ns() + 20000000); /* the console's buffer drains */
+    hx_hal_poweroff(failed);
+}

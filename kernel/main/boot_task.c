@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot_task.c - from the initrd to running modules to the prompt.
+ *
+ * A task of its own, because modules' hooks may sleep. Whatever is wrong with the initrd or with a module is said in one
+ * line and left out; the prompt always comes.
+ */
+#include <debug/console.h>
+#include <debug/log.h>
+#include <hotreload/engine.h>
+#include <lib/err.h>
+#include <lib/fmt.h>
+#include <mm/mm.h>
+#include <module/plan.h>
+#include <string.h>
+
+#include "bench.h"
+#include "compose.h"
+
+static struct hx_pack initrd;
+static const struct hx_boot_info *boot;
+
+const struct hx_pack *hx_initrd(void)
+{
+    return &initrd;
+}
+
+/* `skip=NAME` may be given for one module, `skip=A,B` for several. */
+static bool owner_skips(const char *name)
+{
+    char list[128];
+    if (hx_boot_option(boot, "skip", list, sizeof(list)) != HX_OK)
+        return false;
+    size_t bytes = strlen(name);
+    for (const char *at = list; *at;) {
+        size_t word = 0;
+        while (at[word] && at[word] != ',')
+            word++;
+        if (word == bytes && strncmp(at, name, bytes) == 0)
+            return true;
+        at += word + (at[word] == ',');
+    }
+    return false;
+}
+
+static bool has_option(const char *name)
+{
+    char value[8];
+    return hx_boot_option(boot, name, value, sizeof(value)) == HX_OK;
+}
+
+/* NAME.param=value on the command line becomes "param=value" for module NAME. */
+static void params_of(const char *module, char *out, size_t bytes)
+{
+    size_t used = 0, name_bytes = strlen(module);
+    out[0] = 0;
+    for (const char *at = boot->cmdline; *at;) {
+        size_t word = 0;
+        while (at[word] && at[word] != ' ')
+            word++;
+        if (word > name_bytes + 1 && strncmp(at, module, name_bytes) == 0 && at[name_bytes] == '.')
+            used = hx_fmt_append(out, bytes, used, "%s%.*s", used ? " " : "", (int)(word - name_bytes - 1),
+                                 at + name_bytes + 1);
+        at += word + (at[word] == ' ');
+    }
+}
+
+static bool open_initrd(void)
+{
+    struct hx_pack_report report;
+    if (boot->initrd_bytes == 0) {
+        hx_log_line(HX_LOG_ERROR, NULL, "no initrd: no module is loaded; give GRUB a `module2 /initrd.cpio' line");
+        return false;
+    }
+    if (!hx_mm_is_memory(boot, boot->initrd_pa, boot->initrd_bytes)) {
+        hx_log_line(HX_LOG_ERROR, NULL, "initrd at 0x%llx, %llu bytes: not in memory; the boot loader is wrong about it",
+                    (unsigned long long)boot->initrd_pa, (unsigned long long)boot->initrd_bytes);
+        return false;
+    }
+    struct hx_slice bytes = hx_slice_of(hx_mm_phys_to_virt(boot->initrd_pa), boot->initrd_bytes);
+    if (hx_pack_open(bytes, &initrd, &report) != HX_OK) {
+        hx_log_line(HX_LOG_ERROR, NULL, "initrd: %s; make it with mkmodpack", report.message);
+        return false;
+    }
+    return true;
+}
+
+static void load_one(const struct hx_plan_item *item)
+{
+    char params[HX_PARAM_TEXT_MAX], version[16];
+    params_of(item->name, params, sizeof(params));
+    struct hx_job job = { .kind = HX_JOB_LOAD, .file = item->entry->content, .params = params, .who = "boot" };
+    hx_status_t err = hx_engine_run(&job);
+    if (err != HX_OK) {
+        hx_log_line(HX_LOG_ERROR, NULL, "%s: %s: %s: %s", item->entry->name, job.report.step, hx_err_name(err),
+                    job.report.message);
+        return;
+    }
+    const struct hx_module *module = hx_module_find(job.loaded);
+    hx_version_text(module->running->record->version, version);
+    hx_log_line(HX_LOG_INFO, NULL, "%s %s: %s", job.loaded, version, module->running->record->summary);
+}
+
+static void load_modules(void)
+{
+    struct hx_plan plan;
+    hx_status_t err = hx_plan_make(&initrd, owner_skips, &plan);
+    if (err != HX_OK) {
+        hx_log_line(HX_LOG_ERROR, NULL, "modules: %s; none is loaded", hx_err_text(err));
+        return;
+    }
+    for (uint32_t i = 0; i < plan.count; i++)
+        if (plan.items[i].err != HX_OK)
+            hx_log_line(plan.items[i].err == HX_E_DISABLED ? HX_LOG_INFO : HX_LOG_ERROR, NULL, "%s: %s: %s",
+                        plan.items[i].entry->name, hx_err_name(plan.items[i].err), plan.items[i].message);
+    for (uint32_t i = 0; i < plan.order_count; i++)
+        load_one(&plan.items[plan.order[i]]);
+    hx_plan_release(&plan);
+}
+
+static hx_status_t boot_task(void *argument)
+{
+    (void)argument;
+    char names[128];
+    bool safe = has_option("safe");
+    if (open_initrd() && !safe)
+        load_modules();
+    if (safe)
+        hx_log_line(HX_LOG_INFO, NULL, "safe: no module is loaded");
+    if (hx_boot_option(boot, "bench", names, sizeof(names)) == HX_OK)
+        hx_bench_run(names, &initrd);
+    return hx_console_start();
+}
+
+hx_status_t hx_boot_task_start(const struct hx_boot_info *info)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    boot = info;
+    hx_status_t err = hx_engine_start();
+    return err == HX_OK ? hx_task_create(HX_TASK_CORE, "boot", 255, boot_task, NULL, &task) : err;
+}

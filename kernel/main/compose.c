@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compose.c - who is bound to whom: the one file that knows all rooms.
+ */
+#include "compose.h"
+
+#include <debug/console.h>
+#include <debug/log.h>
+#include <hotreload/engine.h>
+#include <interrupts/exception.h>
+#include <mm/mm.h>
+#include <module/exports.h>
+#include <orchestrator/lifecycle.h>
+#include <orchestrator/panic.h>
+
+/* ---- what rooms are told -------------------------------------------------------------------------------------------- */
+
+static void provider_came(struct hx_slot *slot)
+{
+    if (slot == &hx_slots[HX_SLOT_hx_sched])
+        hx_sched_announce_all();
+}
+
+static void provider_went(struct hx_slot *slot)
+{
+    if (slot == &hx_slots[HX_SLOT_hx_sched])
+        hx_sched_forget_all();
+}
+
+static const struct hx_lifecycle_observer observer = { .came = provider_came, .went = provider_went };
+static const struct hx_gate_policy gate_policy = { .wait = hx_module_gate_wait };
+
+static void tell(bool bad, const char *line)
+{
+    hx_log_line(bad ? HX_LOG_ERROR : HX_LOG_INFO, NULL, "%s", line);
+}
+
+static struct hx_console_env console_env = { .memory_audit = hx_mm_audit };
+
+/* ---- panic ---------------------------------------------------------------------------------------------------------- */
+
+static void print_modules(void)
+{
+    char version[16];
+    hx_panic_print("modules:");
+    for (const struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module)) {
+        if (!module->running)
+            continue;
+        hx_version_text(module->running->record->version, version);
+        hx_panic_print("  %-16s %-8s %-8s at 0x%llx", module->name, version, hx_module_state_name(module->state),
+                       (unsigned long long)module->running->image->va);
+    }
+}
+
+static void print_log_line(const char *line)
+{
+    hx_panic_print("  %s", line);
+}
+
+static void print_log(void)
+{
+    hx_panic_print("last log lines:");
+    hx_log_dump(16, print_log_line);
+}
+
+static const struct hx_panic_binding panic_binding = {
+    .symbolise = hx_symbolise,
+    .hook_count = 2,
+    .hook = { { "modules", print_modules }, { "log", print_log } },
+};
+
+/* ---- boot options --------------------------------------------------------------------------------------------------- */
+
+static bool option(const struct hx_boot_info *info, const char *name, char *out, size_t bytes)
+{
+    return hx_boot_option(info, name, out, bytes) == HX_OK;
+}
+
+static void bad_option(const char *name, const char *value, const char *expected)
+{
+    hx_log_line(HX_LOG_WARN, NULL, "boot option %s=%s: expected %s; the default stays", name, value, expected);
+}
+
+static bool parse_ms(const char *text, uint64_t *out_ns)
+{
+    uint64_t ms = 0;
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || ms > 100000000)
+            return false;
+        ms = ms * 10 + (uint64_t)(*text - '0');
+    }
+    *out_ns = ms * 1000000;
+    return true;
+}
+
+static void apply_options(const struct hx_boot_info *info)
+{
+    char value[32];
+    enum hx_panic_end end = HX_PANIC_HALT;
+    uint32_t level = 0;
+    uint64_t ns = 0;
+    bool on = true;
+    if (option(info, "panic", value, sizeof(value))) {
+        if (hx_panic_end_parse(value, &end) == HX_OK)
+            hx_panic_set_end(end);
+        else
+            bad_option("panic", value, "halt, reboot or exit");
+    }
+    if (option(info, "loglevel", value, sizeof(value))) {
+        if (hx_log_level_parse(value, &level) == HX_OK)
+            hx_log_set_console_level(level);
+        else
+            bad_option("loglevel", value, "error, warn, info or debug");
+    }
+    if (option(info, "color", value, sizeof(value))) {
+        if (hx_console_switch_parse(value, &on) == HX_OK)
+            hx_console_set_color(on);
+        else
+            bad_option("color", value, "on or off");
+    }
+    if (option(info, "probation_ms", value, sizeof(value))) {
+        if (parse_ms(value, &ns))
+            hx_swap_set_probation_ns(ns);
+        else
+            bad_option("probation_ms", value, "a number of milliseconds");
+    }
+}
+
+hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
+{
+    hx_panic_bind(&panic_binding);
+    hx_exception_bind(hx_engine_on_fault);
+    hx_gate_init();
+    hx_gate_bind(&gate_policy);
+    hx_lifecycle_bind(&observer);
+    hx_engine_bind(tell);
+    console_env.pack = hx_initrd();
+    hx_console_bind(&console_env);
+    hx_module_registry_init();
+    apply_options(info);
+    *out_what = "interfaces";
+    hx_status_t err = hx_interface_init();
+    if (err != HX_OK)
+        return err;
+    *out_what = "exports";
+    return hx_exports_bind(hx_import_table, hx_import_count);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exports.c - what the kernel's exports do when a module calls them: the one place where a module's spans are read.
+ *
+ * The stub has marked the frame, so a fault in here is the kernel's own, except in hx_hal_copy(): every span is copied by
+ * it before it is looked at.
+ */
+#include <debug/log.h>
+#include <hal/hx_import.h>
+#include <hotreload/state.h>
+#include <interrupts/router.h>
+#include <string.h>
+
+/* Copies a span that names something: at most HX_NAME_MAX - 1 bytes, NUL appended. */
+static hx_status_t copy_name(char out[HX_NAME_MAX], const void *name, uint64_t name_bytes)
+{
+    if (name_bytes == 0 || name_bytes >= HX_NAME_MAX)
+        return HX_E_INVAL;
+    out[name_bytes] = 0;
+    return hx_hal_copy(out, name, name_bytes);
+}
+
+hx_ret_t hx_export_hx_log(uint64_t level, const void *text, uint64_t text_bytes)
+{
+    char line[HX_LOG_TEXT_MAX];
+    const struct hx_version *version = hx_module_calling();
+    size_t bytes = text_bytes < sizeof(line) ? text_bytes : sizeof(line);
+    hx_status_t err = hx_hal_copy(line, text, bytes);
+    if (err != HX_OK)
+        return err;
+    hx_log_text((uint32_t)level, version ? version->module->name : NULL, line, bytes);
+    return HX_OK;
+}
+
+hx_ret_t hx_export_hx_clock_ns(void)
+{
+    return (hx_ret_t)hx_hal_clock_ns();
+}
+
+static bool may_use_port(uint64_t port)
+{
+    const struct hx_version *version = hx_module_calling();
+    return version && port <= UINT16_MAX && hx_version_may_use_port(version, (uint16_t)port);
+}
+
+hx_ret_t hx_export_hx_port_read8(uint64_t port)
+{
+    return may_use_port(port) ? hx_hal_port_read8((uint16_t)port) : HX_E_PERM;
+}
+
+hx_ret_t hx_export_hx_port_write8(uint64_t port, uint64_t value)
+{
+    if (!may_use_port(port))
+        return HX_E_PERM;
+    hx_hal_port_write8((uint16_t)port, (uint8_t)value);
+    return HX_OK;
+}
+
+hx_ret_t hx_export_hx_irq_count(const void *key, uint64_t key_bytes)
+{
+    char name[HX_NAME_MAX];
+    hx_status_t err = copy_name(name, key, key_bytes);
+    if (err != HX_OK)
+        return err;
+    const struct hx_version *version = hx_module_calling();
+    const struct hx_irq *irq = version ? hx_irq_find(version->module, name) : NULL;
+    return irq ? (hx_ret_t)irq->accepted : HX_E_NOENT;
+}
+
+hx_ret_t hx_export_hx_state_put(const void *name, uint64_t name_bytes, const void *data, uint64_t data_bytes)
+{
+    char field[HX_NAME_MAX];
+    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : copy_name(field, name, name_bytes);
+    return err == HX_OK ? hx_state_import_put(field, data, data_bytes) : err;
+}
+
+hx_ret_t hx_export_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data, uint64_t data_bytes)
+{
+    char field[HX_NAME_MAX];
+    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : copy_name(field, name, name_bytes);
+    return err == HX_OK ? hx_state_import_get(field, offset, data, data_bytes) : err;
+}
+
+hx_ret_t hx_export_hx_state_size(const void *name, uint64_t name_bytes)
+{
+    char field[HX_NAME_MAX];
+    hx_status_t err = copy_name(field, name, name_bytes);
+    return err == HX_OK ? hx_state_import_size(field) : err;
+}
+
+hx_ret_t hx_export_hx_sleep_ns(uint64_t duration_ns)
+{
+    if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off) || !hx_irq_enabled())
+        return HX_E_STATE;
+    uint64_t now = hx_hal_clock_ns();
+    return hx_task_sleep_until(duration_ns < UINT64_MAX - now ? now + duration_ns : UINT64_MAX - 1);
+}

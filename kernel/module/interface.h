@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interface.h - the registry of interfaces: what each one's operations are, who provides it, who relies on it.
+ *
+ * An interface lives while a provider or a user holds it; those that the kernel itself calls live for ever. Its definition
+ * is the list of operations as written in the header both sides were built with: the longer list is kept, and one that is
+ * not a prefix of it (or the other way round) is another interface by the same name, which is refused.
+ *
+ * Context: thread; one task at a time (the worker, or the boot task). Locks: none.
+ */
+#pragma once
+#include <gate/gate.h>
+#include <lib/slice.h>
+#include <sys/queue.h>
+
+#include "report.h"
+
+struct hx_module;
+struct hx_version;
+
+/* One module's reliance on an interface; embedded in its version. */
+struct hx_interface_use {
+    struct hx_interface *interface;
+    uint32_t version; /* the least it can live with */
+    struct hx_version *user;
+    TAILQ_ENTRY(hx_interface_use) link;
+};
+
+struct hx_interface {
+    struct hx_slot *slot; /* its name is the prefix */
+    const char *ops;      /* see struct hx_interface_record */
+    char *owned_ops;      /* the same when it was copied, else NULL */
+    uint32_t ops_bytes;
+    uint32_t op_count;
+    uint32_t version; /* of the list kept */
+    uint32_t refs;
+    uintptr_t stubs_va; /* page of gate stubs for modules, 0: nobody needed one yet */
+    TAILQ_HEAD(, hx_interface_use) uses;
+};
+
+/* Knows the kernel's own interfaces after this. HX_E_NOMEM. */
+HX_NODISCARD hx_status_t hx_interface_init(void);
+
+/* NULL when nobody holds it. */
+struct hx_interface *hx_interface_find(const char *prefix);
+/* "hx_kv" -> "hx.kv". */
+void hx_interface_display(const char *prefix, char out[HX_NAME_MAX]);
+
+/*
+ * Holds interface @prefix, creating it (sleepable) when it is new; @ops as in struct hx_interface_record, copied if kept.
+ * HX_E_FORMAT: the list is malformed; HX_E_VERSION: another definition, or another major; HX_E_NOMEM; HX_E_LIMIT.
+ */
+HX_NODISCARD hx_status_t hx_interface_acquire(const char *prefix, uint32_t version, struct hx_slice ops,
+                                              struct hx_interface **out, struct hx_report *report);
+void hx_interface_release(struct hx_interface *interface);
+
+/* Position of operation @name, [@bytes] long, or HX_E_NOENT. */
+HX_NODISCARD hx_ret_t hx_interface_op(const struct hx_interface *interface, const char *name, size_t bytes);
+/* Where a module's call of operation @index goes. HX_E_NOMEM when the first stub page cannot be had. */
+HX_NODISCARD hx_status_t hx_interface_stub(struct hx_interface *interface, uint32_t index, uintptr_t *out_va);
+/* Whether [@ops] may be provided to, or required by, those who agreed on @interface. */
+bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops);
+/* Operations in a list; HX_E_FORMAT. */
+HX_NODISCARD hx_ret_t hx_interface_count_ops(struct hx_slice ops);

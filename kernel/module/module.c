@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* module.c - see module.h. */
+#include "module.h"
+
+#include <lib/fmt.h>
+#include <lib/hash.h>
+#include <string.h>
+
+enum { NAME_BUCKETS = 256 };
+static const uint64_t gate_wait_ns = 5000000000u;
+
+static struct {
+    TAILQ_HEAD(, hx_module) all;
+    LIST_HEAD(, hx_module) by_name[NAME_BUCKETS];
+    uint32_t count;
+} registry;
+
+#define MODULE_OF(node) ((struct hx_module *)((char *)(node)-offsetof(struct hx_module, callbacks_node)))
+
+void hx_module_registry_init(void)
+{
+    TAILQ_INIT(&registry.all);
+    for (uint32_t i = 0; i < NAME_BUCKETS; i++)
+        LIST_INIT(&registry.by_name[i]);
+    registry.count = 0;
+}
+
+static uint32_t bucket_of(const char *name)
+{
+    return (uint32_t)hx_hash_name(name, strlen(name)) % NAME_BUCKETS;
+}
+
+static void set_name(struct hx_module *module, const char *name)
+{
+    hx_fmt(module->name, sizeof(module->name), "%s", name);
+    LIST_INSERT_HEAD(&registry.by_name[bucket_of(module->name)], module, name_link);
+}
+
+static void release_callbacks(struct hx_ledger_node *node)
+{
+    hx_slot_destroy(MODULE_OF(node)->callbacks);
+}
+
+hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx_report *report)
+{
+    if (hx_module_find(name))
+        return hx_report_fail(report, HX_E_EXIST, name, "a module called %s is loaded; reload or rmmod it", name);
+    char slot_name[HX_NAME_MAX];
+    hx_fmt(slot_name, sizeof(slot_name), "%.20s:irq", name);
+    struct hx_module *module = hx_hal_alloc(sizeof(*module));
+    struct hx_slot *callbacks = module ? hx_slot_create(slot_name, HX_SLOT_KIND_CALLBACKS, false) : NULL;
+    if (!callbacks) {
+        hx_hal_free(module);
+        return hx_report_fail(report, module ? HX_E_LIMIT : HX_E_NOMEM, name,
+                              module ? "all slots are taken; unload a module" : "not enough memory for the module");
+    }
+    module->state = HX_MODULE_LOADING;
+    module->callbacks = callbacks;
+    module->loaded_ns = hx_hal_clock_ns();
+    hx_waitq_init(&module->callers);
+    hx_ledger_init(&module->ledger);
+    hx_ledger_enter(&module->ledger, &module->callbacks_node, "callbacks", release_callbacks);
+    set_name(module, name);
+    TAILQ_INSERT_TAIL(&registry.all, module, link);
+    registry.count++;
+    *out = module;
+    return HX_OK;
+}
+
+void hx_module_destroy(struct hx_module *module)
+{
+    hx_ledger_release_all(&module->ledger);
+    TAILQ_REMOVE(&registry.all, module, link);
+    LIST_REMOVE(module, name_link);
+    registry.count--;
+    hx_hal_free(module);
+}
+
+struct hx_module *hx_module_find(const char *name)
+{
+    struct hx_module *module = NULL;
+    LIST_FOREACH(module, &registry.by_name[bucket_of(name)], name_link)
+        if (strcmp(module->name, name) == 0)
+            return module;
+    return NULL;
+}
+
+void hx_module_rename(struct hx_module *module, const char *name)
+{
+    if (strcmp(module->name, name) == 0)
+        return;
+    LIST_REMOVE(module, name_link);
+    set_name(module, name);
+}
+
+struct hx_module *hx_module_next(const struct hx_module *module)
+{
+    return module ? TAILQ_NEXT(module, link) : TAILQ_FIRST(&registry.all);
+}
+
+uint32_t hx_module_count(void)
+{
+    return registry.count;
+}
+
+struct hx_module *hx_module_providing(const struct hx_interface *interface)
+{
+    return hx_slot_info(interface->slot)->owner;
+}
+
+static bool version_holds(const struct hx_version *version, uintptr_t va)
+{
+    return version && version->image && va - version->image->va < version->image->bytes;
+}
+
+struct hx_version *hx_module_version_at(uintptr_t va)
+{
+    struct hx_module *module = NULL;
+    TAILQ_FOREACH(module, &registry.all, link) {
+        if (version_holds(module->running, va))
+            return module->running;
+        if (version_holds(module->previous, va))
+            return module->previous;
+    }
+    return NULL;
+}
+
+struct hx_version *hx_module_calling(void)
+{
+    const struct hx_gate_frame *frame = hx_gate_frame();
+    if (!frame)
+        return NULL;
+    const struct hx_slot_info *info = hx_slot_info(frame->slot);
+    if (info->kind == HX_SLOT_KIND_HOOKS)
+        return info->owner;
+    const struct hx_module *module = info->owner;
+    return module ? module->running : NULL;
+}
+
+void hx_module_open(struct hx_module *module, struct hx_version *version)
+{
+    for (uint32_t i = 0; i < version->provides_count; i++)
+        hx_slot_publish(version->provides[i].interface->slot, &version->provides[i].vtable, module);
+    hx_slot_publish(module->callbacks, &version->callbacks_vtable, module);
+}
+
+/* Applies @each to the slots of the running version that are sleepable or atomic. */
+static void for_slots(const struct hx_module *module, bool atomic, void (*each)(struct hx_slot *slot))
+{
+    const struct hx_version *version = module->running;
+    for (uint32_t i = 0; i < version->provides_count; i++) {
+        struct hx_slot *slot = version->provides[i].interface->slot;
+        if (hx_slot_info(slot)->sleepable != atomic)
+            each(slot);
+    }
+    if (atomic)
+        each(module->callbacks);
+}
+
+void hx_module_close(struct hx_module *module, bool atomic)
+{
+    for_slots(module, atomic, hx_slot_close);
+}
+
+void hx_module_reopen(struct hx_module *module)
+{
+    for_slots(module, true, hx_slot_reopen);
+    for_slots(module, false, hx_slot_reopen);
+    hx_waitq_wake_all(&module->callers);
+}
+
+void hx_module_fail(struct hx_module *module)
+{
+    for_slots(module, true, hx_slot_fail);
+    for_slots(module, false, hx_slot_fail);
+    hx_waitq_wake_all(&module->callers);
+}
+
+void hx_module_retract(struct hx_module *module, const struct hx_version *version, const struct hx_version *keep)
+{
+    for (uint32_t i = 0; i < version->provides_count; i++)
+        if (!keep || !hx_version_provided(keep, version->provides[i].interface))
+            hx_slot_retract(version->provides[i].interface->slot);
+    if (!keep)
+        hx_slot_retract(module->callbacks);
+    hx_waitq_wake_all(&module->callers);
+}
+
+bool hx_module_is_inside(const struct hx_module *module, bool atomic)
+{
+    const struct hx_version *version = module->running;
+    for (uint32_t i = 0; i < version->provides_count; i++) {
+        struct hx_slot *slot = version->provides[i].interface->slot;
+        if (hx_slot_info(slot)->sleepable != atomic && hx_slot_inside(slot))
+            return true;
+    }
+    return atomic && hx_slot_inside(module->callbacks);
+}
+
+uint64_t hx_module_calls(const struct hx_module *module)
+{
+    uint64_t calls = hx_slot_calls(module->callbacks);
+    for (uint32_t i = 0; i < module->running->provides_count; i++)
+        calls += hx_slot_calls(module->running->provides[i].interface->slot);
+    return calls;
+}
+
+static bool slot_is_decided(void *context)
+{
+    return hx_slot_info(context)->state != HX_SLOT_CLOSED;
+}
+
+hx_status_t hx_module_gate_wait(struct hx_slot *slot)
+{
+    struct hx_module *module = hx_slot_info(slot)->owner;
+    if (!module || hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
+        return HX_E_CLOSED;
+    return hx_waitq_wait(&module->callers, slot_is_decided, slot, hx_hal_clock_ns() + gate_wait_ns);
+}
+
+const char *hx_module_state_name(enum hx_module_state state)
+{
+    static const char *const names[HX_MODULE_STATE_COUNT] = {
+        [HX_MODULE_LOADING] = "Loading", [HX_MODULE_LOADED] = "Loaded",     [HX_MODULE_INITIALIZING] = "Initializing",
+        [HX_MODULE_RUNNING] = "Running", [HX_MODULE_PAUSED] = "Paused",     [HX_MODULE_STOPPING] = "Stopping",
+        [HX_MODULE_STOPPED] = "Stopped", [HX_MODULE_UNLOADING] = "Unloading", [HX_MODULE_ERROR] = "Error",
+    };
+    return state < HX_MODULE_STATE_COUNT ? names[state] : "?";
+}

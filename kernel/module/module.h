@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.h - the identity of a module, and the registry of all of them.
+ *
+ * Everything outside refers to the identity: slots are owned by it, interrupt lines hang on its ledger. Its version cell
+ * is `running`; replacing a version is one store of it with all the module's slots closed. The name follows the running
+ * version: when a swap brings in an image of another name that provides the same, the identity is renamed.
+ *
+ * Context: thread. Changed by one task at a time (the worker, or the boot task before it); `busy` says that a transaction
+ * is under way. Locks: none.
+ */
+#pragma once
+#include <task/task.h>
+
+#include "version.h"
+
+enum hx_module_state {
+    HX_MODULE_LOADING,
+    HX_MODULE_LOADED,
+    HX_MODULE_INITIALIZING,
+    HX_MODULE_RUNNING,
+    HX_MODULE_PAUSED,
+    HX_MODULE_STOPPING,
+    HX_MODULE_STOPPED,
+    HX_MODULE_UNLOADING,
+    HX_MODULE_ERROR,
+    HX_MODULE_STATE_COUNT,
+};
+
+struct hx_module {
+    TAILQ_ENTRY(hx_module) link;      /* all, in order of loading */
+    LIST_ENTRY(hx_module) name_link;  /* its bucket */
+    char name[HX_NAME_MAX];
+    enum hx_module_state state;
+    bool busy;                        /* a load, swap or unload has not finished */
+    struct hx_version *running;       /* the version cell */
+    struct hx_version *previous;      /* while the running one is on probation */
+    struct hx_slot *callbacks;        /* interrupt handlers; atomic */
+    struct hx_ledger ledger;          /* identity half: what outlives versions */
+    struct hx_ledger_node callbacks_node;
+    struct hx_waitq callers;          /* who waits for a closed slot of it */
+    bool faulted;                     /* slots were closed by a fault; the worker decides */
+    char fault[128];                  /* what the last fault was */
+    uint64_t loaded_ns;
+    uint32_t swaps;                   /* versions published after the first */
+
+    /* The swap whose probation is pending (previous is not NULL): hotreload's. */
+    uint64_t pending_swap;            /* its number in history */
+    uint32_t pending_way;             /* how its state came over */
+    uint64_t calls_at_swap;
+    struct hx_timer probation;
+    bool probation_over;              /* the timer has fired; the worker commits */
+};
+
+void hx_module_registry_init(void);
+
+/* A new identity in Loading with an empty version cell. HX_E_EXIST, HX_E_NOMEM, HX_E_LIMIT. */
+HX_NODISCARD hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx_report *report);
+/* Releases the identity's ledger and forgets it. Its versions are gone already. */
+void hx_module_destroy(struct hx_module *module);
+
+/* By hash; NULL. */
+struct hx_module *hx_module_find(const char *name);
+void hx_module_rename(struct hx_module *module, const char *name);
+/* Next in order of loading; NULL starts and ends. */
+struct hx_module *hx_module_next(const struct hx_module *module);
+uint32_t hx_module_count(void);
+/* Who provides @interface now, or NULL. */
+struct hx_module *hx_module_providing(const struct hx_interface *interface);
+/* The module or version whose code, data or stack frame @va belongs to, or NULL. */
+struct hx_version *hx_module_version_at(uintptr_t va);
+/* The module in which the innermost gate frame of this CPU stands, with its version; NULL: none. */
+struct hx_version *hx_module_calling(void);
+
+/* ---- slots of a module, all together --------------------------------------------------------------------------------- */
+/* Publishes @version's vtables in every slot that it provides, and its callbacks. */
+void hx_module_open(struct hx_module *module, struct hx_version *version);
+/* Closes the slots of the running version: sleepable ones, or atomic ones. */
+void hx_module_close(struct hx_module *module, bool atomic);
+/* Undoes hx_module_close for both. */
+void hx_module_reopen(struct hx_module *module);
+void hx_module_fail(struct hx_module *module);
+/* Back to absent: slots that @version provides and @keep (may be NULL) does not. */
+void hx_module_retract(struct hx_module *module, const struct hx_version *version, const struct hx_version *keep);
+/* Whether somebody is inside the slots of the running version of that kind; meaningful after hx_hal_cpu_sync(). */
+bool hx_module_is_inside(const struct hx_module *module, bool atomic);
+/* Calls that the module's slots have served so far. */
+uint64_t hx_module_calls(const struct hx_module *module);
+
+/* The gate's policy (see gate.h): waits for the module that owns @slot, at most five seconds. */
+hx_status_t hx_module_gate_wait(struct hx_slot *slot);
+const char *hx_module_state_name(enum hx_module_state state);

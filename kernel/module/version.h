@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * version.h - one version of a module: an image with everything that belongs to it alone.
+ *
+ * Made from a file, destroyed as a whole; what it holds hangs on its ledger. A version knows what it declares, but claims
+ * nothing outside itself save references to interfaces: claiming is the identity's business (module.h).
+ * Context: thread; one task at a time. Locks: none.
+ */
+#pragma once
+#include <gate/ledger.h>
+#include <modloader/loader.h>
+
+#include "interface.h"
+
+enum {
+    HX_PROVIDES_MAX = 4,
+    HX_REQUIRES_MAX = 8,
+    HX_IRQS_MAX = 4,
+    HX_PORTS_MAX = 4,
+    HX_PARAMS_MAX = 16,
+    HX_FIELDS_MAX = 64,
+    HX_PARAM_TEXT_MAX = 128,
+};
+
+struct hx_provided {
+    struct hx_interface *interface;
+    uint32_t version;
+    uint32_t op_count;
+    struct hx_gate_vtable vtable;
+};
+
+struct hx_version {
+    struct hx_module *module; /* c: whose version it is */
+    const struct hx_module_record *record; /* in the image, checked */
+    struct hx_slice file;     /* the pristine bytes: borrowed from the pack */
+    uint64_t file_hash;       /* XXH64 of them */
+    struct hx_image *image;
+    struct hx_ledger ledger;
+    struct hx_ledger_node image_node, hooks_node, interfaces_node;
+
+    struct hx_slot *hooks; /* enum hx_hook; for as long as the version lives */
+    struct hx_gate_vtable hooks_vtable;
+    struct hx_gate_vtable callbacks_vtable; /* operation i is irqs[i]'s handler */
+
+    uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
+    struct hx_provided provides[HX_PROVIDES_MAX];
+    struct hx_interface_use requires[HX_REQUIRES_MAX];
+    const struct hx_irq_record *irqs;       /* the rest: in the image, checked */
+    const struct hx_ports_record *ports;
+    const struct hx_param_record *params;
+    const struct hx_field_record *fields;
+
+    uint64_t schema;      /* identity of the declared state; 0: none declared */
+    uint8_t *state;       /* the declared state in the image, NULL: none */
+    size_t state_bytes;   /* declared */
+    size_t state_mapped;  /* in whole pages */
+    char params_text[HX_PARAM_TEXT_MAX]; /* as given by the owner */
+    bool initialised;     /* init has succeeded, fini has not been called */
+};
+
+/*
+ * Links and checks @file (borrowed for the life of the version) for @module. @params is "name=value name=value" or "".
+ * Requires that every required interface has a provider whose version suffices. Nothing runs yet.
+ * On refusal nothing is left; @report says why.
+ */
+HX_NODISCARD hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, const char *params,
+                                           struct hx_version **out, struct hx_report *report);
+/* Frees everything; calls no hook. NULL is accepted. */
+void hx_version_destroy(struct hx_version *version);
+
+static inline const char *hx_version_name(const struct hx_version *version)
+{
+    return version->record->name;
+}
+/* "1.2.3" */
+void hx_version_text(uint32_t version, char out[16]);
+/* Calls a hook through the gate; a hook that the version does not have is HX_OK. */
+HX_NODISCARD hx_ret_t hx_version_hook(struct hx_version *version, enum hx_hook hook, uint64_t argument);
+static inline bool hx_version_has_hook(const struct hx_version *version, enum hx_hook hook)
+{
+    return version->hooks_vtable.op[hook] != (const void *)hx_gate_op_unsupported;
+}
+const char *hx_hook_name(enum hx_hook hook);
+/* The field called @name, or NULL. */
+const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name);
+/* The provided interface, or NULL. */
+const struct hx_provided *hx_version_provided(const struct hx_version *version, const struct hx_interface *interface);
+/* Whether the version declared port @port. */
+bool hx_version_may_use_port(const struct hx_version *version, uint16_t port);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lifecycle.h - the states of a module, and the transactions load and unload.
+ *
+ * The legal edges stand in one table (lifecycle.c). A load is a transaction: any refusal undoes all of it, and the same
+ * file loads again. Unload, crash and failed load end in the same teardown.
+ * Context: the worker, or the boot task before there is one.
+ */
+#pragma once
+#include <module/module.h>
+
+/* Moves @module to @next, or HX_E_STATE when there is no such edge (the state stays). */
+HX_NODISCARD hx_status_t hx_lifecycle_transition(struct hx_module *module, enum hx_module_state next);
+bool hx_lifecycle_is_legal(enum hx_module_state from, enum hx_module_state to);
+
+/*
+ * Loads the module in @file (borrowed while it is loaded) with @params: link, admit, initialise, publish, arm, start.
+ * On refusal everything is undone and @report says where and why.
+ */
+HX_NODISCARD hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct hx_module **out,
+                                           struct hx_report *report);
+/*
+ * Unloads: refused while others require what it provides (HX_E_IN_USE, naming them) or while somebody does not leave it
+ * (HX_E_BUSY). A module in Error goes without its hooks being called.
+ */
+HX_NODISCARD hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *report);
+
+/* Closes what @module provides and waits until nobody is inside: sleepable slots, then atomic ones, which leaves preemption
+ * off. On HX_E_BUSY everything is open again and @report names who is inside. */
+HX_NODISCARD hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report);
+
+/* The new version provides what the kernel's own scheduling or another room keeps books on: they are told through these. */
+struct hx_lifecycle_observer {
+    void (*came)(struct hx_slot *slot); /* a provider that knows nothing yet has been published */
+    void (*went)(struct hx_slot *slot); /* the slot has no provider any more */
+};
+void hx_lifecycle_bind(const struct hx_lifecycle_observer *observer);
+/* Tells the observer about each slot that @version provides. */
+void hx_lifecycle_notify(const struct hx_version *version, bool came);
+/* Checks that what @version provides is free or @module's own already. */
+HX_NODISCARD hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const struct hx_version *version,
+                                                     struct hx_report *report);

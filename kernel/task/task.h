@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.h - tasks and what makes them run: the mechanism under every scheduling policy.
+ *
+ * A task is a kernel stack, a context and a state. Three classes: core tasks (worker, console) run before all others and
+ * are ordered by the core alone; policy tasks are ordered by whoever provides hx.sched, and by the core's first-in-
+ * first-out list while nobody does or when the answer is wrong; the idle task runs when nothing is ready. The core keeps
+ * its list of ready tasks of every class at all times, so a policy can be checked and replaced at any moment.
+ *
+ * Policy operations are called with preemption off and interrupts on, never nested: what interrupts report meanwhile
+ * (wakes, ticks) waits in the CPU's inbox and is told to the policy at the next decision.
+ *
+ * May be used by: L5 and up. Context: thread, if not said otherwise.
+ */
+#pragma once
+#include <hal/hx_hal.h>
+#include <helix/sched.h>
+#include <sys/queue.h>
+
+#include "timer.h"
+
+enum hx_task_class { HX_TASK_CORE, HX_TASK_POLICY, HX_TASK_IDLE };
+
+enum hx_task_state { HX_TASK_READY, HX_TASK_RUNNING, HX_TASK_BLOCKED, HX_TASK_SLEEPING, HX_TASK_DEAD };
+
+TAILQ_HEAD(hx_task_list, hx_task);
+
+struct hx_waitq {
+    struct hx_task_list waiters; /* by priority, first come first within one */
+};
+#define HX_WAITQ_INIT(q) { TAILQ_HEAD_INITIALIZER((q).waiters) }
+
+/* A task belongs to one CPU; only that CPU changes it, with interrupts off. */
+struct hx_task {
+    /* what a switch touches */
+    hx_handle_t handle;
+    struct hx_hal_context context;
+    struct hx_gate_frame *frame; /* saved hx_cpu.frame while not running */
+    uint64_t run_ns;             /* CPU time, up to started_ns */
+    uint64_t started_ns;         /* running: since when; ready: about when it last ran, 0 where nobody has looked yet */
+    uint64_t switches;
+    /* these four side by side: one store writes them all */
+    uint8_t state; /* enum hx_task_state */
+    bool told;     /* the policy has it queued */
+    bool doubted;  /* the policy may have it queued though nobody told it so: the core chose without asking */
+    bool in_inbox; /* to be told; never while running */
+    bool quick;    /* a policy task about which there is nothing to consider when it stops */
+    bool kill_pending;
+    uint8_t priority; /* 255 is highest */
+    uint8_t news;     /* enum hx_sched_reason by which it became ready */
+    enum hx_task_class class;
+    TAILQ_ENTRY(hx_task) ready_link; /* core's list of its class: core tasks while ready, policy tasks also while running */
+    TAILQ_ENTRY(hx_task) inbox_link; /* ready, and the policy has not been told */
+    /* waiting */
+    TAILQ_ENTRY(hx_task) wait_link;
+    struct hx_waitq *waiting_on; /* NULL: not on a queue */
+    struct hx_timer timeout;
+    hx_status_t wait_result;
+    hx_status_t joined_status; /* of the task whose end it waited for */
+    /* life */
+    struct hx_waitq joiners; /* those who wait for its end */
+    hx_status_t (*body)(void *argument);
+    void *argument;
+    void *stack;
+    void *owner; /* opaque here: the module whose ledger it is on, or NULL */
+    char name[HX_NAME_MAX];
+};
+
+/* ---- start ---------------------------------------------------------------------------------------------------------- */
+/* Turns the running boot context into the idle task of this CPU, after hx_gate_init(). Interrupts off. HX_E_LIMIT. */
+HX_NODISCARD hx_status_t hx_task_init(void);
+/* What the boot context does when it has nothing left to do: tickless, it waits for interrupts. */
+_Noreturn void hx_task_idle(void);
+
+/* ---- life ----------------------------------------------------------------------------------------------------------- */
+/*
+ * Makes a task that runs @body(@argument) once and exits with what it returns. @name is copied.
+ * HX_E_NOMEM; HX_E_LIMIT: HX_TASKS_MAX live.
+ */
+HX_NODISCARD hx_status_t hx_task_create(enum hx_task_class class, const char *name, uint8_t priority,
+                                        hx_status_t (*body)(void *argument), void *argument, hx_handle_t *out);
+_Noreturn void hx_task_exit(hx_status_t status);
+/*
+ * Ends a task. One that stands in no module and is not the caller ends at once, ready, asleep or waiting; so a policy
+ * task's body must hold nothing that outlives it. One inside a module is marked: its wait ends with HX_E_KILLED, its gate
+ * frames are unwound on the way back from the next import, and then, like a caller that kills itself, it ends at the next
+ * wait, yield or preemption. Its stack and entry are released; joiners get HX_E_KILLED.
+ * HX_E_STALE; HX_E_PERM for core and idle tasks. Thread context.
+ */
+HX_NODISCARD hx_status_t hx_task_kill(hx_handle_t task);
+/* Waits for the end of @task and gives its exit status. HX_E_STALE: it is gone already; HX_E_INVAL: it is the caller;
+ * HX_E_TIMEOUT, HX_E_KILLED, HX_E_STATE as hx_waitq_wait(). */
+HX_NODISCARD hx_status_t hx_task_join(hx_handle_t task, uint64_t deadline_ns, hx_status_t *out_status);
+HX_NODISCARD hx_status_t hx_task_set_priority(hx_handle_t task, uint8_t priority);
+
+/* NULL for a stale handle. The pointer is good until the task ends: preemption off, or the caller knows better. */
+struct hx_task *hx_task_of(hx_handle_t task);
+static inline struct hx_task *hx_task_current(void)
+{
+    return hx_cpu_read(current);
+}
+/* Calls @each for every live task in order of index, until it returns false. Not from interrupts. */
+void hx_task_for_each(bool (*each)(struct hx_task *task, void *context), void *context);
+uint32_t hx_task_count(void);
+const char *hx_task_state_name(enum hx_task_state state);
+
+/* ---- giving way ----------------------------------------------------------------------------------------------------- */
+/* Lets others go first. Interrupts and preemption on. */
+void hx_task_yield(void);
+/* HX_E_KILLED, HX_E_STATE as hx_waitq_wait(). A deadline that has passed gives way once. */
+hx_status_t hx_task_sleep_until(uint64_t deadline_ns);
+
+static inline void hx_preempt_disable(void)
+{
+    hx_cpu_add32(preempt_off, 1);
+}
+/* Switches at once when a switch has become due. */
+void hx_preempt_enable(void);
+
+/* ---- wait queues ---------------------------------------------------------------------------------------------------- */
+void hx_waitq_init(struct hx_waitq *queue);
+
+/*
+ * Waits until @condition(@context) is true, a deadline (UINT64_MAX: none) or a kill. The condition is evaluated with
+ * interrupts off, together with queueing, so that a wake cannot fall in between; it may be evaluated more than once.
+ * HX_OK; HX_E_TIMEOUT; HX_E_KILLED: inside a module, unwind; HX_E_STATE: this context may not wait (preemption off, an
+ * interrupt, the idle task).
+ */
+HX_NODISCARD hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context,
+                                       uint64_t deadline_ns);
+/* Makes the first waiter, or all, ready. Any context, interrupts included. Returns how many. In a thread that may be
+ * preempted the switch, when one is due, happens in here. */
+uint32_t hx_waitq_wake_one(struct hx_waitq *queue);
+uint32_t hx_waitq_wake_all(struct hx_waitq *queue);
+
+/* ---- the policy ----------------------------------------------------------------------------------------------------- */
+enum {
+    HX_TICK_NS = 2000000,            /* how often a policy is asked about the running task */
+    HX_SCHED_STARVE_NS = 1000000000, /* a task that is ready for longer than that and not chosen gets a turn */
+};
+
+struct hx_sched_stats {
+    uint64_t decisions;   /* asked of a policy */
+    uint64_t fallbacks;   /* decided by the core: no policy, closed, failed or wrong */
+    uint64_t bad_answers; /* errors and wrong answers of operations */
+    uint64_t starved;     /* turns given by the core to a task that the policy let wait for HX_SCHED_STARVE_NS */
+    uint64_t switches;
+};
+void hx_sched_stats(struct hx_sched_stats *out);
+/*
+ * The policy has been replaced by one that knows nothing (first provider, or one that came without its predecessor's
+ * state): tells it of every ready policy task, in the core's order. Preemption off, slot open.
+ */
+void hx_sched_announce_all(void);
+/* The policy has been replaced by one whose state is of an earlier time (a revert): as hx_sched_announce_all(), and what it
+ * believes about other tasks is put right when it answers with one of them. Preemption off, slot open. */
+void hx_sched_resync_all(void);
+/* The policy went away: nobody has been told anything. Whoever opens the slot next is told at the next decision. */
+void hx_sched_forget_all(void);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * elf_file.h - what the steps of a load share; private to this room.
+ *
+ * Each step is one function that takes the job, writes its findings into it and returns. None of them cleans up:
+ * hx_ldr_load() owns every failure path. A step that refuses fills the report by hx_ldr_refuse*(), once.
+ */
+#pragma once
+#include <modloader/loader.h>
+
+#include <elf.h>
+
+enum {
+    HX_LDR_PAGE = 4096,              /* parts begin on one; no section may want more */
+    HX_LDR_IMAGE_MAX = 16 * 1048576, /* bytes of an image */
+    HX_LDR_GROUPS_MAX = 256,         /* COMDAT groups: each is compared with all before it */
+    HX_LDR_NOT_LOADED = 0xff,        /* struct hx_ldr_section.part */
+};
+
+/* In the value array: the symbol stands in a section that is not loaded. Non-canonical, so never an address. */
+#define HX_LDR_NO_VALUE UINT64_C(0x8000000000000000)
+
+/* One section, decoded and checked against the bounds of the file. */
+struct hx_ldr_section {
+    const char *name;        /* in the file, NUL-terminated there */
+    struct hx_slice content; /* empty for SHT_NOBITS */
+    uint64_t bytes;          /* in memory */
+    uint64_t flags;
+    uint64_t align; /* a power of two */
+    uint64_t entry_bytes;
+    uint32_t type;
+    uint32_t link;
+    uint32_t info;
+    uint32_t part; /* enum hx_image_part or HX_LDR_NOT_LOADED */
+    size_t off;    /* in its part */
+};
+
+struct hx_ldr_job {
+    struct hx_slice file;
+    const struct hx_ldr_env *env;
+    struct hx_ldr_report *report; /* NULL: nobody wants to know */
+
+    /* hx_ldr_check_header() */
+    struct hx_slice headers;       /* the section header table */
+    struct hx_slice section_names; /* a string table that ends with NUL */
+    uint32_t section_count;
+
+    /* hx_ldr_check_sections() */
+    struct hx_ldr_section *section; /* [section_count], by the caller */
+    uint32_t symtab_index;
+    uint32_t symbol_count;
+    uint32_t first_global;
+    struct hx_slice symbols;
+    struct hx_slice symbol_names; /* a string table that ends with NUL */
+
+    /* hx_ldr_place() */
+    struct hx_image *image; /* its memory by hx_ldr_load() between the two halves of placing */
+
+    /* hx_ldr_resolve() */
+    uint64_t *value; /* [symbol_count], by the caller */
+};
+
+/* elf_check.c: nothing but the file is read. */
+HX_NODISCARD hx_status_t hx_ldr_check_header(struct hx_ldr_job *job);
+HX_NODISCARD hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct hx_ldr_section *out);
+HX_NODISCARD hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job);
+/* The symbol table, by its section, and the string table at its link. */
+HX_NODISCARD hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index, const struct hx_ldr_section *symtab,
+                                             const struct hx_ldr_section *names);
+
+/* elf_place.c: where each section goes, then its bytes. */
+HX_NODISCARD hx_status_t hx_ldr_place(struct hx_ldr_job *job);
+void hx_ldr_copy(struct hx_ldr_job *job);
+extern const char *const hx_ldr_record_names[HX_RECORDS_COUNT];
+
+/* elf_symbols.c */
+HX_NODISCARD hx_status_t hx_ldr_resolve(struct hx_ldr_job *job);
+
+/* elf_link.c */
+HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);
+
+/* report.c: each returns @err. Only the first two may be called without a report. */
+__attribute__((format(printf, 3, 4), cold)) hx_status_t hx_ldr_refuse(struct hx_ldr_job *job, hx_status_t err,
+                                                                      const char *format, ...);
+__attribute__((format(printf, 4, 5), cold)) hx_status_t
+hx_ldr_refuse_section(struct hx_ldr_job *job, hx_status_t err, const char *section, const char *format, ...);
+__attribute__((format(printf, 4, 5), cold)) hx_status_t
+hx_ldr_refuse_symbol(struct hx_ldr_job *job, hx_status_t err, uint32_t symbol, const char *format, ...);
+/* Copies a name from the file, cut to fit, with ? for what is no printable ASCII. */
+void hx_ldr_copy_name(char *out, size_t bytes, const char *name);
+/* What a person calls a symbol: a section symbol goes by the section's name. Of a checked symbol table only. */
+const char *hx_ldr_symbol_name(const struct hx_ldr_job *job, uint32_t symbol);
+
+/* Entry @index of a table whose bounds were checked as a whole; copied, because the file aligns nothing. */
+static inline Elf64_Sym hx_ldr_symbol(const struct hx_ldr_job *job, uint32_t index)
+{
+    Elf64_Sym symbol;
+
+    memcpy(&symbol, job->symbols.data + (size_t)index * sizeof(symbol), sizeof(symbol));
+    return symbol;
+}

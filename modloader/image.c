@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image.c - questions about an image, and about a file that is not loaded yet.
+ *
+ * Why here: admission, backtraces and tools ask the same things; only this room knows how a file becomes an image.
+ * Invariant: the file handed in may be another one, or changed, since the image was linked: it is checked again.
+ */
+#include <modloader/elf_file.h>
+
+static bool in_range(const struct hx_image *image, const struct hx_image_range *range, uintptr_t va, size_t bytes)
+{
+    uintptr_t off = va - image->va - range->off;
+
+    return off <= range->bytes && bytes <= range->bytes - off;
+}
+
+const void *hx_image_at(const struct hx_image *image, uintptr_t va, size_t bytes)
+{
+    for (uint32_t part = 0; part < HX_PART_COUNT; part++)
+        if (in_range(image, &image->part[part], va, bytes))
+            return image->memory + (va - image->va);
+    return NULL;
+}
+
+bool hx_image_in_part(const struct hx_image *image, uintptr_t va, enum hx_image_part part)
+{
+    return in_range(image, &image->part[part], va, 1);
+}
+
+const char *hx_image_part_name(enum hx_image_part part)
+{
+    static const char *const names[HX_PART_COUNT] = {
+        [HX_PART_TEXT] = "text",
+        [HX_PART_RODATA] = "rodata",
+        [HX_PART_DATA] = "data",
+        [HX_PART_STATE] = "state",
+    };
+
+    return (uint32_t)part < HX_PART_COUNT ? names[part] : "?";
+}
+
+hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct hx_slice *out)
+{
+    struct hx_ldr_job job = { .file = file };
+    hx_status_t err;
+
+    if ((uint32_t)kind >= HX_RECORDS_COUNT)
+        return HX_E_NOENT;
+    err = hx_ldr_check_header(&job);
+    if (err)
+        return err;
+    for (uint32_t i = 1; i < job.section_count; i++) {
+        struct hx_ldr_section section;
+
+        err = hx_ldr_read_section(&job, i, &section);
+        if (err)
+            return err;
+        if (section.type == SHT_PROGBITS && (section.flags & SHF_ALLOC) &&
+            strcmp(section.name, hx_ldr_record_names[kind]) == 0) {
+            *out = section.content;
+            return HX_OK;
+        }
+    }
+    return HX_E_NOENT;
+}
+
+/* Finds the symbol table of a file without a section array. */
+static hx_status_t find_symtab(struct hx_ldr_job *job)
+{
+    struct hx_ldr_section symtab, names;
+    hx_status_t err;
+
+    err = hx_ldr_check_header(job);
+    if (err)
+        return err;
+    for (uint32_t i = 1; i < job->section_count; i++) {
+        err = hx_ldr_read_section(job, i, &symtab);
+        if (err)
+            return err;
+        if (symtab.type != SHT_SYMTAB)
+            continue;
+        if (symtab.link >= job->section_count)
+            return HX_E_FORMAT;
+        err = hx_ldr_read_section(job, symtab.link, &names);
+        if (err)
+            return err;
+        return hx_ldr_check_symtab(job, i, &symtab, &names);
+    }
+    return HX_E_FORMAT;
+}
+
+/* Whether a symbol is a function at or below @va; one without a size (assembly) holds what follows it. */
+static bool holds(const struct hx_image *image, const Elf64_Sym *symbol, uintptr_t va, uintptr_t *out_start)
+{
+    uintptr_t start;
+
+    if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF ||
+        symbol->st_shndx >= image->section_count || !image->section_va[symbol->st_shndx])
+        return false;
+    start = image->section_va[symbol->st_shndx] + symbol->st_value;
+    if (va < start || (symbol->st_size && va - start >= symbol->st_size))
+        return false;
+    *out_start = start;
+    return true;
+}
+
+hx_status_t hx_image_symbol(const struct hx_image *image, struct hx_slice file, uintptr_t va, const char **out_name,
+                            uint64_t *out_offset)
+{
+    struct hx_ldr_job job = { .file = file };
+    const char *best_name = NULL;
+    uintptr_t best = 0;
+
+    if (!hx_image_in_part(image, va, HX_PART_TEXT) || find_symtab(&job) || job.section_count != image->section_count)
+        return HX_E_NOENT;
+    for (uint32_t i = 1; i < job.symbol_count; i++) {
+        Elf64_Sym symbol = hx_ldr_symbol(&job, i);
+        uintptr_t start;
+
+        if (!holds(image, &symbol, va, &start) || symbol.st_name >= job.symbol_names.bytes)
+            continue;
+        if (!best_name || start > best) {
+            best = start;
+            best_name = (const char *)job.symbol_names.data + symbol.st_name;
+        }
+    }
+    if (!best_name)
+        return HX_E_NOENT;
+    *out_name = best_name;
+    *out_offset = va - best;
+    return HX_OK;
+}

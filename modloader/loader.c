@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loader.c - the load as a whole: its steps in order, its memory, its one way out.
+ *
+ * Invariant: whatever the steps did, a refusal leaves no memory behind, and the report says which step it was.
+ * Context:   whatever the environment's functions allow.   Locks: none.
+ */
+#include <modloader/elf_file.h>
+
+static hx_status_t refuse_memory(struct hx_ldr_job *job, const char *what, size_t bytes)
+{
+    return hx_ldr_refuse(job, HX_E_NOMEM, "no memory for %s (%zu bytes)", what, bytes);
+}
+
+static hx_status_t check(struct hx_ldr_job *job)
+{
+    hx_status_t err;
+    size_t bytes;
+
+    err = hx_ldr_check_header(job);
+    if (err)
+        return err;
+    bytes = job->section_count * sizeof(*job->section);
+    job->section = job->env->scratch(job->env->context, bytes);
+    if (!job->section)
+        return refuse_memory(job, "the section table", bytes);
+    return hx_ldr_check_sections(job);
+}
+
+/* The image and its section addresses are one piece of memory. */
+static hx_status_t place(struct hx_ldr_job *job)
+{
+    size_t bytes = sizeof(struct hx_image) + job->section_count * sizeof(uintptr_t);
+    struct hx_image *image = job->env->scratch(job->env->context, bytes);
+    uint8_t *memory = NULL;
+    uintptr_t va = 0;
+    hx_status_t err;
+
+    if (!image)
+        return refuse_memory(job, "the image's description", bytes);
+    job->image = image;
+    image->section_count = job->section_count;
+    image->section_va = (uintptr_t *)(image + 1);
+    err = hx_ldr_place(job);
+    if (err)
+        return err;
+    err = job->env->alloc(job->env->context, image->bytes, &va, &memory);
+    if (err)
+        return hx_ldr_refuse(job, err, "no memory for the image (%zu bytes)", image->bytes);
+    image->va = va;
+    image->memory = memory;
+    hx_ldr_copy(job);
+    return HX_OK;
+}
+
+static hx_status_t resolve(struct hx_ldr_job *job)
+{
+    size_t bytes = job->symbol_count * sizeof(*job->value);
+
+    job->value = job->env->scratch(job->env->context, bytes);
+    if (!job->value)
+        return refuse_memory(job, "the symbol values", bytes);
+    return hx_ldr_resolve(job);
+}
+
+static void protect(const struct hx_ldr_job *job)
+{
+    const struct hx_image *image = job->image;
+
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        const struct hx_image_range *part = &image->part[i];
+        size_t bytes = (part->bytes + HX_LDR_PAGE - 1) & ~(size_t)(HX_LDR_PAGE - 1);
+
+        if (bytes)
+            job->env->protect(job->env->context, image->va + part->off, bytes, (enum hx_image_part)i);
+    }
+}
+
+static hx_status_t run(struct hx_ldr_job *job)
+{
+    struct hx_ldr_report *report = job->report;
+    hx_status_t err;
+
+    err = check(job);
+    if (err)
+        return err;
+    report->step = HX_LDR_PLACE;
+    err = place(job);
+    if (err)
+        return err;
+    report->step = HX_LDR_SYMBOLS;
+    err = resolve(job);
+    if (err)
+        return err;
+    report->step = HX_LDR_RELOCATE;
+    err = hx_ldr_relocate(job);
+    if (err)
+        return err;
+    report->step = HX_LDR_PROTECT;
+    protect(job);
+    report->step = HX_LDR_DONE;
+    return HX_OK;
+}
+
+hx_status_t hx_ldr_load(struct hx_slice file, const struct hx_ldr_env *env, struct hx_image **out,
+                        struct hx_ldr_report *report)
+{
+    struct hx_ldr_job job = { .file = file, .env = env, .report = report };
+    hx_status_t err;
+
+    memset(report, 0, sizeof(*report));
+    report->step = HX_LDR_CHECK;
+    report->relocation = UINT32_MAX;
+    err = run(&job);
+    report->err = err;
+    if (job.value)
+        env->scratch_free(env->context, job.value);
+    if (job.section)
+        env->scratch_free(env->context, job.section);
+    if (err)
+        hx_ldr_unload(job.image, env);
+    else
+        *out = job.image;
+    return err;
+}
+
+void hx_ldr_unload(struct hx_image *image, const struct hx_ldr_env *env)
+{
+    if (!image)
+        return;
+    if (image->memory)
+        env->release(env->context, image->va, image->memory, image->bytes);
+    env->scratch_free(env->context, image);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * svc_kv.c - the key-value store, version 1: provides hx.kv 1.0.
+ *
+ * Why: a service with state worth carrying over. Version 2 has another layout and one operation more.
+ */
+#include "dense_store.h"
+
+static const struct hx_kv_ops kv_ops = {
+    HX_OPS_HEAD_UNTIL(hx_kv, HX_KV_VERSION_1_0, modified),
+    .get = kv_get,
+    .put = kv_put,
+    .del = kv_del,
+    .list = kv_list,
+    .count = kv_count,
+};
+
+HX_MODULE("svc_kv", HX_VERSION(1, 0, 0), "key-value store", .save = kv_save, .load = kv_load, .check = kv_check);
+HX_PROVIDES_VERSION(hx_kv, HX_KV_VERSION_1_0, HX_KV_OPS_1_0, &kv_ops);

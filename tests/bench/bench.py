@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""bench.py - one boot in which an instruction is a nanosecond, and what the kernel measured in it, as JSON lines."""
+import fnmatch
+import json
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "qemu"))
+import guest as helix  # noqa: E402
+
+# Time is the number of instructions, the calendar starts where it always does, and nobody's host clock comes in.
+CLOCK = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm,base=2026-01-01T00:00:00"]
+LIMIT_S = 300
+
+
+def machine(names=()):
+    """@names without wildcards narrow down what the kernel runs at all."""
+    plain = names and not any(c in name for name in names for c in "*?[")
+    option = "bench=" + ",".join(names) if plain else "bench"
+    return helix.Machine(cmdline=f"color=off panic=exit seed=1 {option}", extra=list(CLOCK))
+
+
+def run_kernel(names):
+    """The objects that the kernel prints. It ends the machine itself, or gives the prompt back when it is done."""
+    with helix.Guest(machine(names)) as guest:
+        try:
+            guest.boot(LIMIT_S)
+            code = guest.poweroff()
+        except helix.Ended as ended:
+            code = ended.code
+        lines = guest.screen.lines
+        if code:
+            raise helix.Failure(code, f"the benchmark ended with code {code}" + guest.tail())
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def kernel_bytes():
+    return {"name": "kernel_bytes", "bytes": os.path.getsize(helix.Machine().kernel)}
+
+
+def measure(names):
+    """All objects whose name matches one of @names (all without any)."""
+    inside = [name for name in names if name != "kernel_bytes"]
+    found = run_kernel(inside) if inside or not names else []
+    found.append(kernel_bytes())
+    return [o for o in found if not names or any(fnmatch.fnmatch(o["name"], name) for name in names)]
+
+
+def main():
+    names = sys.argv[1:]
+    try:
+        found = measure(names)
+    except helix.Failure as failure:
+        print(f"tests/bench/run: {failure}", file=sys.stderr)
+        sys.exit(failure.status)
+    except ValueError as error:
+        print(f"tests/bench/run: a line of the kernel is not JSON: {error}", file=sys.stderr)
+        sys.exit(helix.EXIT_FAILURE)
+    for item in found:
+        print(json.dumps(item))
+    missing = [name for name in names if not any(fnmatch.fnmatch(o["name"], name) for o in found)]
+    if missing or not found:
+        print("tests/bench/run: no such measurement: " + ", ".join(missing or ["any"]), file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""test_bench.py - the benchmark runs, names what it promises and says the same twice."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import bench  # noqa: E402
+from tap import case, log, main  # noqa: E402
+
+PROMISED = ["gate_overhead", "context_switch", "module_load_10", "module_unload_10", "swap_sched_blackout_16",
+            "boot_to_prompt", "kernel_bytes"]
+
+
+@case("every measurement that is promised is there, and two runs agree to the instruction", limit_s=600)
+def repeatable():
+    first, second = bench.measure([]), bench.measure([])
+    for item in first:
+        log(item)
+    missing = set(PROMISED) - {item["name"] for item in first}
+    assert not missing, "missing: " + ", ".join(sorted(missing))
+    assert first == second, "\n".join(f"{a} {b}" for a, b in zip(first, second) if a != b)
+
+
+main()

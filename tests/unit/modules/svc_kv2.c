@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* svc_kv2.c - see module_host.h. */
+#include "module_host.h"
+
+#include "../../../modules/svc_kv/svc_kv2.c"
+
+MODULE_HOST(svc_kv2, kv, kv_ops, NULL);
