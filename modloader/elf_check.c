@@ -92,7 +92,8 @@ hx_status_t hx_ldr_check_header(struct hx_ldr_job *job)
     if (header.e_shentsize != sizeof(Elf64_Shdr))
         return hx_ldr_refuse(job, HX_E_FORMAT, "e_shentsize is %u, not %zu", header.e_shentsize, sizeof(Elf64_Shdr));
     if (header.e_shnum == 0 || header.e_shnum >= SHN_LORESERVE)
-        return hx_ldr_refuse(job, HX_E_UNSUPPORTED, "e_shnum is %u: no sections, or extended numbering", header.e_shnum);
+        return hx_ldr_refuse(job, HX_E_UNSUPPORTED, "e_shnum is %u: no sections, or extended numbering",
+                             header.e_shnum);
     if (hx_slice_sub(job->file, header.e_shoff, (uint64_t)header.e_shnum * sizeof(Elf64_Shdr), &job->headers))
         return hx_ldr_refuse(job, HX_E_TRUNCATED, "the section headers (%u at 0x%lx) lie outside of the file",
                              header.e_shnum, header.e_shoff);
@@ -109,6 +110,7 @@ hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct h
         return hx_ldr_refuse(job, HX_E_FORMAT, "section %u: its name lies outside of the section names", index);
     *out = (struct hx_ldr_section){
         .name = (const char *)job->section_names.data + header.sh_name,
+        .content = { NULL, 0 },
         .bytes = header.sh_size,
         .flags = header.sh_flags,
         .align = align,
@@ -117,6 +119,7 @@ hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct h
         .link = header.sh_link,
         .info = header.sh_info,
         .part = HX_LDR_NOT_LOADED,
+        .off = 0,
     };
     if (header.sh_type != SHT_NOBITS && header.sh_type != SHT_NULL &&
         hx_slice_sub(job->file, header.sh_offset, header.sh_size, &out->content))

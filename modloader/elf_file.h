@@ -65,8 +65,8 @@ HX_NODISCARD hx_status_t hx_ldr_check_header(struct hx_ldr_job *job);
 HX_NODISCARD hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct hx_ldr_section *out);
 HX_NODISCARD hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job);
 /* The symbol table, by its section, and the string table at its link. */
-HX_NODISCARD hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index, const struct hx_ldr_section *symtab,
-                                             const struct hx_ldr_section *names);
+HX_NODISCARD hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index,
+                                             const struct hx_ldr_section *symtab, const struct hx_ldr_section *names);
 
 /* elf_place.c: where each section goes, then its bytes. */
 HX_NODISCARD hx_status_t hx_ldr_place(struct hx_ldr_job *job);
@@ -82,10 +82,11 @@ HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);
 /* report.c: each returns @err. Only the first two may be called without a report. */
 __attribute__((format(printf, 3, 4), cold)) hx_status_t hx_ldr_refuse(struct hx_ldr_job *job, hx_status_t err,
                                                                       const char *format, ...);
-__attribute__((format(printf, 4, 5), cold)) hx_status_t
-hx_ldr_refuse_section(struct hx_ldr_job *job, hx_status_t err, const char *section, const char *format, ...);
-__attribute__((format(printf, 4, 5), cold)) hx_status_t
-hx_ldr_refuse_symbol(struct hx_ldr_job *job, hx_status_t err, uint32_t symbol, const char *format, ...);
+__attribute__((format(printf, 4, 5), cold)) hx_status_t hx_ldr_refuse_section(struct hx_ldr_job *job, hx_status_t err,
+                                                                              const char *section, const char *format,
+                                                                              ...);
+__attribute__((format(printf, 4, 5), cold)) hx_status_t hx_ldr_refuse_symbol(struct hx_ldr_job *job, hx_status_t err,
+                                                                             uint32_t symbol, const char *format, ...);
 /* Copies a name from the file, cut to fit, with ? for what is no printable ASCII. */
 void hx_ldr_copy_name(char *out, size_t bytes, const char *name);
 /* What a person calls a symbol: a section symbol goes by the section's name. Of a checked symbol table only. */

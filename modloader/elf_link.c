@@ -22,26 +22,46 @@ struct target {
 
 /* Every relocation type that the psABI names; only known ones can be called by their name. */
 static const char *const type_names[R_X86_64_NUM] = {
-    [R_X86_64_NONE] = "NONE",           [R_X86_64_64] = "64",
-    [R_X86_64_PC32] = "PC32",           [R_X86_64_GOT32] = "GOT32",
-    [R_X86_64_PLT32] = "PLT32",         [R_X86_64_COPY] = "COPY",
-    [R_X86_64_GLOB_DAT] = "GLOB_DAT",   [R_X86_64_JUMP_SLOT] = "JUMP_SLOT",
-    [R_X86_64_RELATIVE] = "RELATIVE",   [R_X86_64_GOTPCREL] = "GOTPCREL",
-    [R_X86_64_32] = "32",               [R_X86_64_32S] = "32S",
-    [R_X86_64_16] = "16",               [R_X86_64_PC16] = "PC16",
-    [R_X86_64_8] = "8",                 [R_X86_64_PC8] = "PC8",
-    [R_X86_64_DTPMOD64] = "DTPMOD64",   [R_X86_64_DTPOFF64] = "DTPOFF64",
-    [R_X86_64_TPOFF64] = "TPOFF64",     [R_X86_64_TLSGD] = "TLSGD",
-    [R_X86_64_TLSLD] = "TLSLD",         [R_X86_64_DTPOFF32] = "DTPOFF32",
-    [R_X86_64_GOTTPOFF] = "GOTTPOFF",   [R_X86_64_TPOFF32] = "TPOFF32",
-    [R_X86_64_PC64] = "PC64",           [R_X86_64_GOTOFF64] = "GOTOFF64",
-    [R_X86_64_GOTPC32] = "GOTPC32",     [R_X86_64_GOT64] = "GOT64",
-    [R_X86_64_GOTPCREL64] = "GOTPCREL64", [R_X86_64_GOTPC64] = "GOTPC64",
-    [R_X86_64_GOTPLT64] = "GOTPLT64",   [R_X86_64_PLTOFF64] = "PLTOFF64",
-    [R_X86_64_SIZE32] = "SIZE32",       [R_X86_64_SIZE64] = "SIZE64",
-    [R_X86_64_GOTPC32_TLSDESC] = "GOTPC32_TLSDESC", [R_X86_64_TLSDESC_CALL] = "TLSDESC_CALL",
-    [R_X86_64_TLSDESC] = "TLSDESC",     [R_X86_64_IRELATIVE] = "IRELATIVE",
-    [R_X86_64_RELATIVE64] = "RELATIVE64", [R_X86_64_GOTPCRELX] = "GOTPCRELX",
+    [R_X86_64_NONE] = "NONE",
+    [R_X86_64_64] = "64",
+    [R_X86_64_PC32] = "PC32",
+    [R_X86_64_GOT32] = "GOT32",
+    [R_X86_64_PLT32] = "PLT32",
+    [R_X86_64_COPY] = "COPY",
+    [R_X86_64_GLOB_DAT] = "GLOB_DAT",
+    [R_X86_64_JUMP_SLOT] = "JUMP_SLOT",
+    [R_X86_64_RELATIVE] = "RELATIVE",
+    [R_X86_64_GOTPCREL] = "GOTPCREL",
+    [R_X86_64_32] = "32",
+    [R_X86_64_32S] = "32S",
+    [R_X86_64_16] = "16",
+    [R_X86_64_PC16] = "PC16",
+    [R_X86_64_8] = "8",
+    [R_X86_64_PC8] = "PC8",
+    [R_X86_64_DTPMOD64] = "DTPMOD64",
+    [R_X86_64_DTPOFF64] = "DTPOFF64",
+    [R_X86_64_TPOFF64] = "TPOFF64",
+    [R_X86_64_TLSGD] = "TLSGD",
+    [R_X86_64_TLSLD] = "TLSLD",
+    [R_X86_64_DTPOFF32] = "DTPOFF32",
+    [R_X86_64_GOTTPOFF] = "GOTTPOFF",
+    [R_X86_64_TPOFF32] = "TPOFF32",
+    [R_X86_64_PC64] = "PC64",
+    [R_X86_64_GOTOFF64] = "GOTOFF64",
+    [R_X86_64_GOTPC32] = "GOTPC32",
+    [R_X86_64_GOT64] = "GOT64",
+    [R_X86_64_GOTPCREL64] = "GOTPCREL64",
+    [R_X86_64_GOTPC64] = "GOTPC64",
+    [R_X86_64_GOTPLT64] = "GOTPLT64",
+    [R_X86_64_PLTOFF64] = "PLTOFF64",
+    [R_X86_64_SIZE32] = "SIZE32",
+    [R_X86_64_SIZE64] = "SIZE64",
+    [R_X86_64_GOTPC32_TLSDESC] = "GOTPC32_TLSDESC",
+    [R_X86_64_TLSDESC_CALL] = "TLSDESC_CALL",
+    [R_X86_64_TLSDESC] = "TLSDESC",
+    [R_X86_64_IRELATIVE] = "IRELATIVE",
+    [R_X86_64_RELATIVE64] = "RELATIVE64",
+    [R_X86_64_GOTPCRELX] = "GOTPCRELX",
     [R_X86_64_REX_GOTPCRELX] = "REX_GOTPCRELX",
 };
 
@@ -99,8 +119,7 @@ static size_t describe(struct hx_ldr_job *job, const struct target *target, cons
         hx_ldr_copy_name(report->symbol, sizeof(report->symbol), hx_ldr_symbol_name(job, symbol));
     report->relocation = (uint32_t)((size_t)(at - target->rela->content.data) / sizeof(rela));
     report->offset = rela.r_offset;
-    used = hx_fmt_append(report->message, bytes, 0, "section %s, relocation %u: ", report->section,
-                         report->relocation);
+    used = hx_fmt_append(report->message, bytes, 0, "section %s, relocation %u: ", report->section, report->relocation);
     if (type < R_X86_64_NUM && type_names[type])
         used = hx_fmt_append(report->message, bytes, used, "R_X86_64_%s", type_names[type]);
     else

@@ -12,9 +12,8 @@
 #include <modloader/elf_file.h>
 
 const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
-    [HX_RECORDS_MODULE] = ".hx.module",     [HX_RECORDS_PROVIDES] = ".hx.provides",
-    [HX_RECORDS_REQUIRES] = ".hx.requires", [HX_RECORDS_IRQS] = ".hx.irqs",
-    [HX_RECORDS_PORTS] = ".hx.ports",       [HX_RECORDS_PARAMS] = ".hx.params",
+    [HX_RECORDS_MODULE] = ".hx.module", [HX_RECORDS_PROVIDES] = ".hx.provides", [HX_RECORDS_REQUIRES] = ".hx.requires",
+    [HX_RECORDS_IRQS] = ".hx.irqs",     [HX_RECORDS_PORTS] = ".hx.ports",       [HX_RECORDS_PARAMS] = ".hx.params",
     [HX_RECORDS_FIELDS] = ".hx.fields",
 };
 
@@ -23,21 +22,34 @@ static const uint64_t known_flags = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_
                                     SHF_LINK_ORDER | SHF_GROUP | SHF_GNU_RETAIN;
 #define FLAG_X86_64_LARGE UINT64_C(0x10000000) /* psABI 1.0, table 4.6 */
 
+/* In place and not by strncmp(): nearly every name differs in its second byte, and a load asks this of each section. */
 static inline bool begins_with(const char *text, const char *prefix)
 {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
+    while (*prefix)
+        if (*text++ != *prefix++)
+            return false;
+    return true;
+}
+
+static inline bool is_named(const char *text, const char *name)
+{
+    return text[1] == name[1] && strcmp(text, name) == 0;
 }
 
 /* Record kind of a section by its name; HX_RECORDS_COUNT: none. */
 static uint32_t record_kind(const char *name)
 {
-    uint32_t kind = HX_RECORDS_COUNT;
+    const size_t prefix_length = sizeof(".hx.") - 1;
+    uint32_t kind;
 
-    if (name[0] != '.' || name[1] != 'h' || name[2] != 'x' || name[3] != '.')
-        return kind;
-    for (kind = 0; kind < HX_RECORDS_COUNT; kind++)
-        if (strcmp(name, hx_ldr_record_names[kind]) == 0)
+    if (!begins_with(name, ".hx."))
+        return HX_RECORDS_COUNT;
+    for (kind = 0; kind < HX_RECORDS_COUNT; kind++) {
+        const char *record = hx_ldr_record_names[kind];
+
+        if (name[prefix_length] == record[prefix_length] && strcmp(name, record) == 0)
             break;
+    }
     return kind;
 }
 
@@ -49,7 +61,8 @@ static hx_status_t check_flags(struct hx_ldr_job *job, const struct hx_ldr_secti
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name,
                                      "module uses thread-local storage; remove __thread and _Thread_local");
     if (section->flags & SHF_COMPRESSED)
-        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name, "it is compressed; build without -gz for this section");
+        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name,
+                                     "it is compressed; build without -gz for this section");
     if (section->flags & FLAG_X86_64_LARGE)
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name, "a large-model section; build with -mcmodel=kernel");
     if (section->flags & ~known_flags)
@@ -74,7 +87,7 @@ static hx_status_t check_loadable(struct hx_ldr_job *job, const struct hx_ldr_se
     *out_loaded = false;
     switch (section->type) {
     case SHT_PROGBITS:
-        if (strcmp(section->name, ".eh_frame") == 0)
+        if (is_named(section->name, ".eh_frame"))
             return HX_OK;
         if (begins_with(section->name, ".ctors") || begins_with(section->name, ".dtors"))
             return refuse_constructors(job, section);
@@ -114,7 +127,7 @@ static hx_status_t choose_part(struct hx_ldr_job *job, const struct hx_ldr_secti
     }
     if (section->flags & SHF_EXECINSTR) {
         *out_part = HX_PART_TEXT;
-    } else if (writable && strcmp(section->name, HX_STATE_SECTION) == 0) {
+    } else if (writable && is_named(section->name, HX_STATE_SECTION)) {
         *out_part = HX_PART_STATE;
         if (job->image->part[HX_PART_STATE].bytes)
             return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "a second state; declare one structure");

@@ -70,8 +70,8 @@ static hx_status_t define(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
     section = &job->section[symbol->st_shndx];
     if (symbol->st_value > section->bytes || symbol->st_size > section->bytes - symbol->st_value)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index,
-                                    "its place (0x%lx bytes at 0x%lx) lies outside of its section",
-                                    symbol->st_size, symbol->st_value);
+                                    "its place (0x%lx bytes at 0x%lx) lies outside of its section", symbol->st_size,
+                                    symbol->st_value);
     va = job->image->section_va[symbol->st_shndx];
     job->value[index] = va ? va + symbol->st_value : HX_LDR_NO_VALUE;
     return HX_OK;
@@ -113,9 +113,9 @@ static void add_missing(struct hx_ldr_job *job, struct missing *missing, const c
 static hx_status_t refuse_missing(struct hx_ldr_job *job, const struct missing *missing)
 {
     struct hx_ldr_report *report = job->report;
-    const char *hint = strcmp(report->symbol, "_GLOBAL_OFFSET_TABLE_") == 0 ?
-                           "; build with -fno-pic" :
-                           "; each must be a kernel export or of an interface named by HX_REQUIRES";
+    const char *hint = strcmp(report->symbol, "_GLOBAL_OFFSET_TABLE_") == 0
+                           ? "; build with -fno-pic"
+                           : "; each must be a kernel export or of an interface named by HX_REQUIRES";
     size_t used = missing->used;
 
     report->err = HX_E_SYMBOL;

@@ -17,7 +17,8 @@ BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 ASAN = BUILD + "-asan"
 CLANG = BUILD + "-clang"
 FULL = os.environ.get("HELIX_FULL") == "1"
-PROGRAM_LIMIT_S = 3600 if FULL else 540
+PROGRAM_LIMIT_S = 3600 if FULL else 300
+UNIT_LIMIT_S = "60"  # of one unit test
 RESULT = re.compile(r"(not )?ok\b(?: +\d+)?(?: *-)? *(.*)")
 
 
@@ -50,7 +51,7 @@ def build(directory, targets, *options, environment=None):
 
 
 def build_main(*targets):
-    build(BUILD, targets or ("all", "unit", "qemu/helix.iso"))
+    build(BUILD, targets or ("boot", "tests-ready", "qemu/helix.iso"))
 
 
 def python(*patterns):
@@ -59,15 +60,20 @@ def python(*patterns):
     return [(os.path.relpath(path, ROOT), [sys.executable, path]) for path in paths]
 
 
+def unit_of(directory):
+    """Criterion's program of one build; what it says besides TAP goes to standard error and is shown when it ends badly."""
+    return [os.path.join(directory, "tests", "unit"), "--tap=-", "--verbose", "--timeout", UNIT_LIMIT_S]
+
+
 # ---- suites: each builds what it needs and returns its programs as (name, command) -----------------------------------
 def suite_unit():
-    build_main("unit")
-    return [("unit", [os.path.join(BUILD, "tests", "unit"), "--tap=-", "--quiet"])]
+    build_main("tests/unit")
+    return [("unit", unit_of(BUILD))]
 
 
 def suite_unit_asan():
-    build(ASAN, ["unit"], "-Db_sanitize=address,undefined")
-    return [("unit-asan", [os.path.join(ASAN, "tests", "unit"), "--tap=-", "--quiet"])]
+    build(ASAN, ["tests/unit"], "-Db_sanitize=address,undefined")
+    return [("unit-asan", unit_of(ASAN))]
 
 
 def suite_lint():
@@ -80,6 +86,11 @@ def suite_boot():
     return python("tests/qemu/test_*.py")
 
 
+def suite_tools():
+    build_main()
+    return python("tests/tools/test_*.py")
+
+
 def suite_model():
     return python("tests/model/test_*.py")
 
@@ -89,8 +100,8 @@ def suite_bench():
     return python("tests/bench/test_*.py")
 
 
-SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "lint": suite_lint, "boot": suite_boot,
-          "model": suite_model, "bench": suite_bench}
+SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "lint": suite_lint, "tools": suite_tools,
+          "boot": suite_boot, "model": suite_model, "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine
 
 
@@ -121,7 +132,7 @@ class Outcome:
                     self.failures.append(f"not ok - {result[2]}")
             elif line.startswith("# count:"):
                 self.counts.append(line[2:])
-            elif diagnosing and line:
+            elif diagnosing and not re.match(r"#( Running .*)?$", line) and line:
                 self.failures.append("    " + line.removeprefix("# "))
 
     def judge(self, status, errors):

@@ -396,8 +396,8 @@ static hx_status_t refuse_by_report(const char *command, const char *what, hx_st
 {
     const char *message = report->message[0] ? report->message : hx_err_text(err);
     bool has_advice = memchr(message, ';', strlen(message)) != NULL;
-    hx_console_printf("%s%s: %s: %s%s%s%s%s%s\n", hx_console_style(HX_STYLE_ERROR), command, what,
-                      report->step ? report->step : "", report->step ? ": " : "", message, has_advice ? "" : "; ",
+    hx_console_printf("%s%s: %s: %s: %s: %s%s%s%s\n", hx_console_style(HX_STYLE_ERROR), command, what,
+                      report->step ? report->step : "request", hx_err_name(err), message, has_advice ? "" : "; ",
                       has_advice ? "" : advice_for(err), hx_console_style(HX_STYLE_PLAIN));
     return err;
 }

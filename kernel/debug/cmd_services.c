@@ -234,7 +234,7 @@ static hx_status_t cmd_date(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_services[] = {
-    { .name = "kv", .arguments = "get|put|del|list|count|fill|verify ...", .summary = "the key-value store",
+    { .name = "kv", .arguments = "get|put|del|list|count|...", .summary = "the key-value store",
       .handler = cmd_kv,
       .help = "kv get KEY, kv put KEY VALUE, kv del KEY, kv list, kv count\n"
               "kv fill N puts N generated keys, kv verify N compares each of them byte for byte.",

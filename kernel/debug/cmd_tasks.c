@@ -40,11 +40,13 @@ static bool snapshot_task(struct hx_task *task, void *context)
     struct task_row *row = &s->row[s->count++];
     row->handle = task->handle;
     row->run_ns = task->run_ns;
-    if (task->state == HX_TASK_RUNNING && s->now_ns > task->started_ns)
+    if (task == hx_task_current() && s->now_ns > task->started_ns)
         row->run_ns += s->now_ns - task->started_ns;
     row->switches = task->switches;
     row->class = task->class;
     row->state = task->state;
+    if (task->class == HX_TASK_IDLE && task != hx_task_current())
+        row->state = HX_TASK_READY; /* it has no other state than running to itself */
     row->priority = task->priority;
     hx_fmt(row->name, sizeof(row->name), "%s", task->name);
     return true;

@@ -189,7 +189,9 @@ static const char *usual_advice(hx_ret_t err)
 
 hx_status_t hx_command_refuse(const char *command, const char *what, hx_ret_t err, const char *advice)
 {
-    hx_command_error(command, what, hx_err_text(err), advice ? advice : usual_advice(err));
+    char why[96]; /* tools look for the short name */
+    hx_fmt(why, sizeof(why), "%s: %s", hx_err_name(err), hx_err_text(err));
+    hx_command_error(command, what, why, advice ? advice : usual_advice(err));
     return (hx_status_t)err;
 }
 

@@ -51,7 +51,7 @@ void hx_command_offer_names(hx_command_table_t table, struct hx_editor_matches *
 /* ---- what commands say ----------------------------------------------------------------------------------------------- */
 /* "command: what: why; advice" */
 void hx_command_error(const char *command, const char *what, const char *why, const char *advice);
-/* The same for @err; @advice NULL: the usual one for that error. Returns @err. */
+/* The same for @err, why being "short-name: text"; @advice NULL: the usual one for that error. Returns @err. */
 hx_status_t hx_command_refuse(const char *command, const char *what, hx_ret_t err, const char *advice);
 /* For a name that is unknown: @kind says of what ("module"); @nearest NULL or the name that may be meant. Returns HX_E_NOENT. */
 hx_status_t hx_command_unknown(const char *command, const char *kind, const char *name, const char *nearest,

@@ -13,7 +13,7 @@ struct hx_import {
     const char *name; /* "hx_log" */
     const void *stub;
 };
-extern const struct hx_import hx_import_table[]; /* in order of HX_EXPORTS */
+extern const struct hx_import hx_import_table[]; /* in order of HX_EXPORTS; a frame's in_import - 1 is an index */
 extern const uint32_t hx_import_count;
 
 #define HX_IMPORT_TARGET_(name, ...) hx_ret_t hx_export_##name(__VA_ARGS__);

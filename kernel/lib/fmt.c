@@ -150,9 +150,7 @@ static const char *parse_length(const char *at, struct spec *spec)
         return at;
     case 'z':
     case 'j':
-    case 't':
-        spec->arg_bytes = sizeof(long);
-        return at + 1;
+    case 't': spec->arg_bytes = sizeof(long); return at + 1;
     default: return at;
     }
 }

@@ -5,7 +5,7 @@
  * Why the package's header: inlined whole it needs no library, and with the vector code off it holds no SSE.
  */
 #define XXH_INLINE_ALL
-#define XXH_VECTOR 0 /* XXH_SCALAR: the vector variants need SSE */
+#define XXH_VECTOR 0              /* XXH_SCALAR: the vector variants need SSE */
 #define XXH_FORCE_MEMORY_ACCESS 1 /* packed loads: a freestanding memcpy of a word would be a call */
 #include "hash.h"
 

@@ -53,6 +53,19 @@ static uint64_t range_end(struct hx_boot_range range)
     return range.first_pa + range.bytes;
 }
 
+static bool range_holds(struct hx_boot_range range, uint64_t pa, uint64_t bytes)
+{
+    return pa >= range.first_pa && bytes <= range.bytes && pa - range.first_pa <= range.bytes - bytes;
+}
+
+/* Above this the CPU has no addresses, or the direct map no room. */
+static uint64_t memory_reach(void)
+{
+    uint64_t reach = 1ull << hx_paging_pa_bits();
+
+    return reach < DIRECT_BYTES ? reach : DIRECT_BYTES;
+}
+
 void hx_mm_broken(const char *what, const void *address)
 {
     char line[128];
@@ -82,9 +95,7 @@ static void plan_remove(struct plan *plan, uint64_t first_pa, uint64_t bytes)
 /* Leaves out memory so far up that the books for the hole below it would cost more than it is worth. */
 static uint32_t plan_limit(struct plan *plan)
 {
-    uint64_t reach = 1ull << hx_paging_pa_bits();
-
-    plan_remove(plan, reach < DIRECT_BYTES ? reach : DIRECT_BYTES, HX_BOOT_PA_LIMIT);
+    plan_remove(plan, memory_reach(), HX_BOOT_PA_LIMIT);
     while (plan->count > 1) {
         uint64_t frames = range_end(plan->free[plan->count - 1]) / HX_FRAMES_BYTES;
         if (frames <= UINT32_MAX / 2 && hx_frames_books_bytes((uint32_t)frames) <= plan_bytes(plan) / BOOKS_SHARE)
@@ -219,7 +230,7 @@ static hx_status_t tables_init(const struct hx_boot_info *info, const struct pla
     if (!err)
         err = map_kernel();
     for (uint32_t i = 0; i < info->range_count && !err; i++) {
-        if (info->range[i].first_pa < reach)
+        if (info->range[i].first_pa < reach || range_holds(info->range[i], info->initrd_pa, info->initrd_bytes))
             err = map_direct(info->range[i], plan->arena);
     }
     if (!err && !hx_vm_table_get(HX_MM_MMIO_BASE))
@@ -250,9 +261,8 @@ hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_message)
 bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t bytes)
 {
     for (uint32_t i = 0; i < info->range_count; i++) {
-        uint64_t offset = pa - info->range[i].first_pa;
-        if (pa >= info->range[i].first_pa && offset <= info->range[i].bytes && bytes <= info->range[i].bytes - offset)
-            return true;
+        if (range_holds(info->range[i], pa, bytes))
+            return range_end(info->range[i]) <= memory_reach();
     }
     return false;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { BUCKETS = 128 }; /* open addressing, at most half full */
+_Static_assert(BUCKETS / 2 <= UINT8_MAX, "a gate frame holds the number of an import in a byte");
 
 static const struct hx_import *buckets[BUCKETS];
 

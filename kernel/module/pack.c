@@ -57,8 +57,8 @@ static hx_status_t refuse_file(struct hx_pack_report *report, hx_status_t err, u
 static hx_status_t refuse_file(struct hx_pack_report *report, hx_status_t err, uint64_t offset, const char *format, ...)
 {
     va_list arguments;
-    size_t used = hx_fmt_append(report->message, sizeof(report->message), 0, "archive offset %llu: ",
-                                (unsigned long long)offset);
+    size_t used =
+        hx_fmt_append(report->message, sizeof(report->message), 0, "archive offset %llu: ", (unsigned long long)offset);
 
     report->err = err;
     report->offset = offset;

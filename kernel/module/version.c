@@ -127,9 +127,29 @@ static void release_interfaces(struct hx_ledger_node *node)
 
 /* ---- what it requires: known before linking, because names resolve to it -------------------------------------------- */
 
-static bool name_is_terminated(const char name[HX_NAME_MAX])
+/* A name that people and tools will meet: not empty, terminated, of [A-Za-z0-9_.+-]. */
+static bool name_is_proper(const char name[HX_NAME_MAX])
 {
-    return name[0] && memchr(name, 0, HX_NAME_MAX);
+    uint32_t i = 0;
+    for (; i < HX_NAME_MAX && name[i]; i++) {
+        char c = name[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '+' && c != '-')
+            return false;
+    }
+    return i > 0 && i < HX_NAME_MAX;
+}
+
+/* A line for people: terminated, printable ASCII. */
+static bool summary_is_proper(const char summary[HX_SUMMARY_MAX])
+{
+    for (uint32_t i = 0; i < HX_SUMMARY_MAX; i++) {
+        if (!summary[i])
+            return true;
+        if (summary[i] < ' ' || summary[i] > '~')
+            return false;
+    }
+    return false;
 }
 
 static hx_status_t check_provider(const struct hx_interface *interface, uint32_t least, struct hx_report *report)
@@ -167,7 +187,7 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
     for (uint32_t i = 0; i < count; i++) {
         struct hx_interface_record record;
         if (hx_slice_read(records, i * sizeof(record), &record, sizeof(record)) != HX_OK ||
-            !name_is_terminated(record.prefix))
+            !name_is_proper(record.prefix))
             return hx_report_fail(report, HX_E_FORMAT, "requires", "requires record %u has no proper name", i);
         struct hx_interface *interface = hx_interface_find(record.prefix);
         if (!interface) {
@@ -273,8 +293,10 @@ static hx_status_t check_module_record(struct hx_version *version, struct hx_rep
                               "with this kernel's headers",
                               HX_VERSION_MAJOR(record->abi), HX_VERSION_MINOR(record->abi), record->bytes,
                               HX_VERSION_MAJOR(HX_ABI), HX_VERSION_MINOR(HX_ABI), (unsigned)sizeof(*record));
-    if (!name_is_terminated(record->name) || !memchr(record->summary, 0, sizeof(record->summary)))
-        return hx_report_fail(report, HX_E_FORMAT, ".hx.module", "the module's name or summary is not terminated");
+    if (!name_is_proper(record->name) || !summary_is_proper(record->summary))
+        return hx_report_fail(report, HX_E_FORMAT, ".hx.module",
+                              "the module's name must be 1 to %u of [A-Za-z0-9_.+-], its summary printable text",
+                              (unsigned)HX_NAME_MAX - 1);
     version->record = record;
     return HX_OK;
 }
@@ -308,7 +330,7 @@ static hx_status_t read_hooks(struct hx_version *version, struct hx_report *repo
 static hx_status_t record_ops(const struct hx_version *version, const struct hx_interface_record *record,
                               struct hx_slice *out, struct hx_report *report)
 {
-    const void *ops = name_is_terminated(record->prefix)
+    const void *ops = name_is_proper(record->prefix)
                           ? hx_image_at(version->image, (uintptr_t)record->ops, record->ops_bytes)
                           : NULL;
     if (!ops || record->ops_bytes == 0)
@@ -399,7 +421,7 @@ static hx_status_t read_irqs(struct hx_version *version, struct hx_report *repor
     vtable_clear(&version->callbacks_vtable);
     for (uint32_t i = 0; err == HX_OK && i < version->irqs_count; i++) {
         const struct hx_irq_record *irq = &version->irqs[i];
-        if (!name_is_terminated(irq->key) || irq->line > 15 || irq->flags != 0)
+        if (!name_is_proper(irq->key) || irq->line > 15 || irq->flags != 0)
             return hx_report_fail(report, HX_E_RANGE, "irq", "interrupt record %u: key, line or flags are out of range", i);
         if (!is_code(version, (const void *)irq->handler))
             return hx_report_fail(report, HX_E_RANGE, irq->key, "interrupt %s: its handler lies outside the module's code",
@@ -429,7 +451,7 @@ static hx_status_t check_field(const struct hx_version *version, uint32_t index,
     static const uint8_t type_bytes[] = { [HX_FIELD_u8] = 1,  [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4,
                                           [HX_FIELD_u64] = 8, [HX_FIELD_i32] = 4, [HX_FIELD_i64] = 8 };
     const struct hx_field_record *field = &version->fields[index];
-    if (!name_is_terminated(field->name))
+    if (!name_is_proper(field->name))
         return hx_report_fail(report, HX_E_FORMAT, "state", "state field %u has no proper name", index);
     uint64_t bytes = (uint64_t)field->count * field->elem_bytes;
     uint64_t end = field->offset + bytes;
@@ -517,7 +539,7 @@ static hx_status_t read_params(struct hx_version *version, const char *text, str
     for (uint32_t i = 0; err == HX_OK && i < version->params_count; i++) {
         const struct hx_param_record *param = &version->params[i];
         bool sized = param->bytes == 1 || param->bytes == 2 || param->bytes == 4 || param->bytes == 8;
-        if (!name_is_terminated(param->name) || !memchr(param->summary, 0, sizeof(param->summary)) || !sized ||
+        if (!name_is_proper(param->name) || !summary_is_proper(param->summary) || !sized ||
             !hx_image_in_part(version->image, (uintptr_t)param->variable, HX_PART_DATA) ||
             !hx_image_at(version->image, (uintptr_t)param->variable, param->bytes))
             return hx_report_fail(report, HX_E_RANGE, "parameter", "parameter record %u is malformed; use HX_PARAM", i);

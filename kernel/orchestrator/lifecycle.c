@@ -7,6 +7,7 @@
  */
 #include "lifecycle.h"
 
+#include <hal/hx_import.h>
 #include <interrupts/router.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
@@ -76,14 +77,22 @@ static bool find_insider(struct hx_task *task, void *context)
     return !insider->task;
 }
 
+/* What the task called and has not come back from: "hx_sleep_ns", or its own code. */
+static const char *standing_in(const struct hx_task *task)
+{
+    uint32_t import = task->frame->in_import;
+    return import && import <= hx_import_count ? hx_import_table[import - 1].name : "its own code";
+}
+
 static hx_status_t report_insider(const struct hx_module *module, struct hx_report *report)
 {
     struct insider insider = { .module = module };
     hx_task_for_each(find_insider, &insider);
-    const char *name = insider.task ? insider.task->name : "an interrupt";
-    return hx_report_fail(report, HX_E_BUSY, name, "%s is still inside %s after %u ms%s; try again when it has left", name,
-                          module->name, (unsigned)(drain_ns / 1000000),
-                          insider.task && insider.task->state != HX_TASK_READY ? ", asleep in a call to the kernel" : "");
+    if (!insider.task)
+        return hx_report_fail(report, HX_E_BUSY, "interrupt", "a callback of %s does not return", module->name);
+    return hx_report_fail(report, HX_E_BUSY, insider.task->name,
+                          "task %s is still inside %s after %u ms, in %s; try again when it has left",
+                          insider.task->name, module->name, (unsigned)(drain_ns / 1000000), standing_in(insider.task));
 }
 
 /* Waits until the slots of one kind are empty. Preemption on. */

@@ -34,6 +34,7 @@ static struct {
     _Atomic uint32_t cpu; /* that dumps */
     uint32_t step;        /* enum step; only that CPU touches it and what follows */
     const struct hx_trap *trap;
+    bool is_capturing; /* registers, by a trap of our own */
     char text[256];
     char line[320];
     char registers[2048];
@@ -78,8 +79,13 @@ static void print_message(void)
     hx_panic_print("panic: %s", panic.text);
 }
 
+/* Without a trap there are no registers, so one is taken: it comes back through hx_panic(), to the same step. */
 static void print_registers(void)
 {
+    if (!panic.trap && !panic.is_capturing) {
+        panic.is_capturing = true;
+        __builtin_trap();
+    }
     if (!panic.trap)
         return;
     size_t used = hx_hal_trap_registers(panic.trap, panic.registers, sizeof(panic.registers));
@@ -150,6 +156,12 @@ static bool is_ours(void)
     return atomic_compare_exchange_strong(&panic.cpu, &nobody, self) || nobody == self;
 }
 
+/* The first panic is what everything is about; a later one is that a step failed, or the trap that registers asked for. */
+static bool is_capture(const struct hx_trap *trap)
+{
+    return panic.step == STEP_REGISTERS && panic.is_capturing && !panic.trap && trap;
+}
+
 static void note_failed_step(const char *format, va_list arguments)
 {
     uint32_t failed = panic.step;
@@ -170,6 +182,8 @@ _Noreturn void hx_panic(const struct hx_trap *trap, const char *format, ...)
         panic.step = STEP_MESSAGE;
         panic.trap = trap;
         hx_fmt_v(panic.text, sizeof(panic.text), format, arguments);
+    } else if (is_capture(trap)) {
+        panic.trap = trap;
     } else {
         note_failed_step(format, arguments);
     }

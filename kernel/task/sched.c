@@ -35,8 +35,8 @@ static struct book {
     struct hx_task_list inbox;
     struct hx_task *picked;
     hx_handle_t running;
-    uint64_t stop;         /* of the picked task */
-    uint64_t ran_ns;       /* by the task that the policy picked last, before it was last started; 0 while a quick one runs */
+    uint64_t stop;   /* of the picked task */
+    uint64_t ran_ns; /* by the task that the policy picked last, before it was last started; 0 while a quick one runs */
     struct hx_task *dead;  /* exited, to be reaped */
     struct hx_timer slice; /* runs on freely while policy tasks run, so that a switch need not touch it */
     bool tick_due;
@@ -174,6 +174,7 @@ static bool tell_inbox(struct book *book, bool *want)
             return false;
         }
         task->doubted = false;
+        task->news = HX_SCHED_WOKEN; /* it is told once that a task is new */
         *want |= answer > 0;
     }
     return true;
@@ -445,7 +446,8 @@ static __attribute__((noinline)) void stop(struct hx_task *prev, uint64_t reason
  * give_way()'s question could not be taken at its word. Interrupts off.
  * A slot that is not open did not hear the question: then @prev has merely stopped.
  */
-static __attribute__((noinline)) void look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer)
+static __attribute__((noinline)) void look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
+                                                 hx_ret_t answer)
 {
     struct book *book = HX_THIS_CPU(book_template);
     reap(book);
@@ -607,9 +609,7 @@ static void preempt(void)
     hx_cpu_write(need_resched, 0);
     reap(book);
     switch (task->class) {
-    case HX_TASK_POLICY:
-        preempt_policy(book, task);
-        break;
+    case HX_TASK_POLICY: preempt_policy(book, task); break;
     case HX_TASK_CORE:
         if (TAILQ_EMPTY(&book->core) || TAILQ_FIRST(&book->core)->priority <= task->priority)
             break;
@@ -617,9 +617,7 @@ static void preempt(void)
         core_insert(book, task, true);
         stop(task, HX_SCHED_PREEMPT);
         break;
-    case HX_TASK_IDLE:
-        stop(task, HX_SCHED_PREEMPT);
-        break;
+    case HX_TASK_IDLE: stop(task, HX_SCHED_PREEMPT); break;
     }
 }
 
@@ -675,16 +673,11 @@ _Noreturn void hx_task_idle(void)
     }
 }
 
+/* Whoever provides the slot next may have it queued, if it comes with a state of an earlier time. */
 static bool forget(struct hx_task *task, void *context)
 {
     (void)context;
-    task->told = task->doubted = false;
-    return true;
-}
-
-static bool doubt(struct hx_task *task, void *context)
-{
-    (void)context;
+    task->told = false;
     task->doubted = task->class == HX_TASK_POLICY;
     return true;
 }
@@ -700,7 +693,6 @@ static void forget_all(struct book *book)
     book->stop = HX_SCHED_BLOCK;
     struct hx_task *task;
     TAILQ_FOREACH(task, &book->policy, ready_link) {
-        task->news = HX_SCHED_NEW;
         if (task->state == HX_TASK_READY)
             inbox_add(book, task);
     }
@@ -713,34 +705,16 @@ void hx_sched_forget_all(void)
     hx_irq_restore(flags);
 }
 
-static void announce_all(struct book *book)
+void hx_sched_announce_all(void)
 {
     bool want = false;
+    hx_irq_flags_t flags = hx_irq_save();
+    struct book *book = HX_THIS_CPU(book_template);
+    forget_all(book);
     if (policy_is_open())
         (void)tell_inbox(book, &want);
     if (want)
         hx_cpu_write(need_resched, 1);
-}
-
-void hx_sched_announce_all(void)
-{
-    hx_irq_flags_t flags = hx_irq_save();
-    struct book *book = HX_THIS_CPU(book_template);
-    forget_all(book);
-    announce_all(book);
-    hx_irq_restore(flags);
-}
-
-void hx_sched_resync_all(void)
-{
-    hx_irq_flags_t flags = hx_irq_save();
-    struct book *book = HX_THIS_CPU(book_template);
-    forget_all(book);
-    hx_task_for_each(doubt, NULL);
-    struct hx_task *task;
-    TAILQ_FOREACH(task, &book->inbox, inbox_link)
-        task->news = HX_SCHED_WOKEN; /* it may know them, and what they have run */
-    announce_all(book);
     hx_irq_restore(flags);
 }
 

@@ -13,7 +13,7 @@
 #define hx_unlikely(condition) __builtin_expect(!!(condition), 0)
 
 /* This CPU's instance of an HX_PERCPU variable. */
-#define HX_THIS_CPU(variable)                                                                                        \
+#define HX_THIS_CPU(variable)                                                                                          \
     ((__typeof__(&(variable)))((uintptr_t)hx_cpu_read(self) + ((uintptr_t) & (variable) - (uintptr_t)&hx_cpu)))
 
 /* ---- task.c: the table ---------------------------------------------------------------------------------------------- */
@@ -43,7 +43,8 @@ HX_NODISCARD hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline
 void hx_task_unwait(struct hx_task *task);
 /* @task, which waits, becomes ready. */
 void hx_task_wake(struct hx_task *task, hx_status_t result);
-void hx_waitq_insert(struct hx_waitq *queue, struct hx_task *task);
+/* @task's priority has changed: puts it where it belongs, if it is on a queue. */
+void hx_waitq_reorder(struct hx_task *task);
 
 /* ---- sched.c -------------------------------------------------------------------------------------------------------- */
 void hx_sched_init(void);

@@ -75,16 +75,11 @@ uint32_t hx_task_count(void)
 const char *hx_task_state_name(enum hx_task_state state)
 {
     switch (state) {
-    case HX_TASK_READY:
-        return "ready";
-    case HX_TASK_RUNNING:
-        return "running";
-    case HX_TASK_BLOCKED:
-        return "waiting";
-    case HX_TASK_SLEEPING:
-        return "sleeping";
-    case HX_TASK_DEAD:
-        return "dead";
+    case HX_TASK_READY: return "ready";
+    case HX_TASK_RUNNING: return "running";
+    case HX_TASK_BLOCKED: return "waiting";
+    case HX_TASK_SLEEPING: return "sleeping";
+    case HX_TASK_DEAD: return "dead";
     }
     return "unknown";
 }
@@ -261,13 +256,9 @@ hx_status_t hx_task_set_priority(hx_handle_t handle, uint8_t priority)
     hx_irq_flags_t flags = hx_irq_save();
     struct hx_task *task = hx_task_lookup(handle);
     if (task) {
-        struct hx_waitq *queue = task->waiting_on;
         task->priority = priority;
         hx_sched_reorder(task);
-        if (queue) {
-            TAILQ_REMOVE(&queue->waiters, task, wait_link);
-            hx_waitq_insert(queue, task);
-        }
+        hx_waitq_reorder(task);
     }
     hx_irq_restore(flags);
     if (task && task->class == HX_TASK_POLICY)

@@ -28,7 +28,10 @@ TAILQ_HEAD(hx_task_list, hx_task);
 struct hx_waitq {
     struct hx_task_list waiters; /* by priority, first come first within one */
 };
-#define HX_WAITQ_INIT(q) { TAILQ_HEAD_INITIALIZER((q).waiters) }
+#define HX_WAITQ_INIT(q)                                                                                               \
+    {                                                                                                                  \
+        TAILQ_HEAD_INITIALIZER((q).waiters)                                                                            \
+    }
 
 /* A task belongs to one CPU; only that CPU changes it, with interrupts off. */
 struct hx_task {
@@ -49,7 +52,8 @@ struct hx_task {
     uint8_t priority; /* 255 is highest */
     uint8_t news;     /* enum hx_sched_reason by which it became ready */
     enum hx_task_class class;
-    TAILQ_ENTRY(hx_task) ready_link; /* core's list of its class: core tasks while ready, policy tasks also while running */
+    TAILQ_ENTRY(hx_task)
+    ready_link; /* core's list of its class: core tasks while ready, policy tasks also while running */
     TAILQ_ENTRY(hx_task) inbox_link; /* ready, and the policy has not been told */
     /* waiting */
     TAILQ_ENTRY(hx_task) wait_link;
@@ -148,12 +152,10 @@ struct hx_sched_stats {
 };
 void hx_sched_stats(struct hx_sched_stats *out);
 /*
- * The policy has been replaced by one that knows nothing (first provider, or one that came without its predecessor's
- * state): tells it of every ready policy task, in the core's order. Preemption off, slot open.
+ * The policy has been replaced by one that does not know what is ready: a first provider, one that came without its
+ * predecessor's state, one whose state is of an earlier time (a revert). Tells it of every ready policy task, in the core's
+ * order; what it believes about others is put right when it answers with one of them. Preemption off, slot open.
  */
 void hx_sched_announce_all(void);
-/* The policy has been replaced by one whose state is of an earlier time (a revert): as hx_sched_announce_all(), and what it
- * believes about other tasks is put right when it answers with one of them. Preemption off, slot open. */
-void hx_sched_resync_all(void);
-/* The policy went away: nobody has been told anything. Whoever opens the slot next is told at the next decision. */
+/* The policy went away: nobody has been told anything. */
 void hx_sched_forget_all(void);

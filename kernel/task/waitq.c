@@ -16,7 +16,7 @@ void hx_waitq_init(struct hx_waitq *queue)
 }
 
 /* From the end: constant time among equals. */
-void hx_waitq_insert(struct hx_waitq *queue, struct hx_task *task)
+static inline void insert(struct hx_waitq *queue, struct hx_task *task)
 {
     struct hx_task *before;
     TAILQ_FOREACH_REVERSE(before, &queue->waiters, hx_task_list, wait_link)
@@ -27,6 +27,15 @@ void hx_waitq_insert(struct hx_waitq *queue, struct hx_task *task)
     else
         TAILQ_INSERT_HEAD(&queue->waiters, task, wait_link);
     task->waiting_on = queue;
+}
+
+void hx_waitq_reorder(struct hx_task *task)
+{
+    struct hx_waitq *queue = task->waiting_on;
+    if (!queue)
+        return;
+    TAILQ_REMOVE(&queue->waiters, task, wait_link);
+    insert(queue, task);
 }
 
 void hx_task_unwait(struct hx_task *task)
@@ -55,7 +64,7 @@ static bool may_wait(const struct hx_task *task)
     return !hx_cpu_read(preempt_off) && !hx_cpu_read(irq_depth) && task->class != HX_TASK_IDLE;
 }
 
-hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline_ns)
+static inline __attribute__((always_inline)) hx_status_t block(struct hx_waitq *queue, uint64_t deadline_ns)
 {
     struct hx_task *task = hx_task_current();
     if (!may_wait(task))
@@ -66,11 +75,16 @@ hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline_ns)
         return HX_E_KILLED;
     }
     if (queue)
-        hx_waitq_insert(queue, task);
+        insert(queue, task);
     if (deadline_ns != UINT64_MAX)
         hx_timer_arm(&task->timeout, deadline_ns, timed_out);
     hx_sched_stop_waiting(task, queue ? HX_TASK_BLOCKED : HX_TASK_SLEEPING);
     return task->wait_result;
+}
+
+hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline_ns)
+{
+    return block(queue, deadline_ns);
 }
 
 hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context, uint64_t deadline_ns)
@@ -78,7 +92,7 @@ hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *contex
     hx_status_t result = HX_OK;
     hx_irq_flags_t flags = hx_irq_save();
     while (!condition(context)) {
-        result = hx_task_block(queue, deadline_ns);
+        result = block(queue, deadline_ns);
         if (result == HX_OK)
             continue;
         if (result == HX_E_TIMEOUT && condition(context))

@@ -281,7 +281,7 @@ static hx_ret_t kv_load(void)
 static bool kv_entry_sound(uint32_t e, uint64_t now_ns)
 {
     return kv_in_use(e) && e < kv.fresh && kv.hash[e] == entry_hash(ENTRY_HASH_START, kv_key(e), kv.key_bytes[e]) &&
-           kv.seal[e] == kv_seal_of(e) && kv.generation[e] > 0 && kv.modified[e] <= now_ns;
+           kv.seal[e] == kv_seal_of(e) && kv.modified[e] <= now_ns;
 }
 
 static bool kv_bucket_sound(uint32_t bucket, uint64_t now_ns, uint32_t *count)
@@ -311,16 +311,14 @@ static hx_ret_t kv_check(void)
     if (kv.fresh > HX_KV_ENTRIES_MAX || kv.used > kv.fresh)
         return HX_E_CORRUPT;
     uint64_t now_ns = (uint64_t)hx_clock_ns();
-    uint32_t count = 0, taken = 0;
+    uint32_t count = 0;
     for (uint32_t bucket = 0; bucket < KV_BUCKETS; bucket++)
         if (!kv_bucket_sound(bucket, now_ns, &count))
             return HX_E_CORRUPT;
-    for (uint32_t e = 0; e < HX_KV_ENTRIES_MAX; e++) {
-        if (e >= kv.fresh && (kv.key_bytes[e] | kv.value_bytes[e] | kv.next[e]) != 0)
+    for (uint32_t e = kv.fresh; e < HX_KV_ENTRIES_MAX; e++)
+        if ((kv.key_bytes[e] | kv.value_bytes[e] | kv.next[e]) != 0)
             return HX_E_CORRUPT;
-        taken += kv.key_bytes[e] != 0;
-    }
-    return count == kv.used && taken == kv.used && kv_free_sound() ? HX_OK : HX_E_CORRUPT;
+    return count == kv.used && kv_free_sound() ? HX_OK : HX_E_CORRUPT;
 }
 
 static const struct hx_kv_ops kv_ops = {

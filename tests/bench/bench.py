@@ -18,7 +18,8 @@ def machine(names=()):
     """@names without wildcards narrow down what the kernel runs at all."""
     plain = names and not any(c in name for name in names for c in "*?[")
     option = "bench=" + ",".join(names) if plain else "bench"
-    return helix.Machine(cmdline=f"color=off panic=exit seed=1 {option}", extra=list(CLOCK))
+    initrd = os.path.join(helix.build_dir(), "tests", "fixtures", "modules", "bench.cpio")
+    return helix.Machine(cmdline=f"color=off panic=exit seed=1 {option}", initrd=initrd, extra=list(CLOCK))
 
 
 def run_kernel(names):

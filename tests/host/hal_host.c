@@ -142,12 +142,13 @@ const char *hal_host_leftovers(void)
     if (!host.heap_objects && !pages && !stacks && irq_on && !hx_cpu_read(preempt_off) && !hx_cpu_read(irq_depth) &&
         !hx_cpu_read(frame))
         return NULL;
-    snprintf(text, sizeof(text),
-             "%llu heap objects (%llu bytes), %llu image pages, %llu stacks; interrupts %s, preemption off %u, interrupt "
-             "depth %u, gate frame %p",
-             (unsigned long long)host.heap_objects, (unsigned long long)host.heap_bytes, (unsigned long long)pages,
-             (unsigned long long)stacks, irq_on ? "on" : "off", hx_cpu_read(preempt_off), hx_cpu_read(irq_depth),
-             (void *)hx_cpu_read(frame));
+    snprintf(
+        text, sizeof(text),
+        "%llu heap objects (%llu bytes), %llu image pages, %llu stacks; interrupts %s, preemption off %u, interrupt "
+        "depth %u, gate frame %p",
+        (unsigned long long)host.heap_objects, (unsigned long long)host.heap_bytes, (unsigned long long)pages,
+        (unsigned long long)stacks, irq_on ? "on" : "off", hx_cpu_read(preempt_off), hx_cpu_read(irq_depth),
+        (void *)hx_cpu_read(frame));
     return text;
 }
 

@@ -40,7 +40,7 @@ struct switch_frame {
     uint64_t end; /* a zero return address above the entry */
 };
 
-void hal_host_context_switch(void **save_sp, void *to_sp);
+void hal_host_context_switch(void **from_sp, void **to_sp); /* may be the same */
 extern const char hal_host_context_start[];
 _Noreturn void hal_host_context_begin(void (*entry)(void *argument), void *argument);
 
@@ -55,7 +55,7 @@ __asm__(".text\n"
         "    push %r14\n"
         "    push %r15\n"
         "    mov %rsp, (%rdi)\n"
-        "    mov %rsi, %rsp\n"
+        "    mov (%rsi), %rsp\n"
         "    pop %r15\n"
         "    pop %r14\n"
         "    pop %r13\n"
@@ -174,8 +174,8 @@ void hx_hal_switch(struct hx_hal_context *from, struct hx_hal_context *to)
     HAL_HOST_CHECK(!hx_irq_enabled(), "hx_hal_switch with interrupts on");
     HAL_HOST_CHECK(!hx_cpu_read(irq_depth), "hx_hal_switch inside an interrupt handler");
     HAL_HOST_CHECK(!hx_cpu_read(preempt_off), "hx_hal_switch with preemption off");
-    leave_stack((uintptr_t)to->sp);
-    hal_host_context_switch(&from->sp, to->sp);
+    leave_stack(from == to ? (uintptr_t)__builtin_frame_address(0) : (uintptr_t)to->sp);
+    hal_host_context_switch(&from->sp, &to->sp);
     reach_stack();
 }
 

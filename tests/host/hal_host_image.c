@@ -61,14 +61,10 @@ uint64_t hal_host_image_frames_total(void)
 static int host_prot(enum hx_prot prot)
 {
     switch (prot) {
-    case HX_PROT_NONE:
-        return PROT_NONE;
-    case HX_PROT_R:
-        return PROT_READ;
-    case HX_PROT_RW:
-        return PROT_READ | PROT_WRITE;
-    case HX_PROT_RX:
-        return PROT_READ | PROT_EXEC;
+    case HX_PROT_NONE: return PROT_NONE;
+    case HX_PROT_R: return PROT_READ;
+    case HX_PROT_RW: return PROT_READ | PROT_WRITE;
+    case HX_PROT_RX: return PROT_READ | PROT_EXEC;
     }
     hal_host_breach("enum hx_prot %d", (int)prot);
 }
@@ -98,11 +94,11 @@ static struct image *image_range(const char *what, uintptr_t va, size_t bytes, s
 {
     struct image *image = image_of(va);
     HAL_HOST_CHECK(image, "%s: 0x%lx lies in no image", what, (unsigned long)va);
-    HAL_HOST_CHECK(va % HX_PAGE_BYTES == 0 && bytes % HX_PAGE_BYTES == 0 && bytes > 0, "%s: 0x%lx, %zu bytes: no whole pages",
-                   what, (unsigned long)va, bytes);
+    HAL_HOST_CHECK(va % HX_PAGE_BYTES == 0 && bytes % HX_PAGE_BYTES == 0 && bytes > 0,
+                   "%s: 0x%lx, %zu bytes: no whole pages", what, (unsigned long)va, bytes);
     *out_first = (va - image->va) / HX_PAGE_BYTES;
-    HAL_HOST_CHECK(bytes / HX_PAGE_BYTES <= image->pages - *out_first, "%s: %zu bytes at 0x%lx: past the image's end", what,
-                   bytes, (unsigned long)va);
+    HAL_HOST_CHECK(bytes / HX_PAGE_BYTES <= image->pages - *out_first, "%s: %zu bytes at 0x%lx: past the image's end",
+                   what, bytes, (unsigned long)va);
     return image;
 }
 
@@ -184,7 +180,8 @@ void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes)
     struct image *from = image_range("hx_hal_region_share: old", old_va, bytes, &old_first);
     for (size_t i = 0; i < bytes / HX_PAGE_BYTES; i++) {
         struct page *new = &to->page[new_first + i], *old = &from->page[old_first + i];
-        HAL_HOST_CHECK(new->prot == HX_PROT_RW && old->prot == HX_PROT_RW, "hx_hal_region_share: page %zu is not writable", i);
+        HAL_HOST_CHECK(new->prot == HX_PROT_RW && old->prot == HX_PROT_RW,
+                       "hx_hal_region_share: page %zu is not writable", i);
         HAL_HOST_CHECK(new->shared == NOT_SHARED && old->shared == NOT_SHARED && !old->given,
                        "hx_hal_region_share: page %zu is shared already", i);
         new->shared = old->frame;

@@ -16,10 +16,10 @@
 
 /* The core broke a contract: one line, then abort(). */
 _Noreturn __attribute__((format(printf, 1, 2))) void hal_host_breach(const char *format, ...);
-#define HAL_HOST_CHECK(condition, ...)                                                                               \
-    do {                                                                                                             \
-        if (!(condition))                                                                                            \
-            hal_host_breach(__VA_ARGS__);                                                                            \
+#define HAL_HOST_CHECK(condition, ...)                                                                                 \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            hal_host_breach(__VA_ARGS__);                                                                              \
     } while (0)
 
 /* Counts an allocation; false: this one is to fail. */

@@ -15,6 +15,10 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#if HAL_HOST_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 struct hx_trap {
     int signal;
     uintptr_t address; /* of a memory fault */
@@ -102,24 +106,36 @@ size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes
     case SIGSEGV:
     case SIGBUS:
         return cut(snprintf(text, bytes, "page fault: %s of 0x%lx", access, (unsigned long)trap->address), bytes);
-    case SIGILL:
-        return cut(snprintf(text, bytes, "invalid opcode"), bytes);
-    case SIGFPE:
-        return cut(snprintf(text, bytes, "divide error"), bytes);
-    default:
-        return cut(snprintf(text, bytes, "signal %d", trap->signal), bytes);
+    case SIGILL: return cut(snprintf(text, bytes, "invalid opcode"), bytes);
+    case SIGFPE: return cut(snprintf(text, bytes, "divide error"), bytes);
+    default: return cut(snprintf(text, bytes, "signal %d", trap->signal), bytes);
     }
 }
 
 size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t bytes)
 {
     return cut(snprintf(text, bytes, "rip %016lx  rsp %016lx  rbp %016lx\nrax %016lx  rdi %016lx  rsi %016lx\n",
-                        reg(trap, REG_RIP), reg(trap, REG_RSP), reg(trap, REG_RBP), reg(trap, REG_RAX), reg(trap, REG_RDI),
-                        reg(trap, REG_RSI)),
+                        reg(trap, REG_RIP), reg(trap, REG_RSP), reg(trap, REG_RBP), reg(trap, REG_RAX),
+                        reg(trap, REG_RDI), reg(trap, REG_RSI)),
                bytes);
 }
 
 /* ---- going on elsewhere --------------------------------------------------------------------------------------------- */
+/* Functions that never return leave the sanitizer's marks of their variables behind. */
+static void forget_frames(const struct hx_trap *trap, const struct hx_gate_frame *until)
+{
+#if HAL_HOST_ASAN
+    uintptr_t low, high, sp = hx_hal_trap_sp(trap);
+    hx_hal_stack_bounds(&low, &high);
+    if (sp < low || sp >= (uintptr_t)until)
+        sp = low;
+    __asan_unpoison_memory_region((void *)sp, (uintptr_t)until - sp);
+#else
+    (void)trap;
+    (void)until;
+#endif
+}
+
 void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_ret_t result)
 {
     for (struct hx_gate_frame *inner = hx_gate_frame(); inner != frame; inner = inner->prev) {
@@ -127,6 +143,7 @@ void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_re
         if (!inner->waiting)
             hx_slot_count_left(inner->slot);
     }
+    forget_frames(trap, frame);
     reg_set(trap, REG_RIP, (uintptr_t)hx_gate_resume);
     reg_set(trap, REG_RSP, (uintptr_t)frame);
     reg_set(trap, REG_RAX, (uint64_t)result);

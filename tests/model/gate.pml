@@ -33,14 +33,14 @@ chan buffer[CPUS] = [3] of { mtype };
 active [CPUS] proctype memory()
 {
 end:
-	do
-	:: atomic { buffer[_pid]?ENTERED -> entered[_pid]++ }
+    do
+    :: atomic { buffer[_pid]?ENTERED -> entered[_pid]++ }
 #ifdef ONE_COUNTER
-	:: atomic { buffer[_pid]?LEFT -> entered[_pid]-- }
+    :: atomic { buffer[_pid]?LEFT -> entered[_pid]-- }
 #else
-	:: atomic { buffer[_pid]?LEFT -> left[_pid]++ }
+    :: atomic { buffer[_pid]?LEFT -> left[_pid]++ }
 #endif
-	od
+    od
 }
 
 /*
@@ -49,60 +49,60 @@ end:
  */
 inline may_migrate()
 {
-	if
-	:: skip
-	:: atomic { empty(buffer[cpu]) -> cpu = 1 - cpu }
-	fi
+    if
+    :: skip
+    :: atomic { empty(buffer[cpu]) -> cpu = 1 - cpu }
+    fi
 }
 
 /* Loading an open vtable is what makes a caller one that a drain must see. */
 inline load()
 {
-	atomic {
-		version = vtable;
-		if
-		:: version != CLOSED -> inside++
-		:: else -> skip
-		fi
-	}
+    atomic {
+        version = vtable;
+        if
+        :: version != CLOSED -> inside++
+        :: else -> skip
+        fi
+    }
 }
 
 proctype caller(byte cpu)
 {
-	byte version;
-	byte calls = 0;
+    byte version;
+    byte calls = 0;
 
-	do
-	:: calls == CALLS -> break
-	:: else ->
+    do
+    :: calls == CALLS -> break
+    :: else ->
 top:
 #ifdef ENTERED_AFTER_LOAD
-		load();
-		may_migrate();
-		buffer[cpu]!ENTERED;
+        load();
+        may_migrate();
+        buffer[cpu]!ENTERED;
 #else
-		buffer[cpu]!ENTERED;
-		may_migrate();
-		load();
+        buffer[cpu]!ENTERED;
+        may_migrate();
+        load();
 #endif
-		may_migrate();
-		if
-		:: version == CLOSED ->
-			/* the closed stub: out again, wait, from the top */
-			buffer[cpu]!LEFT;
-			may_migrate();
-			vtable != CLOSED;
-			goto top
-		:: else ->
-			assert(!gone[version]);
-			may_migrate();
-			assert(!gone[version]);
-			inside--;
-			may_migrate();
-			buffer[cpu]!LEFT;
-			calls++
-		fi
-	od
+        may_migrate();
+        if
+        :: version == CLOSED ->
+            /* the closed stub: out again, wait, from the top */
+            buffer[cpu]!LEFT;
+            may_migrate();
+            vtable != CLOSED;
+            goto top
+        :: else ->
+            assert(!gone[version]);
+            may_migrate();
+            assert(!gone[version]);
+            inside--;
+            may_migrate();
+            buffer[cpu]!LEFT;
+            calls++
+        fi
+    od
 }
 
 /* One load at a time, callers running on in between. */
@@ -110,43 +110,43 @@ top:
 
 proctype closer()
 {
-	byte swaps = 0;
-	byte sum_left, sum_entered;
+    byte swaps = 0;
+    byte sum_left, sum_entered;
 
-	do
-	:: swaps == SWAPS -> break
-	:: else ->
-		vtable = CLOSED; /* and a fence: in memory at once */
+    do
+    :: swaps == SWAPS -> break
+    :: else ->
+        vtable = CLOSED; /* and a fence: in memory at once */
 #ifndef NO_SYNC
-		empty(buffer[0]); /* an interrupt's acknowledgement: what the CPU has stored is in memory */
-		empty(buffer[1]);
+        empty(buffer[0]); /* an interrupt's acknowledgement: what the CPU has stored is in memory */
+        empty(buffer[1]);
 #endif
-		do
-		::
+        do
+        ::
 #ifdef ENTERED_FIRST
-			SUM(entered, sum_entered);
-			SUM(left, sum_left);
+            SUM(entered, sum_entered);
+            SUM(left, sum_left);
 #else
-			SUM(left, sum_left);
-			SUM(entered, sum_entered);
+            SUM(left, sum_left);
+            SUM(entered, sum_entered);
 #endif
-			if
-			:: sum_entered == sum_left -> break
-			:: else -> skip
-			fi
-		od;
-		assert(inside == 0);
-		gone[swaps] = true;
-		swaps++;
-		vtable = swaps
-	od
+            if
+            :: sum_entered == sum_left -> break
+            :: else -> skip
+            fi
+        od;
+        assert(inside == 0);
+        gone[swaps] = true;
+        swaps++;
+        vtable = swaps
+    od
 }
 
 init
 {
-	atomic {
-		run caller(0);
-		run caller(1);
-		run closer()
-	}
+    atomic {
+        run caller(0);
+        run caller(1);
+        run closer()
+    }
 }

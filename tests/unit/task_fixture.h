@@ -72,7 +72,8 @@ static inline hx_handle_t spawn(const char *name, hx_status_t (*body)(void *argu
     return spawn_class(HX_TASK_POLICY, name, 100, body, argument);
 }
 
-static inline hx_handle_t spawn_core(const char *name, uint8_t priority, hx_status_t (*body)(void *argument), void *argument)
+static inline hx_handle_t spawn_core(const char *name, uint8_t priority, hx_status_t (*body)(void *argument),
+                                     void *argument)
 {
     return spawn_class(HX_TASK_CORE, name, priority, body, argument);
 }

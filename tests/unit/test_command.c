@@ -171,7 +171,7 @@ Test(command, an_open_quote_is_said_in_one_line)
 Test(command, errors_read_command_what_why_advice)
 {
     cr_assert_eq(hx_command_refuse("kv", "key", HX_E_ABSENT, NULL), HX_E_ABSENT);
-    cr_assert_str_eq(hal_host_console(), "kv: key: no module provides the interface; insmod a provider, see lsmod\r\n");
+    cr_assert_str_eq(hal_host_console(), "kv: key: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
     hal_host_console_clear();
     cr_assert_eq(hx_command_usage("reload"), HX_E_INVAL);
     cr_assert_str_eq(hal_host_console(), "reload: arguments: expected `reload NAME [FILE]'; type help reload\r\n");

@@ -235,15 +235,15 @@ Test(console, spawned_tasks_count_until_they_are_killed, .timeout = 60)
 Test(console, spawn_and_kill_refuse_what_makes_no_sense)
 {
     type("spawn 300\r");
-    expect("spawn: 300: a value does not fit its field; give a priority from 0 to 255, 255 being the highest");
+    expect("spawn: 300: range: a value does not fit its field; give a priority from 0 to 255, 255 being the highest");
     type("spawn a_name_of_more_than_thirty_one_bytes\r");
     expect("give a name of at most 31 bytes");
     type("kill 999\r");
-    expect("kill: 999: there is no such thing; see ps for the tasks there are");
+    expect("kill: 999: not-found: there is no such thing; see ps for the tasks there are");
     type("kill 0x0100000000000063\r");
     expect("the object that the handle named is gone");
     type("kill x\r");
-    expect("kill: x: an argument is out of range");
+    expect("kill: x: invalid: an argument is out of range");
     type("kill 1\r");
     expect("core and idle tasks live as long as the machine");
 }
@@ -251,9 +251,9 @@ Test(console, spawn_and_kill_refuse_what_makes_no_sense)
 Test(console, without_a_provider_services_say_so)
 {
     type("kv get a\r");
-    expect("kv: a: no module provides the interface; insmod a provider, see lsmod\r\nhelix> ");
+    expect("kv: a: no-provider: no module provides the interface; insmod a provider, see lsmod\r\nhelix> ");
     type("date\r");
-    expect("date: clock: no module provides the interface; insmod a provider, see lsmod\r\n");
+    expect("date: clock: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
     type("kv frob\r");
     expect("kv: arguments: expected `kv get|put|");
 }

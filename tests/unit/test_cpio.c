@@ -29,8 +29,8 @@ static void add_raw(struct archive *archive, uint32_t mode, const char *name, si
 {
     char header[111];
 
-    snprintf(header, sizeof(header), "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u, mode, 0u, 0u, 1u,
-             0u, content_bytes, 0u, 0u, 0u, 0u, name_bytes, 0u);
+    snprintf(header, sizeof(header), "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u, mode, 0u, 0u,
+             1u, 0u, content_bytes, 0u, 0u, 0u, 0u, name_bytes, 0u);
     append(archive, header, 110);
     append(archive, name, name_bytes);
     pad(archive);
@@ -159,13 +159,13 @@ static void refuse(struct archive *archive, hx_status_t expected)
     free(archive->bytes);
 }
 
-#define NAME_REFUSED(test, name, bytes)                                                                              \
-    Test(cpio, test)                                                                                                 \
-    {                                                                                                                \
-        struct archive archive = { NULL, 0 };                                                                        \
-                                                                                                                     \
-        add_raw(&archive, 0100644, name, bytes, "x", 1);                                                             \
-        refuse(&archive, HX_E_FORMAT);                                                                               \
+#define NAME_REFUSED(test, name, bytes)                                                                                \
+    Test(cpio, test)                                                                                                   \
+    {                                                                                                                  \
+        struct archive archive = { NULL, 0 };                                                                          \
+                                                                                                                       \
+        add_raw(&archive, 0100644, name, bytes, "x", 1);                                                               \
+        refuse(&archive, HX_E_FORMAT);                                                                                 \
     }
 
 NAME_REFUSED(an_absolute_name_is_refused, "/etc", 5)

@@ -152,6 +152,9 @@ Test(drv_rtc, a_century_that_makes_no_sense_is_not_believed)
         chip_set_epoch(315532800, B_24H); /* 1980 */
         chip.reg[CENTURY] = absurd[i];
         cr_expect(rtc()->now() == 315532800, "century %#x", absurd[i]);
+        chip_set_epoch(3155673600, B_24H); /* the last day of 2069 */
+        chip.reg[CENTURY] = absurd[i];
+        cr_expect(rtc()->now() == 3155673600, "century %#x", absurd[i]);
     }
     chip_set_epoch(4107585599, B_24H);
     cr_expect(rtc()->now() == 4107585599);

@@ -7,12 +7,12 @@
 #include "loader_fixture.h"
 
 /* @patch runs with `object`; what is left must be refused. */
-#define REFUSED(name, expected, step, words, patch)                                                                  \
-    Test(elf_check, name)                                                                                            \
-    {                                                                                                                \
-        struct object object = object_read("good");                                                                  \
-        patch;                                                                                                       \
-        fixture_refuse_object(&object, expected, step, words);                                                       \
+#define REFUSED(name, expected, step, words, patch)                                                                    \
+    Test(elf_check, name)                                                                                              \
+    {                                                                                                                  \
+        struct object object = object_read("good");                                                                    \
+        patch;                                                                                                         \
+        fixture_refuse_object(&object, expected, step, words);                                                         \
     }
 #define HEADER object_header(&object)
 #define SECTION(name) object_section(&object, name)
@@ -69,15 +69,15 @@ REFUSED(an_empty_file_is_refused, HX_E_TRUNCATED, HX_LDR_CHECK, "0 bytes", objec
 REFUSED(a_file_of_zeroes_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "not an ELF file", memset(object.bytes, 0, object.size))
 REFUSED(a_wrong_magic_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "7f 45 4c 47", HEADER->e_ident[EI_MAG3] = 'G')
 REFUSED(a_32_bit_object_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "-m64", HEADER->e_ident[EI_CLASS] = ELFCLASS32)
-REFUSED(big_endian_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "little-endian",
-        HEADER->e_ident[EI_DATA] = ELFDATA2MSB)
-REFUSED(an_unknown_ident_version_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "version",
-        HEADER->e_ident[EI_VERSION] = 2)
+REFUSED(big_endian_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "little-endian", HEADER->e_ident[EI_DATA] = ELFDATA2MSB)
+REFUSED(an_unknown_ident_version_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "version", HEADER->e_ident[EI_VERSION] = 2)
 REFUSED(an_unknown_version_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "version 2", HEADER->e_version = 2)
 REFUSED(another_os_abi_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "OS/ABI 9", HEADER->e_ident[EI_OSABI] = 9)
 REFUSED(another_machine_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "machine 183", HEADER->e_machine = EM_AARCH64)
-REFUSED(an_executable_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "executable or shared object", HEADER->e_type = ET_EXEC)
-REFUSED(a_shared_object_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "executable or shared object", HEADER->e_type = ET_DYN)
+REFUSED(an_executable_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "executable or shared object",
+        HEADER->e_type = ET_EXEC)
+REFUSED(a_shared_object_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "executable or shared object",
+        HEADER->e_type = ET_DYN)
 REFUSED(a_core_file_is_refused, HX_E_UNSUPPORTED, HX_LDR_CHECK, "ELF type 4", HEADER->e_type = ET_CORE)
 REFUSED(a_wrong_header_size_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "e_ehsize", HEADER->e_ehsize = 52)
 REFUSED(a_wrong_section_header_size_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "e_shentsize", HEADER->e_shentsize = 40)
@@ -120,7 +120,8 @@ REFUSED(a_stripped_object_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "no symbol tabl
         SECTION(".symtab")->sh_type = SHT_PROGBITS)
 REFUSED(a_second_symbol_table_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "second symbol table",
         SECTION(".comment")->sh_type = SHT_SYMTAB)
-REFUSED(a_wrong_symbol_size_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "sh_entsize is 16", SECTION(".symtab")->sh_entsize = 16)
+REFUSED(a_wrong_symbol_size_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "sh_entsize is 16",
+        SECTION(".symtab")->sh_entsize = 16)
 REFUSED(a_size_of_part_of_a_symbol_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "no count of symbols",
         SECTION(".symtab")->sh_size -= 8)
 REFUSED(an_empty_symbol_table_is_refused, HX_E_FORMAT, HX_LDR_CHECK, "no count of symbols",

@@ -4,12 +4,12 @@
 
 #define RELA(section, type) object_rela(&object, section, type)
 /* A relocation of the good object made to be another. */
-#define TYPE_REFUSED(name, type, words)                                                                              \
-    Test(elf_link, name)                                                                                             \
-    {                                                                                                                \
-        struct object object = object_read("good");                                                                  \
-        object_rela_type(RELA(".rela.text", R_X86_64_PC32), type);                                                   \
-        fixture_refuse_object(&object, HX_E_RELOC, HX_LDR_RELOCATE, words);                                          \
+#define TYPE_REFUSED(name, type, words)                                                                                \
+    Test(elf_link, name)                                                                                               \
+    {                                                                                                                  \
+        struct object object = object_read("good");                                                                    \
+        object_rela_type(RELA(".rela.text", R_X86_64_PC32), type);                                                     \
+        fixture_refuse_object(&object, HX_E_RELOC, HX_LDR_RELOCATE, words);                                            \
     }
 
 Test(elf_link, a_linked_module_runs)
@@ -132,12 +132,12 @@ TYPE_REFUSED(copy_is_refused_by_name, R_X86_64_COPY, "R_X86_64_COPY")
 TYPE_REFUSED(an_unknown_type_is_refused_by_number, 200, "type 200 against")
 TYPE_REFUSED(a_hole_among_the_types_is_refused_by_number, 40, "type 40")
 
-#define PATCHED(name, expected, words, patch)                                                                        \
-    Test(elf_link, name)                                                                                             \
-    {                                                                                                                \
-        struct object object = object_read("good");                                                                  \
-        patch;                                                                                                       \
-        fixture_refuse_object(&object, expected, HX_LDR_RELOCATE, words);                                            \
+#define PATCHED(name, expected, words, patch)                                                                          \
+    Test(elf_link, name)                                                                                               \
+    {                                                                                                                  \
+        struct object object = object_read("good");                                                                    \
+        patch;                                                                                                         \
+        fixture_refuse_object(&object, expected, HX_LDR_RELOCATE, words);                                              \
     }
 
 PATCHED(a_symbol_that_does_not_exist_is_refused, HX_E_FORMAT, "its symbol does not exist",
@@ -166,6 +166,7 @@ Test(elf_link, the_last_place_that_fits_is_accepted)
     struct fixture *fixture = fixture_new();
 
     object_rela(&object, ".rela.text", R_X86_64_PC32)->r_offset = object_section(&object, ".text")->sh_size - 4;
+    object_rela(&object, ".rela.rodata", R_X86_64_64)->r_offset = object_section(&object, ".rodata")->sh_size - 8;
     hx_ldr_unload(fixture_load(fixture, &object), &fixture->env);
     free(object.bytes);
     free(fixture);

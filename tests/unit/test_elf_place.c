@@ -2,22 +2,23 @@
 /* test_elf_place.c - sections land in parts by their permission; what cannot be loaded is refused by name. */
 #include "loader_fixture.h"
 
-#define REFUSED(name, fixture_name, expected, words, patch)                                                          \
-    Test(elf_place, name)                                                                                            \
-    {                                                                                                                \
-        struct object object = object_read(fixture_name);                                                            \
-        patch;                                                                                                       \
-        fixture_refuse_object(&object, expected, HX_LDR_PLACE, words);                                               \
+#define REFUSED(name, fixture_name, expected, words, patch)                                                            \
+    Test(elf_place, name)                                                                                              \
+    {                                                                                                                  \
+        struct object object = object_read(fixture_name);                                                              \
+        patch;                                                                                                         \
+        fixture_refuse_object(&object, expected, HX_LDR_PLACE, words);                                                 \
     }
 #define SECTION(name) object_section(&object, name)
 
-REFUSED(writable_text_is_refused, "writable_text", HX_E_UNSUPPORTED, "section .evil: it is both writable and executable",
-        (void)0)
+REFUSED(writable_text_is_refused, "writable_text", HX_E_UNSUPPORTED,
+        "section .evil: it is both writable and executable", (void)0)
 REFUSED(thread_local_storage_is_refused, "tls", HX_E_UNSUPPORTED, "remove __thread", (void)0)
 REFUSED(constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini", (void)0)
 REFUSED(old_constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini",
         (SECTION(".init_array")->sh_type = SHT_PROGBITS,
-         memcpy((char *)(uintptr_t)object_section_name(&object, object_section_index(&object, ".init_array")), ".ctors", 7)))
+         memcpy((char *)(uintptr_t)object_section_name(&object, object_section_index(&object, ".init_array")), ".ctors",
+                7)))
 REFUSED(destructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini",
         SECTION(".init_array")->sh_type = SHT_FINI_ARRAY)
 REFUSED(an_image_past_the_limit_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB", (void)0)
@@ -75,7 +76,7 @@ Test(elf_place, sections_land_in_the_part_of_their_permission_at_their_alignment
         const char *name;
         enum hx_image_part part;
     } expected[] = {
-        { ".text", HX_PART_TEXT },     { ".rodata", HX_PART_RODATA },        { ".data", HX_PART_DATA },
+        { ".text", HX_PART_TEXT },       { ".rodata", HX_PART_RODATA },       { ".data", HX_PART_DATA },
         { ".hx.ports", HX_PART_RODATA }, { HX_STATE_SECTION, HX_PART_STATE }, { ".rodata.good", HX_PART_RODATA },
     };
 
@@ -143,6 +144,20 @@ Test(elf_place, unwind_tables_and_notes_are_not_loaded)
     object_section(&object, ".eh_frame")->sh_type = SHT_X86_64_UNWIND;
     image = fixture_load(fixture, &object);
     cr_assert_eq(image->relocation_count, 0u);
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_place, a_page_of_alignment_is_kept)
+{
+    struct object object = object_read("good");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image;
+
+    object_section(&object, ".rodata.good")->sh_addralign = 4096;
+    image = fixture_load(fixture, &object);
+    cr_assert_eq(fixture_address(image, &object, "good_word") % 4096, 0u);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);
     free(fixture);

@@ -2,12 +2,12 @@
 /* test_elf_symbols.c - every symbol is checked and has one value; all that is missing is said at once. */
 #include "loader_fixture.h"
 
-#define REFUSED(name, fixture_name, expected, words, patch)                                                          \
-    Test(elf_symbols, name)                                                                                          \
-    {                                                                                                                \
-        struct object object = object_read(fixture_name);                                                            \
-        patch;                                                                                                       \
-        fixture_refuse_object(&object, expected, HX_LDR_SYMBOLS, words);                                             \
+#define REFUSED(name, fixture_name, expected, words, patch)                                                            \
+    Test(elf_symbols, name)                                                                                            \
+    {                                                                                                                  \
+        struct object object = object_read(fixture_name);                                                              \
+        patch;                                                                                                         \
+        fixture_refuse_object(&object, expected, HX_LDR_SYMBOLS, words);                                               \
     }
 #define SYMBOL(name) object_symbol(&object, name)
 
@@ -156,6 +156,21 @@ Test(elf_symbols, an_absolute_symbol_keeps_its_value)
     address = (uint64_t(*)(void))fixture_address(image, &object, "good_import_address");
     cr_assert_eq(address(), 0x5678u);
     hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_symbols, the_end_of_a_section_is_a_place_in_it)
+{
+    struct object object = object_read("good");
+    struct fixture *fixture = fixture_new();
+    Elf64_Sym *symbol = object_symbol(&object, "good_init");
+
+    symbol->st_value = object_section(&object, ".text")->sh_size;
+    symbol->st_size = 0;
+    hx_ldr_unload(fixture_load(fixture, &object), &fixture->env);
+    symbol->st_size = 1;
+    fixture_refuse(fixture, &object, HX_E_FORMAT, HX_LDR_SYMBOLS, "outside of its section", NULL);
     free(object.bytes);
     free(fixture);
 }

@@ -5,8 +5,8 @@
 
 Test(err, each_error_has_its_own_name_and_text)
 {
-#define HX_ERR(name, number, short_name, text)                                                                       \
-    cr_assert_str_eq(hx_err_name(HX_E_##name), short_name);                                                          \
+#define HX_ERR(name, number, short_name, text)                                                                         \
+    cr_assert_str_eq(hx_err_name(HX_E_##name), short_name);                                                            \
     cr_assert_str_eq(hx_err_text(HX_E_##name), text);
 #include <helix/err.def>
 #undef HX_ERR

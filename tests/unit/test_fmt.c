@@ -8,13 +8,13 @@
 #include <string.h>
 
 /* Both print; text and length must agree. */
-#define SAME(...)                                                                                                    \
-    do {                                                                                                             \
-        char own[128], expected[128];                                                                                \
-        int length = snprintf(expected, sizeof(expected), __VA_ARGS__);                                              \
-                                                                                                                     \
-        cr_assert_eq(hx_fmt(own, sizeof(own), __VA_ARGS__), (size_t)length);                                         \
-        cr_assert_str_eq(own, expected);                                                                             \
+#define SAME(...)                                                                                                      \
+    do {                                                                                                               \
+        char own[128], expected[128];                                                                                  \
+        int length = snprintf(expected, sizeof(expected), __VA_ARGS__);                                                \
+                                                                                                                       \
+        cr_assert_eq(hx_fmt(own, sizeof(own), __VA_ARGS__), (size_t)length);                                           \
+        cr_assert_str_eq(own, expected);                                                                               \
     } while (0)
 
 Test(fmt, plain_text_and_percent)

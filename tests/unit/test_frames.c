@@ -82,6 +82,7 @@ Test(frames, no_frames_and_too_many_are_refused)
 {
     cr_expect_eq(hx_frames_alloc(&frames, 0, HX_FRAMES_LARGE), HX_FRAMES_NONE);
     cr_expect_eq(hx_frames_alloc(&frames, HX_FRAMES_RUN_MAX + 1, HX_FRAMES_LARGE), HX_FRAMES_NONE);
+    cr_expect_eq(hx_frames_alloc(&frames, UINT32_MAX, HX_FRAMES_LARGE), HX_FRAMES_NONE);
     cr_expect_neq(hx_frames_alloc(&frames, HX_FRAMES_RUN_MAX, HX_FRAMES_LARGE), HX_FRAMES_NONE);
 }
 
@@ -137,6 +138,20 @@ Test(frames, giving_back_twice_or_what_is_no_run_is_refused)
     cr_expect_eq(hx_frames_free(&frames, pa, HX_FRAMES_STACK), HX_OK);
     cr_expect_eq(hx_frames_free(&frames, pa, HX_FRAMES_STACK), HX_E_INVAL, "twice");
     cr_expect_eq(frames.free, free_before + 8);
+}
+
+Test(frames, a_run_that_joined_its_left_neighbour_cannot_come_back_again)
+{
+    uint64_t left = hx_frames_alloc(&frames, 2, HX_FRAMES_STACK);
+    uint64_t right = left + HX_FRAMES_BYTES;
+
+    cr_assert_eq(hx_frames_free(&frames, left, HX_FRAMES_STACK), HX_OK);
+    left = hx_frames_alloc(&frames, 1, HX_FRAMES_STACK);
+    cr_assert_eq(hx_frames_alloc(&frames, 1, HX_FRAMES_STACK), right);
+    cr_assert_eq(hx_frames_free(&frames, left, HX_FRAMES_STACK), HX_OK);
+    cr_assert_eq(hx_frames_free(&frames, right, HX_FRAMES_STACK), HX_OK);
+    cr_expect_eq(hx_frames_free(&frames, right, HX_FRAMES_STACK), HX_E_INVAL);
+    cr_expect_eq(frames.free, frames.total);
 }
 
 Test(frames, long_random_use_never_overlaps_and_loses_nothing)

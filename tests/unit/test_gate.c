@@ -386,18 +386,25 @@ Test(gate, nested_call_into_a_closing_module_goes_through_to_the_old_version)
 
 /* ---- imports -------------------------------------------------------------------------------------------------------- */
 
-hx_ret_t gate_test_import_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data, uint64_t bytes);
+hx_ret_t gate_test_import_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data,
+                                       uint64_t bytes);
 
 static bool import_is_killed;
 
 #define EXPORT(name, ...) hx_ret_t gate_test_export_##name(__VA_ARGS__);
 HX_EXPORTS(EXPORT)
-hx_ret_t gate_test_export_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data, uint64_t bytes)
+
+#define NUMBER(name, ...) IMPORT_##name,
+enum { IMPORT_NONE, HX_EXPORTS(NUMBER) }; /* what the frame says while one runs */
+
+hx_ret_t gate_test_export_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data,
+                                       uint64_t bytes)
 {
-    cr_assert_eq(frame_here()->in_import, 1);
+    cr_assert_eq(frame_here()->in_import, IMPORT_hx_state_get);
     cr_assert_not(hx_gate_may_unwind(frame_here()));
     frame_here()->kill_pending = import_is_killed;
-    return name == (const void *)1 && name_bytes == 2 && offset == 3 && data == (void *)4 && bytes == 5 ? 55 : HX_E_INVAL;
+    return name == (const void *)1 && name_bytes == 2 && offset == 3 && data == (void *)4 && bytes == 5 ? 55
+                                                                                                        : HX_E_INVAL;
 }
 
 OPERATION static hx_ret_t call_import(void)

@@ -151,6 +151,39 @@ Test(heap, pointers_that_it_never_gave_are_refused)
     cr_expect_eq(heap.objects, objects);
 }
 
+Test(heap, of_all_addresses_in_a_slab_only_those_of_objects_can_be_freed)
+{
+    static const size_t sizes[] = { 16, 48, 96, 384, 1536, 2048 };
+
+    for (size_t i = 0; i < HX_ARRAY_SIZE(sizes); i++) {
+        uint8_t *object = hx_heap_alloc(&heap, sizes[i]);
+        uint8_t *slab = (uint8_t *)((uintptr_t)object & ~(uintptr_t)0x3fff);
+        for (size_t offset = 0; offset < 0x4000; offset += HX_HEAP_ALIGN) {
+            if (slab + offset != object)
+                cr_assert_neq(hx_heap_free(&heap, slab + offset), HX_OK, "size %zu, offset %zu", sizes[i], offset);
+        }
+        cr_assert_eq(hx_heap_free(&heap, object), HX_OK);
+    }
+}
+
+Test(heap, room_in_a_full_slab_is_used_again)
+{
+    static uint8_t *object[2048];
+    uint32_t count = 0;
+    uint32_t free_frames;
+
+    object[count++] = hx_heap_alloc(&heap, 16);
+    free_frames = frames.free;
+    while (frames.free == free_frames)
+        object[count++] = hx_heap_alloc(&heap, 16);
+    cr_assert_gt(count, 1000);
+    cr_assert_eq(hx_heap_free(&heap, object[--count]), HX_OK); /* the one slab is full again */
+    cr_assert_eq(frames.free, free_frames);
+    cr_assert_eq(hx_heap_free(&heap, object[0]), HX_OK);
+    cr_expect_eq(hx_heap_alloc(&heap, 16), object[0]);
+    cr_expect_eq(frames.free, free_frames);
+}
+
 Test(heap, an_overwritten_slab_head_is_noticed)
 {
     uint8_t *object = hx_heap_alloc(&heap, 40);

@@ -57,7 +57,7 @@ struct refusal {
 
 /* Each is refused, leaves nothing, and the good module still loads. */
 static const struct refusal refusals[] = {
-    { "missing_symbol.hxm", HX_E_SYMBOL, "hx_no_such" },
+    { "missing_symbol.hxm", HX_E_SYMBOL, "hx_no" },
     { "missing_dependency.hxm", HX_E_DEPENDENCY, "" },
     { "cycle_a.hxm", HX_E_DEPENDENCY, "" },
     { "requires_newer.hxm", HX_E_DEPENDENCY, "" },

@@ -144,8 +144,9 @@ Test(loader, an_address_in_text_has_a_function)
     cr_assert_eq(hx_image_symbol(image, object_slice(&object), call + 5, &name, &offset), HX_OK);
     cr_assert_str_eq(name, "good_call");
     cr_assert_eq(offset, 5u);
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), image->va + image->part[HX_PART_DATA].off, &name, &offset),
-                 HX_E_NOENT);
+    cr_assert_eq(
+        hx_image_symbol(image, object_slice(&object), image->va + image->part[HX_PART_DATA].off, &name, &offset),
+        HX_E_NOENT);
     cr_assert_eq(hx_image_symbol(image, object_slice(&object), image->va - 1, &name, &offset), HX_E_NOENT);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);

@@ -182,6 +182,7 @@ Test(multiboot2, a_tag_shorter_than_its_header_is_refused)
         put32(bytes);
         end();
         cr_expect_eq(parse(), HX_E_FORMAT);
+        cr_expect(strstr(message, "shorter than its header"), "%s", message);
     }
 }
 
@@ -195,6 +196,7 @@ Test(multiboot2, a_tag_that_leaves_the_structure_is_refused)
         put32(sizes[i]);
         end();
         cr_expect_eq(parse(), HX_E_FORMAT, "size %#x", sizes[i]);
+        cr_expect(strstr(message, "leaves the structure"), "%s", message);
     }
 }
 

@@ -172,6 +172,31 @@ Test(panic, registers_are_dumped_when_there_is_a_trap)
     EXPECT_IN_ORDER("panic: a fault", "rip", "backtrace");
 }
 
+Test(panic, without_a_trap_the_registers_of_the_call_are_dumped)
+{
+    hal_host_on_trap = panic_on_trap;
+    PANIC(NULL, "outer");
+    EXPECT_IN_ORDER("panic: outer", "rip", "rsp", "backtrace", "halted");
+    cr_assert_null(strstr(hal_host_console(), "failed in step"));
+}
+
+static bool trap_is_broken;
+
+static void panic_without_trap(struct hx_trap *trap)
+{
+    (void)trap;
+    trap_is_broken = true;
+    hx_panic(NULL, "another thing");
+}
+
+Test(panic, registers_that_cannot_be_captured_are_left_out)
+{
+    hal_host_on_trap = panic_without_trap;
+    PANIC(NULL, "outer");
+    cr_assert(trap_is_broken);
+    EXPECT_IN_ORDER("panic: outer", "failed in step `registers'", "another thing", "backtrace", "halted");
+}
+
 Test(panic, more_hooks_than_fit_are_cut)
 {
     struct hx_panic_binding binding = { .hook_count = 1000 };

@@ -63,18 +63,41 @@ Test(sched_rr, a_slice_ends_only_when_somebody_waits)
     cr_expect(op->tick(task(1), 10000000) == 1);
 }
 
+/* Even if nobody says that the old task is gone, or that the new one is new. */
 Test(sched_rr, an_index_that_is_used_again_starts_from_nothing)
 {
+    static const struct module_host *const accounting[] = { &sched_rr2, &sched_prio1 };
+    static const enum hx_sched_reason reasons[] = { HX_SCHED_NEW, HX_SCHED_WOKEN };
     static struct sched_model model;
     hx_handle_t again = hx_handle_make(HX_HANDLE_TASK, 2, 7);
-    sched_model_init(&model, &sched_rr2);
-    sched_model_ready(&model, task(7), 9, HX_SCHED_NEW);
-    sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
-    sched_model_pick(&model, task(7), HX_SCHED_BLOCK, 5000000);
-    sched_model_ready(&model, again, 3, HX_SCHED_NEW);
-    sched_model_info(&model, task(7));
-    sched_model_info(&model, again);
-    cr_expect(host_field_get(&sched_rr2, "runtime", 7) == 0);
+    for (size_t v = 0; v < HX_ARRAY_SIZE(accounting); v++)
+        for (size_t r = 0; r < HX_ARRAY_SIZE(reasons); r++) {
+            sched_model_init(&model, accounting[v]);
+            sched_model_ready(&model, task(7), 9, HX_SCHED_NEW);
+            sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
+            sched_model_pick(&model, task(7), HX_SCHED_BLOCK, 5000000);
+            cr_expect(host_field_get(accounting[v], "runtime", 7) == 5000000);
+            sched_model_ready(&model, again, 3, reasons[r]);
+            sched_model_info(&model, task(7));
+            sched_model_info(&model, again);
+            cr_expect(host_field_get(accounting[v], "runtime", 7) == 0);
+            cr_expect(host_field_get(accounting[v], "picks", 7) == 0);
+        }
+}
+
+Test(sched_rr, accounting_ends_with_the_task)
+{
+    static const struct module_host *const accounting[] = { &sched_rr2, &sched_prio1 };
+    static struct sched_model model;
+    for (size_t v = 0; v < HX_ARRAY_SIZE(accounting); v++) {
+        sched_model_init(&model, accounting[v]);
+        sched_model_ready(&model, task(7), 9, HX_SCHED_NEW);
+        sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
+        sched_model_pick(&model, task(7), HX_SCHED_EXIT, 5000000);
+        cr_expect(host_field_get(accounting[v], "runtime", 7) == 0);
+        cr_expect(host_field_get(accounting[v], "picks", 7) == 0);
+        host_expect_sound(accounting[v]);
+    }
 }
 
 Test(sched_rr, all_pairs_of_policies_convert_in_the_midst_of_events)

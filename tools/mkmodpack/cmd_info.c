@@ -8,9 +8,9 @@
 #include <stdio.h>
 
 static const char *const hook_names[HX_HOOK_COUNT] = {
-    [HX_HOOK_INIT] = "init",   [HX_HOOK_START] = "start",   [HX_HOOK_STOP] = "stop",
-    [HX_HOOK_FINI] = "fini",   [HX_HOOK_PAUSE] = "pause",   [HX_HOOK_RESUME] = "resume",
-    [HX_HOOK_SAVE] = "save",   [HX_HOOK_LOAD] = "load",     [HX_HOOK_CHECK] = "check",
+    [HX_HOOK_INIT] = "init", [HX_HOOK_START] = "start", [HX_HOOK_STOP] = "stop",
+    [HX_HOOK_FINI] = "fini", [HX_HOOK_PAUSE] = "pause", [HX_HOOK_RESUME] = "resume",
+    [HX_HOOK_SAVE] = "save", [HX_HOOK_LOAD] = "load",   [HX_HOOK_CHECK] = "check",
 };
 
 static const char *field_type_name(uint32_t type)
@@ -35,7 +35,8 @@ static uint64_t param_default(const struct hx_mp_module *module, const struct hx
 {
     uint64_t value = 0;
 
-    memcpy(&value, hx_mp_at(module, param->variable, param->bytes), param->bytes); /* modules are little-endian, so is the host */
+    memcpy(&value, hx_mp_at(module, param->variable, param->bytes),
+           param->bytes); /* modules are little-endian, so is the host */
     return value;
 }
 
@@ -110,8 +111,8 @@ static void print_text(const struct hx_mp_module *module)
 }
 
 /* ---- for programs ---------------------------------------------------------------------------------------------------- */
-static void json_interfaces(const struct hx_mp_module *module, const char *key, const struct hx_interface_record *record,
-                            size_t count)
+static void json_interfaces(const struct hx_mp_module *module, const char *key,
+                            const struct hx_interface_record *record, size_t count)
 {
     hx_mp_json_open(key, '[');
     for (size_t i = 0; i < count; i++) {

@@ -47,7 +47,8 @@ static bool read_stream(FILE *stream, struct hx_mp_file *out, struct hx_mp_findi
             uint8_t *moved = grow(data, &capacity);
 
             if (!moved) {
-                hx_mp_find(findings, out->path, "cannot read: it is larger than %zu bytes; name a module or a pack", used);
+                hx_mp_find(findings, out->path, "cannot read: it is larger than %zu bytes; name a module or a pack",
+                           used);
                 goto fail;
             }
             data = moved;

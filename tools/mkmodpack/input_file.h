@@ -6,8 +6,8 @@
 #include <lib/slice.h>
 
 struct hx_mp_file {
-    char *path; /* as given, with the directory of -C in front. Owned. */
-    const char *name; /* its last component, in path */
+    char *path;            /* as given, with the directory of -C in front. Owned. */
+    const char *name;      /* its last component, in path */
     struct hx_slice bytes; /* Owned. */
 };
 

@@ -26,7 +26,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "create", hx_mp_create, "-o OUT [-C DIR] [--manifest FILE] MODULE... [--hold MODULE...]", "make a pack of modules",
+    { "create", hx_mp_create, "-o OUT [-C DIR] [--manifest FILE] MODULE... [--hold MODULE...]",
+      "make a pack of modules",
       "  -o, --output OUT     the pack to write; replaced only when all is well\n"
       "  -C, --directory DIR  look for modules below DIR\n"
       "      --hold           modules after this are not loaded at boot, but there for insmod and reload\n"
@@ -42,7 +43,8 @@ static void print_help(FILE *to)
     for (size_t i = 0; i < HX_ARRAY_SIZE(commands); i++)
         fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\nmkmodpack COMMAND --help says more; mkmodpack --version shows the version.\n"
-          "Exit status: 0 all is well, 1 something was found, 2 the command line is wrong.\n", to);
+          "Exit status: 0 all is well, 1 something was found, 2 the command line is wrong.\n",
+          to);
 }
 
 void hx_mp_usage(const char *name, int for_help)
@@ -98,7 +100,8 @@ static int run(int argc, char **argv)
         return HX_MP_OK;
     }
     if (argc > 1)
-        fprintf(stderr, "mkmodpack: %s: unknown command: there are create, list, verify and info; see mkmodpack --help\n",
+        fprintf(stderr,
+                "mkmodpack: %s: unknown command: there are create, list, verify and info; see mkmodpack --help\n",
                 argv[1]);
     else
         print_help(stderr);

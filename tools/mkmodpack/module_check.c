@@ -30,7 +30,7 @@ struct kernel_interface {
 #define OPS_TEXT(prefix, PREFIX, sleepable) static const char prefix##_ops_text[] = PREFIX##_OPS(HX_OP_TEXT_);
 HX_KERNEL_INTERFACES(OPS_TEXT)
 #undef OPS_TEXT
-#define INTERFACE(prefix, PREFIX, sleepable)                                                                         \
+#define INTERFACE(prefix, PREFIX, sleepable)                                                                           \
     { #prefix, PREFIX##_VERSION, { (const uint8_t *)prefix##_ops_text, sizeof(prefix##_ops_text) } },
 static const struct kernel_interface kernel_interfaces[] = { HX_KERNEL_INTERFACES(INTERFACE) };
 #undef INTERFACE
@@ -137,16 +137,18 @@ static bool check_descriptor(const struct hx_mp_module *module, struct hx_mp_fin
         (const void *)(module->image->memory + module->image->records[HX_RECORDS_MODULE].off);
 
     if (module->image->records[HX_RECORDS_MODULE].bytes == 0)
-        hx_mp_find(findings, module->path, "not a Helix module: section .hx.module is missing; describe it with HX_MODULE");
+        hx_mp_find(findings, module->path,
+                   "not a Helix module: section .hx.module is missing; describe it with HX_MODULE");
     else if (record->magic != HX_MODULE_MAGIC)
         hx_mp_find(findings, module->path, "broken descriptor: its magic is 0x%08x, not 0x%08x; " USE_MACROS,
                    record->magic, HX_MODULE_MAGIC);
     else if (HX_VERSION_MAJOR(record->abi) != HX_VERSION_MAJOR(HX_ABI) || record->abi > HX_ABI ||
              record->bytes != sizeof(*record))
-        hx_mp_find(findings, module->path,
-                   "wrong ABI: built for %s with a descriptor of %u bytes, this kernel has %s and %zu; build it with this "
-                   "kernel's headers",
-                   hx_mp_version_text(record->abi).text, record->bytes, hx_mp_version_text(HX_ABI).text, sizeof(*record));
+        hx_mp_find(
+            findings, module->path,
+            "wrong ABI: built for %s with a descriptor of %u bytes, this kernel has %s and %zu; build it with this "
+            "kernel's headers",
+            hx_mp_version_text(record->abi).text, record->bytes, hx_mp_version_text(HX_ABI).text, sizeof(*record));
     else if (!is_name(record->name) || !is_text(record->summary, sizeof(record->summary)))
         hx_mp_find(findings, module->path, "broken descriptor: name or summary is no text; " USE_MACROS);
     else
@@ -161,8 +163,8 @@ static void check_hooks(const struct hx_mp_module *module, struct hx_mp_findings
     memcpy(hook, &module->record->hooks, sizeof(hook));
     for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)
         if (hook[i] && !is_code(module, hook[i]))
-            hx_mp_find(findings, module->path, "broken hook %u: %p is outside the module's code; name a function of it", i,
-                       hook[i]);
+            hx_mp_find(findings, module->path, "broken hook %u: %p is outside the module's code; name a function of it",
+                       i, hook[i]);
 }
 
 /* ---- interfaces ------------------------------------------------------------------------------------------------------ */
@@ -174,10 +176,11 @@ static void check_against_kernel(const struct hx_mp_module *module, const struct
 
         if (strcmp(known->prefix, record->prefix) == 0 &&
             !hx_mp_ops_agree(hx_mp_ops(module, record), record->version, known->ops, known->version))
-            hx_mp_find(findings, module->path,
-                       "another %s: version %s does not agree with the kernel's %s; build it with this kernel's headers",
-                       hx_mp_interface_name(record->prefix).text, hx_mp_interface_version_text(record->version).text,
-                       hx_mp_interface_version_text(known->version).text);
+            hx_mp_find(
+                findings, module->path,
+                "another %s: version %s does not agree with the kernel's %s; build it with this kernel's headers",
+                hx_mp_interface_name(record->prefix).text, hx_mp_interface_version_text(record->version).text,
+                hx_mp_interface_version_text(known->version).text);
     }
 }
 
@@ -189,8 +192,9 @@ static bool check_interface(const struct hx_mp_module *module, const struct hx_i
         return false;
     }
     if (hx_mp_ops_count(hx_mp_ops(module, record)) < 0) {
-        hx_mp_find(findings, module->path, "broken list of operations of %s: it lies outside the image or does not end; "
-                   USE_MACROS, hx_mp_interface_name(record->prefix).text);
+        hx_mp_find(findings, module->path,
+                   "broken list of operations of %s: it lies outside the image or does not end; " USE_MACROS,
+                   hx_mp_interface_name(record->prefix).text);
         return false;
     }
     check_against_kernel(module, record, findings);
@@ -268,8 +272,9 @@ static void check_imports(const struct hx_mp_module *module, struct hx_mp_findin
             found = hx_mp_ops_has(hx_mp_ops(module, meant), name + bytes + 1);
         }
         if (!found && meant) /* a weak symbol may stay without a meaning */
-            hx_mp_find(findings, module->path, "unknown operation %s: %s %s has none of that name; require a newer version",
-                       name, hx_mp_interface_name(meant->prefix).text, hx_mp_interface_version_text(meant->version).text);
+            hx_mp_find(findings, module->path,
+                       "unknown operation %s: %s %s has none of that name; require a newer version", name,
+                       hx_mp_interface_name(meant->prefix).text, hx_mp_interface_version_text(meant->version).text);
     }
 }
 
@@ -281,11 +286,14 @@ static void check_irqs(const struct hx_mp_module *module, struct hx_mp_findings 
 
     for (size_t i = 0; i < count; i++) {
         if (!is_name(irq[i].key) || irq[i].line > 15 || irq[i].flags != 0)
-            hx_mp_find(findings, module->path, "broken interrupt record %zu: line %u, flags 0x%x; lines are 0 to 15, flags 0",
-                       i, irq[i].line, irq[i].flags);
+            hx_mp_find(findings, module->path,
+                       "broken interrupt record %zu: line %u, flags 0x%x; lines are 0 to 15, flags 0", i, irq[i].line,
+                       irq[i].flags);
         if (!is_code(module, (const void *)irq[i].handler))
-            hx_mp_find(findings, module->path, "broken interrupt record %zu: its handler is outside the module's code; "
-                       "name a function of it", i);
+            hx_mp_find(findings, module->path,
+                       "broken interrupt record %zu: its handler is outside the module's code; "
+                       "name a function of it",
+                       i);
         for (size_t j = 0; j < i; j++)
             if (strncmp(irq[i].key, irq[j].key, HX_NAME_MAX) == 0)
                 hx_mp_find(findings, module->path, "interrupt key %.*s is declared twice; choose another", HX_NAME_MAX,
@@ -300,8 +308,8 @@ static void check_ports(const struct hx_mp_module *module, struct hx_mp_findings
 
     for (size_t i = 0; i < count; i++)
         if (ports[i].first > ports[i].last)
-            hx_mp_find(findings, module->path, "empty port range: 0x%x to 0x%x; put the lower port first", ports[i].first,
-                       ports[i].last);
+            hx_mp_find(findings, module->path, "empty port range: 0x%x to 0x%x; put the lower port first",
+                       ports[i].first, ports[i].last);
 }
 
 static void check_params(const struct hx_mp_module *module, struct hx_mp_findings *findings)
@@ -315,22 +323,26 @@ static void check_params(const struct hx_mp_module *module, struct hx_mp_finding
         if (!is_name(param[i].name) || !is_text(param[i].summary, sizeof(param[i].summary)) || !sized ||
             !hx_image_in_part(module->image, (uintptr_t)param[i].variable, HX_PART_DATA) ||
             !hx_mp_at(module, param[i].variable, param[i].bytes))
-            hx_mp_find(findings, module->path, "broken parameter record %zu: its name, size or variable is wrong; use "
-                       "HX_PARAM", i);
+            hx_mp_find(findings, module->path,
+                       "broken parameter record %zu: its name, size or variable is wrong; use "
+                       "HX_PARAM",
+                       i);
     }
 }
 
 static void check_fields(const struct hx_mp_module *module, struct hx_mp_findings *findings)
 {
     static const uint8_t type_bytes[] = {
-        [HX_FIELD_u8] = 1, [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4, [HX_FIELD_u64] = 8, [HX_FIELD_i32] = 4, [HX_FIELD_i64] = 8,
+        [HX_FIELD_u8] = 1,  [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4,
+        [HX_FIELD_u64] = 8, [HX_FIELD_i32] = 4, [HX_FIELD_i64] = 8,
     };
     size_t state_bytes = module->image->part[HX_PART_STATE].bytes;
     size_t count;
     const struct hx_field_record *field = hx_mp_fields(module, &count);
 
     if (count == 0 && state_bytes > 0)
-        hx_mp_find(findings, module->path, "section " HX_STATE_SECTION " without fields; declare the state with HX_STATE");
+        hx_mp_find(findings, module->path,
+                   "section " HX_STATE_SECTION " without fields; declare the state with HX_STATE");
     for (size_t i = 0; i < count; i++) {
         uint64_t end = field[i].offset + (uint64_t)field[i].count * field[i].elem_bytes;
 
@@ -338,8 +350,10 @@ static void check_fields(const struct hx_mp_module *module, struct hx_mp_finding
             hx_mp_find(findings, module->path, "broken state field %zu: its name is no text; use HX_STATE", i);
         else if (field[i].type == 0 || field[i].type >= HX_ARRAY_SIZE(type_bytes) ||
                  field[i].elem_bytes != type_bytes[field[i].type] || field[i].count == 0 || end > state_bytes)
-            hx_mp_find(findings, module->path, "broken state field %s: type or place do not fit the state of %zu bytes; use "
-                       "HX_STATE", field[i].name, state_bytes);
+            hx_mp_find(findings, module->path,
+                       "broken state field %s: type or place do not fit the state of %zu bytes; use "
+                       "HX_STATE",
+                       field[i].name, state_bytes);
     }
 }
 

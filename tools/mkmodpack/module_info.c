@@ -104,16 +104,12 @@ static struct hx_ldr_env make_env(struct names *names)
 static const char *advice(hx_status_t err)
 {
     switch (err) {
-    case HX_E_SYMBOL:
-        return "use what helix/kernel.h exports, and require each interface that is called (HX_REQUIRES)";
+    case HX_E_SYMBOL: return "use what helix/kernel.h exports, and require each interface that is called (HX_REQUIRES)";
     case HX_E_RELOC:
     case HX_E_RANGE:
-    case HX_E_UNSUPPORTED:
-        return "compile with the flags of pkg-config --cflags helix-sdk";
-    case HX_E_NOMEM:
-        return "free some memory";
-    default:
-        return "build it again";
+    case HX_E_UNSUPPORTED: return "compile with the flags of pkg-config --cflags helix-sdk";
+    case HX_E_NOMEM: return "free some memory";
+    default: return "build it again";
     }
 }
 

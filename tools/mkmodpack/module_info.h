@@ -9,10 +9,10 @@
 #include <modloader/loader.h>
 
 struct hx_mp_module {
-    const char *path;      /* for findings. Borrowed. */
-    const char *name;      /* of the file in a pack. Borrowed. */
-    struct hx_slice bytes; /* Borrowed. */
-    bool load;             /* at boot; otherwise held */
+    const char *path;       /* for findings. Borrowed. */
+    const char *name;       /* of the file in a pack. Borrowed. */
+    struct hx_slice bytes;  /* Borrowed. */
+    bool load;              /* at boot; otherwise held */
     struct hx_image *image; /* NULL: refused. Owned, as is what follows. */
     struct hx_mp_imports imports;
     const struct hx_module_record *record; /* in the image, checked; NULL: refused */

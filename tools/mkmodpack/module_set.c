@@ -46,9 +46,8 @@ static const struct hx_interface_record *find_provided(const struct hx_mp_module
 static bool satisfies(const struct hx_mp_module *provider, const struct hx_interface_record *provided,
                       const struct hx_mp_module *user, const struct hx_interface_record *required)
 {
-    return provided->version >= required->version &&
-           hx_mp_ops_agree(hx_mp_ops(provider, provided), provided->version, hx_mp_ops(user, required),
-                           required->version);
+    return provided->version >= required->version && hx_mp_ops_agree(hx_mp_ops(provider, provided), provided->version,
+                                                                     hx_mp_ops(user, required), required->version);
 }
 
 /* The first module that provides @prefix and comes after @from; NULL: none. @load_only: of those loaded at boot. */
@@ -73,8 +72,8 @@ static void report_absent(const struct hx_mp_set *set, const struct hx_mp_module
         hx_mp_find(findings, user->path, "requires %s %s: %s provides it but is held; load that at boot too", name.text,
                    version.text, held->name);
     else
-        hx_mp_find(findings, user->path, "requires %s %s: no module in the pack provides it; add one that does", name.text,
-                   version.text);
+        hx_mp_find(findings, user->path, "requires %s %s: no module in the pack provides it; add one that does",
+                   name.text, version.text);
 }
 
 static void check_required(const struct hx_mp_set *set, const struct hx_mp_module *user,
@@ -94,7 +93,8 @@ static void check_required(const struct hx_mp_set *set, const struct hx_mp_modul
     provided = find_provided(first, required->prefix);
     if (provided->version < required->version ||
         HX_VERSION_MAJOR(provided->version) != HX_VERSION_MAJOR(required->version))
-        hx_mp_find(findings, user->path, "requires %s %s: %s provides %s; pack a provider of the same major and no older",
+        hx_mp_find(findings, user->path,
+                   "requires %s %s: %s provides %s; pack a provider of the same major and no older",
                    hx_mp_interface_name(required->prefix).text, hx_mp_interface_version_text(required->version).text,
                    first->name, hx_mp_interface_version_text(provided->version).text);
     else
@@ -124,8 +124,10 @@ static void check_name(const struct hx_mp_set *set, size_t index, struct hx_mp_f
     const struct hx_mp_module *module = &set->module[index];
 
     for (size_t i = 0; i < index; i++)
-        if (set->module[i].record && set->module[i].load && strcmp(set->module[i].record->name, module->record->name) == 0)
-            hx_mp_find(findings, module->path, "module %s twice: %s is loaded at boot under that name too; hold one of them",
+        if (set->module[i].record && set->module[i].load &&
+            strcmp(set->module[i].record->name, module->record->name) == 0)
+            hx_mp_find(findings, module->path,
+                       "module %s twice: %s is loaded at boot under that name too; hold one of them",
                        module->record->name, set->module[i].name);
 }
 
@@ -139,7 +141,8 @@ static void check_provided(const struct hx_mp_set *set, size_t index, struct hx_
         const struct hx_mp_module *first = next_provider(set, NULL, provided[i].prefix, true);
 
         if (first != module)
-            hx_mp_find(findings, module->path, "provides %s: %s, loaded at boot too, provides it already; hold one of them",
+            hx_mp_find(findings, module->path,
+                       "provides %s: %s, loaded at boot too, provides it already; hold one of them",
                        hx_mp_interface_name(provided[i].prefix).text, first->name);
     }
 }
@@ -208,8 +211,8 @@ static void report_cycle(const struct hx_mp_set *set, size_t from, const bool *p
         used = n > 0 && (size_t)n < sizeof(path) - used ? used + (size_t)n : sizeof(path) - 1;
         (void)is_ready(set, at, placed, &at);
     } while (at != from);
-    hx_mp_find(findings, set->module[from].path, "dependency cycle: %s%s; hold one of them or let it require less", path,
-               set->module[from].record->name);
+    hx_mp_find(findings, set->module[from].path, "dependency cycle: %s%s; hold one of them or let it require less",
+               path, set->module[from].record->name);
 }
 
 static void check_cycles(const struct hx_mp_set *set, struct hx_mp_findings *findings)

@@ -16,14 +16,10 @@ static Elf *open_bytes(struct hx_slice bytes)
 static const char *type_text(unsigned int type)
 {
     switch (type) {
-    case ET_EXEC:
-        return "an executable";
-    case ET_DYN:
-        return "a shared object or position-independent executable";
-    case ET_CORE:
-        return "a core dump";
-    default:
-        return "an ELF file of unknown type";
+    case ET_EXEC: return "an executable";
+    case ET_DYN: return "a shared object or position-independent executable";
+    case ET_CORE: return "a core dump";
+    default: return "an ELF file of unknown type";
     }
 }
 
@@ -58,9 +54,7 @@ bool hx_mp_object_check(const struct hx_mp_file *file, struct hx_mp_findings *fi
     }
     elf = open_bytes(file->bytes);
     switch (elf ? elf_kind(elf) : ELF_K_NONE) {
-    case ELF_K_ELF:
-        ok = check_header(elf, file, findings);
-        break;
+    case ELF_K_ELF: ok = check_header(elf, file, findings); break;
     case ELF_K_AR:
         hx_mp_find(findings, file->path, "not an ELF file: an ar archive; link it with ld -r --whole-archive");
         break;

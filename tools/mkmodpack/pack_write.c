@@ -64,7 +64,8 @@ static bool modification_time(time_t *out, const char *path, struct hx_mp_findin
     return true;
 }
 
-static bool add_file(struct archive *archive, const char *name, struct hx_slice content, time_t mtime, unsigned int inode)
+static bool add_file(struct archive *archive, const char *name, struct hx_slice content, time_t mtime,
+                     unsigned int inode)
 {
     struct archive_entry *entry = archive_entry_new();
     bool ok = false;

@@ -194,8 +194,8 @@ static void pics_silence(void)
 static _Noreturn void give_up(const char *what, uint32_t version)
 {
     char text[128];
-    size_t length = hx_fmt(text, sizeof(text), "helix: irq: %s (version register 0x%x): no interrupts; halted\n", what,
-                           version);
+    size_t length =
+        hx_fmt(text, sizeof(text), "helix: irq: %s (version register 0x%x): no interrupts; halted\n", what, version);
     hx_hal_console_emergency(text, length < sizeof(text) ? length : sizeof(text) - 1);
     hx_hal_halt();
 }

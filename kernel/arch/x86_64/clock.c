@@ -8,8 +8,8 @@
  * on an emulator that counts an instruction as a nanosecond, a nanosecond is an instruction.
  * Source: Intel SDM vol. 3A, 10.5.4 and 17.17; Intel 8254 data sheet, mode 0; IBM PC AT port 0x61.
  */
-#include "arch.h"
 #include "apic.h"
+#include "arch.h"
 #include "cpu_ops.h"
 #include "interrupts.h"
 #include "percpu.h"
@@ -37,7 +37,7 @@ uint64_t hx_arch_calibration_spins;
 
 static struct {
     uint64_t tsc_start;
-    uint64_t ns_per_tsc;  /* << 32; 0: not known yet, time stands still */
+    uint64_t ns_per_tsc;   /* << 32; 0: not known yet, time stands still */
     uint64_t ticks_per_ns; /* of the APIC's timer, << 32 */
 } clock;
 

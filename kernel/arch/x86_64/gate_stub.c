@@ -7,7 +7,7 @@
  * Position-independent but for hx_gate_module_enter, which lies within reach of a sign-extended 32-bit address like
  * everything in the image.
  */
-#include <gate/gate.h>
+#include <hal/hx_hal.h>
 #include <string.h>
 
 _Static_assert(HX_OPS_MAX == 16, "OPS_MAX in gate.S");
@@ -24,7 +24,8 @@ static uint8_t *emit(uint8_t *at, const uint8_t *opcode, size_t opcode_bytes, ui
 void hx_hal_stub_write(uint8_t stub[HX_STUB_BYTES], struct hx_slot *slot, uint32_t index)
 {
     /* Intel SDM vol. 2: REX.W C7 /0 id, B8+rd id, FF /4. */
-    static const uint8_t mov_r11[] = { 0x49, 0xc7, 0xc3 }, mov_r10d[] = { 0x41, 0xba }, mov_rax[] = { 0x48, 0xc7, 0xc0 };
+    static const uint8_t mov_r11[] = { 0x49, 0xc7, 0xc3 }, mov_r10d[] = { 0x41, 0xba },
+                         mov_rax[] = { 0x48, 0xc7, 0xc0 };
     static const uint8_t jmp_rax[] = { 0xff, 0xe0 };
 
     memset(stub, 0xcc, HX_STUB_BYTES); /* int3 */

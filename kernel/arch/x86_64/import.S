@@ -14,13 +14,15 @@
 #include <hal/hx_cpu.h>
 #include <helix/kernel.h>
 
+.set import_number, 0
 .macro IMPORT name
+    .set import_number, import_number + 1 /* its place in hx_import_table, from 1 */
     .globl hx_import_\name
     .type hx_import_\name, @function
     .balign 16
 hx_import_\name:
     mov %gs:hx_cpu + HX_CPU_FRAME, %rax
-    movb $1, HX_FRAME_IN_IMPORT(%rax)
+    movb $import_number, HX_FRAME_IN_IMPORT(%rax)
     sub $8, %rsp
     call hx_export_\name
     add $8, %rsp

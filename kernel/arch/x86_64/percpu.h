@@ -13,7 +13,7 @@
 /* SDM vol. 3A, figure 8-11: the 64-bit TSS. */
 struct hx_tss {
     uint32_t reserved_0;
-    uint32_t rsp[6];  /* stacks of rings 0..2, halves */
+    uint32_t rsp[6]; /* stacks of rings 0..2, halves */
     uint32_t reserved_1[2];
     uint32_t ist[14]; /* IST 1..7, halves */
     uint32_t reserved_2[2];

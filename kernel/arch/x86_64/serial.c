@@ -180,9 +180,6 @@ void hx_arch_serial_flush(void)
 
 static void receive(void)
 {
-    for (uint32_t i = 0; i < serial.ahead_count; i++)
-        hx_entry_console_byte(serial.ahead[i]);
-    serial.ahead_count = 0;
     for (uint32_t i = 0; i < 2 * FIFO_BYTES && reg_read(UART_LSR) & UART_LSR_DR; i++)
         hx_entry_console_byte(reg_read(UART_RX));
 }
@@ -193,6 +190,9 @@ static void receive(void)
  */
 void hx_arch_serial_interrupt(void)
 {
+    for (uint32_t i = 0; i < serial.ahead_count; i++)
+        hx_entry_console_byte(serial.ahead[i]);
+    serial.ahead_count = 0;
     for (uint32_t passes = 0; !(reg_read(UART_IIR) & UART_IIR_NO_INT); passes++) {
         if (passes == PASSES_MAX) {
             uint8_t causes = serial.enabled;
@@ -240,8 +240,7 @@ bool hx_arch_serial_init_early(void)
     reg_write(UART_DLL, 1);
     reg_write(UART_DLM, 0);
     reg_write(UART_LCR, UART_LCR_WLEN8);
-    reg_write(UART_FCR,
-              UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT | UART_FCR_TRIGGER_14);
+    reg_write(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT | UART_FCR_TRIGGER_14);
     serial.present = self_test();
     /* OUT2 connects the interrupt line on PCs. */
     reg_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);

@@ -7,7 +7,6 @@
 #include "percpu.h"
 #include "trap.h"
 
-#include <gate/gate.h>
 #include <lib/fmt.h>
 #include <mm/mm.h>
 
@@ -115,6 +114,8 @@ size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t byte
 
 /* ---- going on elsewhere --------------------------------------------------------------------------------------------- */
 
+extern const char hx_gate_resume[]; /* gate.S: rsp at the frame, rax the result */
+
 enum { RFLAGS_ONE = 1 << 1 }; /* bit 1 is always set; interrupts stay off until the frame's own flags are back */
 
 /* Calls that nest inside @frame are over too: each is counted out of its slot. */
@@ -122,7 +123,7 @@ static void count_out_inner(const struct hx_gate_frame *frame)
 {
     uintptr_t low = 0, high = 0;
     hx_hal_stack_bounds(&low, &high);
-    const struct hx_gate_frame *inner = hx_gate_frame();
+    const struct hx_gate_frame *inner = hx_cpu_read(frame);
     while (inner && inner < frame && (uintptr_t)inner >= low) {
         if (!inner->waiting)
             hx_slot_count_left(inner->slot);

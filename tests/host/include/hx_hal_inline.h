@@ -13,18 +13,18 @@
 #include <stdint.h>
 
 /* --- per-CPU data --- */
-#define hx_cpu_read(field)                                                                                           \
-    ({                                                                                                               \
-        __typeof__(hx_cpu.field) hx_value_;                                                                          \
-        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(hx_value_) : "i"(&hx_cpu.field));                                 \
-        hx_value_;                                                                                                   \
+#define hx_cpu_read(field)                                                                                             \
+    ({                                                                                                                 \
+        __typeof__(hx_cpu.field) hx_value_;                                                                            \
+        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(hx_value_) : "i"(&hx_cpu.field));                                   \
+        hx_value_;                                                                                                     \
     })
-#define hx_cpu_write(field, value)                                                                                   \
-    do {                                                                                                             \
-        __typeof__(hx_cpu.field) hx_value_ = (value);                                                                \
-        __asm__ volatile("mov %0, %%gs:%c1" : : "r"(hx_value_), "i"(&hx_cpu.field) : "memory");                      \
+#define hx_cpu_write(field, value)                                                                                     \
+    do {                                                                                                               \
+        __typeof__(hx_cpu.field) hx_value_ = (value);                                                                  \
+        __asm__ volatile("mov %0, %%gs:%c1" : : "r"(hx_value_), "i"(&hx_cpu.field) : "memory");                        \
     } while (0)
-#define hx_cpu_add32(field, amount)                                                                                  \
+#define hx_cpu_add32(field, amount)                                                                                    \
     __asm__ volatile("addl %0, %%gs:%c1" : : "i"(amount), "i"(&hx_cpu.field) : "memory", "cc")
 
 static inline void hx_slot_count_entered(struct hx_slot *slot)

@@ -25,7 +25,7 @@ struct hx_gate_frame {
     struct hx_slot *slot;       /* entered through; names the module that runs */
     uint64_t r15, r14, r13, r12, rbp, rbx;
     uint32_t rflags;
-    uint8_t in_import;    /* control is in the kernel, called by the module: no unwinding now */
+    uint8_t in_import;    /* control is in the kernel, called by the module: no unwinding now. Which import, from 1 */
     uint8_t kill_pending; /* unwind when the import returns */
     uint8_t waiting;      /* at a closed slot, counted as not inside */
     uint8_t reserved;

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""test_fault.py - modules that break: unwound, reverted or set aside, while the machine goes on."""
+import re
+import time
+
+from harness import Panic, boot, built, case, contains, equal, main, mkmodpack, scratch
+
+
+def fixture(name):
+    return built("tests", "fixtures", "modules", name + ".hxm")
+
+
+def shipped(name):
+    return built("modules", name + ".hxm")
+
+
+def pack(path, load, hold):
+    status, _, errors = mkmodpack("create", "-o", path, *load, "--hold", *hold)
+    equal(status, 0, "mkmodpack: " + errors)
+    return path
+
+
+def counters(guest):
+    return {m[1]: int(m[2]) for m in (re.match(r" *\d+ (\S+) +policy +\S+ +\d+ +[\d.]+ +\d+ +(\d+)", line)
+                                      for line in guest.run("ps")) if m}
+
+
+def wait_for(guest, command, part, limit_s=10):
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if part in "\n".join(guest.run(command)):
+            return
+        time.sleep(0.1)
+    contains(guest.run(command), part)
+
+
+def all_alive(guest, before):
+    time.sleep(0.2)
+    after = counters(guest)
+    equal(set(after), set(before), "the tasks")
+    for name, count in before.items():
+        assert after[name] > count, f"{name} stands still: {before} {after}"
+
+
+@case("a scheduler that faults 50 ms after its publication is reverted with the state of the swap")
+def fault_later():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr")], [fixture("sched_fault_later")])
+        with boot(initrd=initrd) as guest:
+            for name in "abc":
+                guest.run(f"spawn {name}")
+            contains(guest.run("reload sched_rr sched_fault_later.hxm"), "blackout")
+            wait_for(guest, "swaps", "reverted")
+            contains(guest.run("swaps"), "page fault: read of unmapped 0x0")
+            contains(guest.run("lsmod"), "sched_rr         1.0.0    Running")
+            contains(guest.run("dmesg"), "reverted to sched_rr 1.0.0")
+            all_alive(guest, counters(guest))
+            contains(guest.run("mem audit"), "passed")
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("a scheduler that faults at its first pick is reverted, and the one that gives wrong answers is overruled")
+def fault_at_once():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr")],
+                      [fixture("sched_fault_at_once"), fixture("sched_wrong_answers")])
+        with boot(initrd=initrd) as guest:
+            for name in "abc":
+                guest.run(f"spawn {name}")
+            guest.run("reload sched_rr sched_fault_at_once.hxm")
+            wait_for(guest, "swaps", "reverted")
+            all_alive(guest, counters(guest))
+            guest.run("reload sched_rr sched_wrong_answers.hxm")
+            all_alive(guest, counters(guest))
+            m = re.search(r"(\d+) wrong answers", "\n".join(guest.run("uptime")))
+            assert m and int(m[1]) > 0, "nobody noticed the wrong answers"
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("a service that faults returns an error to its caller and is reverted; without a predecessor it is in Error")
+def service_fault():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("svc_kv")], [fixture("kv_faults_on_boom")])
+        with boot(initrd=initrd) as guest:
+            guest.run("kv fill 100")
+            guest.run("reload svc_kv kv_faults_on_boom.hxm")
+            contains(guest.run("kv get boom"), "fault")
+            wait_for(guest, "swaps", "reverted")
+            contains(guest.run("kv verify 100"), "100 of 100")
+            guest.run("rmmod svc_kv")
+            guest.run("insmod kv_faults_on_boom.hxm")
+            contains(guest.run("kv get boom"), "fault")
+            wait_for(guest, "lsmod", "Error")
+            contains(guest.run("kv get other"), "module-failed")
+            contains(guest.run("rmmod svc_kv"), "unloaded")
+            contains(guest.run("insmod svc_kv.hxm"), "loaded")
+            contains(guest.run("kv put a b"), "stored")
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("an interrupt handler that faults puts its driver into Error, and the line is free afterwards")
+def handler_fault():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr")], [fixture("irq_handler_faults"), shipped("drv_rtc")])
+        with boot(initrd=initrd) as guest:
+            guest.run("insmod irq_handler_faults.hxm")
+            wait_for(guest, "lsmod", "Error")
+            contains(guest.run("rmmod irq_handler_faults"), "unloaded")
+            contains(guest.run("insmod drv_rtc.hxm"), "loaded")
+            wait_for(guest, "irq", "drv_rtc")
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("a panic prints registers, a symbolised backtrace, modules and the log, and ends the machine")
+def panic():
+    with boot() as guest:
+        try:
+            guest.run("panic on purpose")
+        except Panic as ended:
+            text = str(ended) + "\n".join(guest.kernel_lines()) + "\n" + "\n".join(guest.tail(80))
+            for part in ("panic: on purpose", "rip", "rsp", "backtrace", "hx_command_run", "modules:", "sched_rr",
+                         "round-robin scheduler"):
+                contains(text, part)
+            return
+        raise AssertionError("no panic")
+
+
+main()

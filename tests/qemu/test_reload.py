@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""test_reload.py - scheduler, driver and service replaced under running tasks, with nothing lost."""
+import re
+import time
+
+from harness import boot, case, contains, counted, equal, main
+
+
+def tasks(guest):
+    """ps as {name: (number, class, counter, policy text)}."""
+    found = {}
+    for line in guest.run("ps")[1:]:
+        m = re.match(r" *(\d+) (\S+) +(core|policy|idle) +\S+ +\d+ +[\d.]+ +\d+ +(\d+|-) (.*)", line)
+        assert m, line
+        found[m[2]] = (int(m[1]), m[3], 0 if m[4] == "-" else int(m[4]), m[5])
+    return found
+
+
+def memory(guest):
+    """mem as (frames free, heap bytes, heap objects, image pages)."""
+    m = re.match(r"mem: frames (\d+) free of \d+, heap (\d+) bytes in (\d+) objects, images (\d+) pages",
+                 guest.run("mem")[0])
+    assert m
+    return tuple(map(int, m.groups()))
+
+
+def reload(guest, command, *parts):
+    lines = guest.run(command)
+    for part in parts + ("bytes of state", "total", "blackout"):
+        contains(lines, part)
+    return lines
+
+
+def scheduling(guest):
+    m = re.search(r"(\d+) decisions by a policy, (\d+) by the core, (\d+) wrong", "\n".join(guest.run("uptime")))
+    assert m
+    return tuple(map(int, m.groups()))
+
+
+@case("three counting tasks survive sched_rr 1 -> 2 -> sched_prio -> 2, accounting carried over")
+def scheduler():
+    with boot() as guest:
+        for name in "abc":
+            contains(guest.run(f"spawn {name}"), "spawned")
+        before = tasks(guest)
+        numbers = {name: before[name][0] for name in "abc"}
+        fallbacks = None
+        ran = {}
+        for command, old, new in [("reload sched_rr sched_rr-2.hxm", "sched_rr 1.0.0", "2.0.0"),
+                                  ("reload sched_rr sched_prio.hxm", "sched_rr 2.0.0", "sched_prio 1.0.0"),
+                                  ("reload sched_prio sched_rr-2.hxm", "sched_prio 1.0.0", "sched_rr 2.0.0")]:
+            reload(guest, command, old, new)
+            time.sleep(0.3)
+            after = tasks(guest)
+            for name in "abc":
+                equal(after[name][0], numbers[name], f"number of task {name} after {command}")
+                assert after[name][2] > before[name][2], f"{name} stands still after {command}: {before} {after}"
+                m = re.search(r"ran ([\d.]+) ms", after[name][3])
+                if m:
+                    assert float(m[1]) >= ran.get(name, 0), f"accounting of {name} lost: {after}"
+                    ran[name] = float(m[1])
+            equal(set(after), set(before), "the tasks")
+            before = after
+            fallbacks = scheduling(guest)[1:] if fallbacks is None else fallbacks
+            equal(scheduling(guest)[1:], fallbacks, "decisions by the core and wrong answers")
+        equal(set(ran), set("abc"), "tasks with accounting")
+        contains(guest.run("mem audit"), "passed")
+        swaps = guest.run("swaps")
+        for part in ("sched_rr 1.0.0 -> 2.0.0", "sched_rr 2.0.0 -> sched_prio 1.0.0", "sched_prio 1.0.0 -> sched_rr 2.0.0"):
+            contains(swaps, part)
+        equal(guest.poweroff(), 0, "exit code")
+
+
+@case("a thousand keys are all there after svc_kv 1 -> 2 -> 1, byte for byte")
+def service():
+    with boot() as guest:
+        contains(guest.run("kv fill 1000"), "1000 of them new")
+        for command in ("reload svc_kv", "reload svc_kv svc_kv-2.hxm", "reload svc_kv svc_kv.hxm"):
+            reload(guest, command, "svc_kv")
+            contains(guest.run("kv verify 1000"), "1000 of 1000")
+            contains(guest.run("kv count"), "1000 keys")
+        contains(guest.run("lsmod"), "svc_kv           1.0.0    Running")
+        equal(guest.poweroff(), 0, "exit code")
+
+
+def rtc(guest):
+    """(accepted, served, pending, lost) of line 8, and the driver's own ticks."""
+    m = re.search(r"drv_rtc +periodic +armed +(\d+) +(\d+) +(\d+) +(\d+)", "\n".join(guest.run("irq")))
+    assert m
+    ticks = re.search(r"(\d+) ticks", "\n".join(guest.run("date")))
+    return tuple(map(int, m.groups())), int(ticks[1])
+
+
+@case("the clock ticks on through ten swaps of drv_rtc, none counted twice")
+def driver():
+    with boot() as guest:
+        last = 0
+        for _ in range(10):
+            reload(guest, "reload drv_rtc drv_rtc.hxm", "drv_rtc")
+            (accepted, served, pending, lost), ticks = rtc(guest)
+            equal((served, pending, lost), (accepted, 0, 0), "served, pending, lost")
+            assert accepted <= ticks <= accepted + 2, f"{accepted} interrupts, {ticks} ticks"  # some come in between
+            last, before = ticks, last
+            assert ticks >= before
+            time.sleep(0.05)
+        assert last > 5, f"{last} ticks in half a second at 64 Hz"
+        equal(guest.poweroff(), 0, "exit code")
+
+
+@case("commit and rollback end a probation by hand, and say so when there is none")
+def by_hand():
+    with boot(cmdline="probation_ms=100000") as guest:
+        guest.run("kv put a one")
+        reload(guest, "reload svc_kv", "2.0.0")
+        guest.run("kv put a two")
+        contains(guest.run("rollback svc_kv"), "1.0.0")
+        contains(guest.run("kv get a"), "one")
+        reload(guest, "reload svc_kv", "2.0.0")
+        contains(guest.run("commit svc_kv"), "svc_kv")
+        contains(guest.run("rollback svc_kv"), "no swap on probation")
+        contains(guest.run("swaps"), "reverted")
+        contains(guest.run("swaps"), "committed")
+        equal(guest.poweroff(), 0, "exit code")
+
+
+@case("many reloads of each leave frames and heap as they were", limit_s=900)
+def many():
+    count = counted(100, 1000)
+    with boot(cmdline="probation_ms=0") as guest:
+        guest.run("kv fill 200")
+        guest.run("spawn worker1")
+        turns = [("sched_rr", ("sched_rr-2.hxm", "sched_rr.hxm")), ("svc_kv", ("svc_kv-2.hxm", "svc_kv.hxm")),
+                 ("drv_rtc", ("drv_rtc.hxm", "drv_rtc.hxm"))]
+        for module, files in turns:  # once there and back, so that all is made that stays
+            for file in files:
+                reload(guest, f"reload {module} {file}")
+        before = memory(guest)
+        for module, files in turns:
+            for i in range(count):
+                lines = guest.run(f"reload {module} {files[i % 2]}")
+                assert any("blackout" in line for line in lines), (i, lines)
+        equal(memory(guest), before, "frames, heap bytes, heap objects, image pages")
+        contains(guest.run("kv verify 200"), "200 of 200")
+        contains(guest.run("mem audit"), "passed")
+        equal(guest.poweroff(), 0, "exit code")
+
+
+if __name__ == "__main__":
+    main()
