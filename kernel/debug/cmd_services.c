@@ -170,7 +170,8 @@ static hx_status_t kv_verify(int argc, char **argv)
         if (first_err == HX_OK)
             first_err = found;
     }
-    hx_console_printf("kv: %llu of %llu keys as they were put\n", (unsigned long long)right, (unsigned long long)amount);
+    hx_console_printf("kv: %llu of %llu keys as they were put\n", (unsigned long long)right,
+                      (unsigned long long)amount);
     return first_err == HX_OK ? HX_OK : hx_command_refuse("kv", "verify", first_err, "were they put by kv fill?");
 }
 
@@ -234,7 +235,9 @@ static hx_status_t cmd_date(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_services[] = {
-    { .name = "kv", .arguments = "get|put|del|list|count|...", .summary = "the key-value store",
+    { .name = "kv",
+      .arguments = "get|put|del|list|count|...",
+      .summary = "the key-value store",
       .handler = cmd_kv,
       .help = "kv get KEY, kv put KEY VALUE, kv del KEY, kv list, kv count\n"
               "kv fill N puts N generated keys, kv verify N compares each of them byte for byte.",

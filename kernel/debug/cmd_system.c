@@ -32,8 +32,8 @@ static void list_commands(void)
     while ((c = hx_command_next(hx_command_table, c))) {
         char usage[64];
         hx_fmt(usage, sizeof(usage), "%s %s", c->name, c->arguments);
-        hx_console_printf("  %s%-34s%s %s\n", hx_console_style(HX_STYLE_STRONG), usage, hx_console_style(HX_STYLE_PLAIN),
-                          c->summary);
+        hx_console_printf("  %s%-34s%s %s\n", hx_console_style(HX_STYLE_STRONG), usage,
+                          hx_console_style(HX_STYLE_PLAIN), c->summary);
     }
 }
 
@@ -47,8 +47,8 @@ static hx_status_t explain(const char *name)
             hx_nearest_offer(&nearest, c->name);
         return hx_command_unknown("help", "command", name, hx_nearest_name(&nearest), "type help for the list");
     }
-    hx_console_printf("%s%s%s%s%s\n", hx_console_style(HX_STYLE_STRONG), c->name, c->arguments[0] ? " " : "", c->arguments,
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_printf("%s%s%s%s%s\n", hx_console_style(HX_STYLE_STRONG), c->name, c->arguments[0] ? " " : "",
+                      c->arguments, hx_console_style(HX_STYLE_PLAIN));
     hx_console_printf("%s\n", c->summary);
     if (c->help)
         hx_console_printf("%s\n", c->help);
@@ -100,8 +100,8 @@ static hx_status_t cmd_uptime(int argc, char **argv)
     struct hx_sched_stats stats;
     hx_sched_stats(&stats);
     hx_console_printf("up %llu d %02u:%02u:%02u.%03u, %u tasks, %llu switches\n", (unsigned long long)(s / 86400u),
-                      (uint32_t)(s / 3600u % 24u), (uint32_t)(s / 60u % 60u), (uint32_t)(s % 60u), (uint32_t)(ms % 1000u),
-                      hx_task_count(), (unsigned long long)stats.switches);
+                      (uint32_t)(s / 3600u % 24u), (uint32_t)(s / 60u % 60u), (uint32_t)(s % 60u),
+                      (uint32_t)(ms % 1000u), hx_task_count(), (unsigned long long)stats.switches);
     hx_console_printf("scheduling: %llu decisions by a policy, %llu by the core, %llu wrong answers\n",
                       (unsigned long long)stats.decisions, (unsigned long long)stats.fallbacks,
                       (unsigned long long)stats.bad_answers);
@@ -260,26 +260,47 @@ static hx_status_t cmd_poweroff(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_system[] = {
-    { .name = "help", .arguments = "[CMD]", .summary = "list the commands, or explain one", .handler = cmd_help,
+    { .name = "help",
+      .arguments = "[CMD]",
+      .summary = "list the commands, or explain one",
+      .handler = cmd_help,
       .complete = complete_commands },
     { .name = "version", .arguments = "", .summary = "what runs here", .handler = cmd_version },
     { .name = "cpu", .arguments = "", .summary = "the processor and which protections are on", .handler = cmd_cpu },
-    { .name = "uptime", .arguments = "", .summary = "time since boot, tasks, scheduling decisions", .handler = cmd_uptime },
-    { .name = "mem", .arguments = "[audit]", .summary = "frames, heap and image pages in use", .handler = cmd_mem,
+    { .name = "uptime",
+      .arguments = "",
+      .summary = "time since boot, tasks, scheduling decisions",
+      .handler = cmd_uptime },
+    { .name = "mem",
+      .arguments = "[audit]",
+      .summary = "frames, heap and image pages in use",
+      .handler = cmd_mem,
       .help = "With `audit': walks all page tables and fails on a frame that is writable in one mapping and\n"
               "executable in another.",
       .words = "audit" },
     { .name = "irq", .arguments = "", .summary = "interrupt lines, their counts and owners", .handler = cmd_irq },
-    { .name = "dmesg", .arguments = "[-l LEVEL]", .summary = "the kernel log", .handler = cmd_dmesg,
+    { .name = "dmesg",
+      .arguments = "[-l LEVEL]",
+      .summary = "the kernel log",
+      .handler = cmd_dmesg,
       .help = "LEVEL is error, warn, info or debug (or 0 to 3): only lines up to it are shown. The boot option\n"
               "loglevel says up to which level lines reach the console by themselves.",
       .words = "-l" },
-    { .name = "color", .arguments = "[on|off]", .summary = "colours on this console", .handler = cmd_color,
+    { .name = "color",
+      .arguments = "[on|off]",
+      .summary = "colours on this console",
+      .handler = cmd_color,
       .words = "on off" },
-    { .name = "panic", .arguments = "[TEXT]", .summary = "stop the kernel with a full dump", .handler = cmd_panic,
+    { .name = "panic",
+      .arguments = "[TEXT]",
+      .summary = "stop the kernel with a full dump",
+      .handler = cmd_panic,
       .help = "Then it halts, reboots or powers off, as the boot option panic says." },
     { .name = "reboot", .arguments = "", .summary = "start the machine again", .handler = cmd_reboot },
-    { .name = "poweroff", .arguments = "[CODE]", .summary = "switch the machine off", .handler = cmd_poweroff,
+    { .name = "poweroff",
+      .arguments = "[CODE]",
+      .summary = "switch the machine off",
+      .handler = cmd_poweroff,
       .help = "An emulator's exit device gets CODE, 0 to 123." },
     { .name = NULL },
 };

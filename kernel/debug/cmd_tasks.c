@@ -103,8 +103,8 @@ static void print_row(const struct task_row *row)
     uint64_t us = row->run_ns / 1000u;
     hx_console_printf("%5u %-16s %-6s %-8s %4u %10llu.%03u %10llu %12s %s\n", hx_handle_index(row->handle), row->name,
                       class_name(row->class), hx_task_state_name(row->state), row->priority,
-                      (unsigned long long)(us / 1000u), (uint32_t)(us % 1000u), (unsigned long long)row->switches, counter,
-                      info);
+                      (unsigned long long)(us / 1000u), (uint32_t)(us % 1000u), (unsigned long long)row->switches,
+                      counter, info);
 }
 
 static hx_status_t cmd_ps(int argc, char **argv)
@@ -115,8 +115,8 @@ static hx_status_t cmd_ps(int argc, char **argv)
     hx_status_t err = take_snapshot(&s);
     if (err != HX_OK)
         return hx_command_refuse(argv[0], "list of tasks", err, NULL);
-    hx_console_printf("%s%5s %-16s %-6s %-8s %4s %14s %10s %12s %s%s\n", hx_console_style(HX_STYLE_STRONG), "NUM", "NAME",
-                      "CLASS", "STATE", "PRIO", "CPU-MS", "SWITCHES", "COUNTER", "POLICY",
+    hx_console_printf("%s%5s %-16s %-6s %-8s %4s %14s %10s %12s %s%s\n", hx_console_style(HX_STYLE_STRONG), "NUM",
+                      "NAME", "CLASS", "STATE", "PRIO", "CPU-MS", "SWITCHES", "COUNTER", "POLICY",
                       hx_console_style(HX_STYLE_PLAIN));
     for (uint32_t i = 0; i < s.count && !hx_console_interrupted(); i++)
         print_row(&s.row[i]);
@@ -189,7 +189,8 @@ static hx_status_t cmd_kill(int argc, char **argv)
     hx_preempt_enable();
     bool is_handle = hx_handle_type(number) == HX_HANDLE_TASK;
     if (search.found == HX_HANDLE_NONE || (is_handle ? search.found != number : number > UINT32_MAX))
-        return hx_command_refuse(argv[0], argv[1], is_handle ? HX_E_STALE : HX_E_NOENT, "see ps for the tasks there are");
+        return hx_command_refuse(argv[0], argv[1], is_handle ? HX_E_STALE : HX_E_NOENT,
+                                 "see ps for the tasks there are");
     hx_status_t err = hx_task_kill(search.found);
     if (err != HX_OK)
         return hx_command_refuse(argv[0], search.name, err,
@@ -213,11 +214,19 @@ static void complete_tasks(uint32_t position, struct hx_editor_matches *matches)
 }
 
 const struct hx_command hx_commands_tasks[] = {
-    { .name = "ps", .arguments = "", .summary = "tasks, what they used, and what the policy holds on them",
+    { .name = "ps",
+      .arguments = "",
+      .summary = "tasks, what they used, and what the policy holds on them",
       .handler = cmd_ps },
-    { .name = "spawn", .arguments = "[NAME] [PRIORITY]", .summary = "start a demo task that counts", .handler = cmd_spawn,
+    { .name = "spawn",
+      .arguments = "[NAME] [PRIORITY]",
+      .summary = "start a demo task that counts",
+      .handler = cmd_spawn,
       .help = "PRIORITY is 0 to 255, 255 the highest, 128 if left out. ps shows how far it has counted." },
-    { .name = "kill", .arguments = "NUMBER|HANDLE", .summary = "end a task", .handler = cmd_kill,
+    { .name = "kill",
+      .arguments = "NUMBER|HANDLE",
+      .summary = "end a task",
+      .handler = cmd_kill,
       .help = "NUMBER is the first column of ps; it may be used again later. The HANDLE that spawn prints is not.",
       .complete = complete_tasks },
     { .name = NULL },

@@ -16,16 +16,18 @@ struct hx_editor_matches;
 
 struct hx_command {
     const char *name;
-    const char *arguments; /* "[-l LEVEL]", or "" */
-    const char *summary;   /* one line, for the list */
-    const char *help;      /* further lines, without the last newline; may be NULL */
+    const char *arguments;                         /* "[-l LEVEL]", or "" */
+    const char *summary;                           /* one line, for the list */
+    const char *help;                              /* further lines, without the last newline; may be NULL */
     hx_status_t (*handler)(int argc, char **argv); /* argv[0] is the name; has printed what there is to say */
-    const char *words;     /* what the first argument may be, separated by spaces; may be NULL */
-    void (*complete)(uint32_t position, struct hx_editor_matches *matches); /* offers names for argument 1, 2, ...; or NULL */
+    const char *words; /* what the first argument may be, separated by spaces; may be NULL */
+    void (*complete)(uint32_t position,
+                     struct hx_editor_matches *matches); /* offers names for argument 1, 2, ...; or NULL */
 };
 
 /* Families, each an array that ends with a NULL name; the list ends with NULL. */
-extern const struct hx_command hx_commands_system[], hx_commands_tasks[], hx_commands_modules[], hx_commands_services[];
+extern const struct hx_command hx_commands_system[], hx_commands_tasks[], hx_commands_modules[], hx_commands_changes[],
+    hx_commands_services[];
 extern const struct hx_command *const hx_command_table[];
 
 typedef const struct hx_command *const *hx_command_table_t;
@@ -45,7 +47,8 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line);
 const struct hx_command *hx_command_next(hx_command_table_t table, const struct hx_command *command);
 const struct hx_command *hx_command_find(hx_command_table_t table, const char *name);
 /* See struct hx_editor_host. */
-void hx_command_complete(hx_command_table_t table, const char *line, size_t word_off, struct hx_editor_matches *matches);
+void hx_command_complete(hx_command_table_t table, const char *line, size_t word_off,
+                         struct hx_editor_matches *matches);
 void hx_command_offer_names(hx_command_table_t table, struct hx_editor_matches *matches);
 
 /* ---- what commands say ----------------------------------------------------------------------------------------------- */

@@ -129,7 +129,10 @@ static void take(uint16_t byte)
     switch (hx_editor_byte(&console.editor, (uint8_t)byte)) {
     case HX_EDITOR_NONE: break;
     case HX_EDITOR_END: hx_hal_console_write("\a", 1); break;
-    case HX_EDITOR_LINE: run_line(); prompt(); break;
+    case HX_EDITOR_LINE:
+        run_line();
+        prompt();
+        break;
     case HX_EDITOR_CANCEL: prompt(); break;
     }
 }

@@ -71,8 +71,8 @@ const char *hx_console_style(enum hx_console_style style)
 {
     /* Source: ECMA-48, SGR. */
     static const char *const sequences[] = {
-        [HX_STYLE_PLAIN] = "\033[0m",       [HX_STYLE_PROMPT] = "\033[1;36m",  [HX_STYLE_STRONG] = "\033[1m",
-        [HX_STYLE_FAINT] = "\033[2m",       [HX_STYLE_WARNING] = "\033[33m", [HX_STYLE_ERROR] = "\033[31m",
+        [HX_STYLE_PLAIN] = "\033[0m", [HX_STYLE_PROMPT] = "\033[1;36m", [HX_STYLE_STRONG] = "\033[1m",
+        [HX_STYLE_FAINT] = "\033[2m", [HX_STYLE_WARNING] = "\033[33m",  [HX_STYLE_ERROR] = "\033[31m",
     };
     return color_on ? sequences[style] : "";
 }

@@ -14,12 +14,12 @@
 
 enum state {
     GROUND,
-    ESCAPE,       /* ESC */
-    ESCAPE_MORE,  /* ESC and intermediate bytes, a final byte ends it */
-    CSI,          /* ESC [ */
-    LINUX_KEY,    /* ESC [ [, one byte more: function keys of the Linux console */
-    SS3,          /* ESC O */
-    STRING,       /* ESC ] and the like, up to BEL or ESC \ */
+    ESCAPE,      /* ESC */
+    ESCAPE_MORE, /* ESC and intermediate bytes, a final byte ends it */
+    CSI,         /* ESC [ */
+    LINUX_KEY,   /* ESC [ [, one byte more: function keys of the Linux console */
+    SS3,         /* ESC O */
+    STRING,      /* ESC ] and the like, up to BEL or ESC \ */
     STRING_ESCAPE,
     UTF8,
 };

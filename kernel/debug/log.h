@@ -23,7 +23,7 @@ enum {
 struct hx_log_entry {
     uint64_t number; /* counts from 0; gaps in what a reader sees are lines that it missed */
     uint64_t time_ns;
-    uint32_t level; /* enum hx_log_level */
+    uint32_t level;           /* enum hx_log_level */
     char source[HX_NAME_MAX]; /* name of a module, or "kernel" */
     char text[HX_LOG_TEXT_MAX];
 };

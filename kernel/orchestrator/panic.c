@@ -100,7 +100,8 @@ static void print_backtrace(void)
     hx_panic_print("backtrace, innermost first:");
     for (size_t i = 0; i < count && i < BACKTRACE_MAX; i++) {
         panic.text[0] = '\0';
-        size_t named = panic.binding.symbolise ? panic.binding.symbolise(panic.ip[i], panic.text, sizeof(panic.text)) : 0;
+        size_t named =
+            panic.binding.symbolise ? panic.binding.symbolise(panic.ip[i], panic.text, sizeof(panic.text)) : 0;
         hx_panic_print("  #%zu 0x%016llx %s", i, (unsigned long long)panic.ip[i], named ? panic.text : "?");
     }
 }
@@ -114,14 +115,11 @@ static void run_hook(uint32_t index)
 static void end_machine(void)
 {
     switch (panic.end) {
-    case HX_PANIC_REBOOT:
-        hx_panic_print("panic: rebooting");
-        hx_hal_reboot();
+    case HX_PANIC_REBOOT: hx_panic_print("panic: rebooting"); hx_hal_reboot();
     case HX_PANIC_EXIT:
         hx_panic_print("panic: powering off with code %d", HX_PANIC_EXIT_CODE);
         hx_hal_poweroff(HX_PANIC_EXIT_CODE);
-    case HX_PANIC_HALT:
-        break;
+    case HX_PANIC_HALT: break;
     }
     hx_panic_print("panic: halted");
     hx_hal_halt();

@@ -15,9 +15,9 @@
 struct hx_trap;
 
 enum hx_panic_end {
-    HX_PANIC_HALT,   /* stays, so that a debugger finds it */
+    HX_PANIC_HALT, /* stays, so that a debugger finds it */
     HX_PANIC_REBOOT,
-    HX_PANIC_EXIT,   /* powers off; an emulator's exit device gets HX_PANIC_EXIT_CODE */
+    HX_PANIC_EXIT, /* powers off; an emulator's exit device gets HX_PANIC_EXIT_CODE */
 };
 enum { HX_PANIC_EXIT_CODE = 101 };
 

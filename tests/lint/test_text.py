@@ -63,7 +63,7 @@ def layout():
         for number, line in enumerate(text.split("\n"), 1):
             if line != line.rstrip():
                 faults.append(f"{path}:{number}: trailing blanks")
-            if "\t" in line and not path.endswith((".S", ".gitmodules")):
+            if "\t" in line and not path.endswith((".S", ".scd")):
                 faults.append(f"{path}:{number}: a tab")
     report(faults)
 

@@ -3,54 +3,33 @@
 import os
 
 from harness import boot, built, case, contains, equal, main, mkmodpack, scratch
-from test_reload import memory
+from views import fixture, memory, raw_pack, shipped
 
 HELD = ["missing_symbol", "missing_dependency", "wrong_abi", "wrong_magic", "descriptor_missing", "descriptor_twice",
-        "name_unterminated", "vtable_outside", "vtable_op_null", "hook_outside", "irq_taken", "ops_differ", "major_lower"]
+        "name_unterminated", "vtable_outside", "vtable_op_null", "hook_outside", "irq_taken", "ops_differ"]
 # file: what its refusal says
 SAYS = {"missing_symbol": "hx_no_such", "missing_dependency": "requires", "wrong_abi": "abi", "wrong_magic": "magic",
         "descriptor_missing": "descriptor", "descriptor_twice": ".hx.module", "name_unterminated": "name",
         "vtable_outside": "outside", "vtable_op_null": "outside", "hook_outside": "outside", "irq_taken": "drv_rtc",
-        "ops_differ": "version", "major_lower": "version"}
+        "ops_differ": "version"}
 SCHED = {"sched_init_fails": "init", "sched_init_faults": "fault", "sched_load_refuses": "load",
          "sched_load_faults": "fault", "sched_start_fails": "start", "sched_check_fails": "check",
          "sched_field_dropped": "field"}
 
 
-def fixture(name):
-    return built("tests", "fixtures", "modules", name + ".hxm")
-
-
-def raw_pack(path, load, hold):
-    """A pack that mkmodpack would refuse to make: by cpio, as an enemy would."""
-    import shutil
-    import subprocess
-    folder = path + ".d"
-    os.mkdir(folder)
-    names = []
-    text = "helix-initrd 1\n"
-    for word, files in (("load", load), ("hold", hold)):
-        for file in files:
-            name = os.path.basename(file)
-            shutil.copy(file, os.path.join(folder, name))
-            names.append(name)
-            text += f"{word} {name}\n"
-    with open(os.path.join(folder, "manifest"), "w", encoding="ascii") as manifest:
-        manifest.write(text)
-    with open(path, "wb") as out:
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=folder, check=True, stdout=out,
-                       input="\n".join(["manifest"] + names).encode())
-    return path
-
-
-def shipped():
-    return [built("modules", name + ".hxm") for name in ("sched_rr", "drv_rtc", "svc_kv")]
+BASE = [shipped(name) for name in ("sched_rr", "drv_rtc", "svc_kv")]
 
 
 @case("each bad module is refused by insmod in one line, and nothing is left of it")
 def insmod():
     with scratch() as folder:
-        initrd = raw_pack(folder + "/p.cpio", shipped(), [fixture(name) for name in HELD])
+        with open(folder + "/text.hxm", "w", encoding="ascii") as text:
+            text.write("#!/bin/sh\necho this is no module\n")
+        with open(BASE[0], "rb") as whole, open(folder + "/half.hxm", "wb") as half:
+            content = whole.read()
+            half.write(content[:len(content) // 2])
+        initrd = raw_pack(folder + "/p.cpio", BASE,
+                          [fixture(name) for name in HELD] + [folder + "/text.hxm", folder + "/half.hxm"])
         with boot(initrd=initrd) as guest:
             guest.run("insmod missing_symbol.hxm")
             before = memory(guest)
@@ -60,6 +39,9 @@ def insmod():
                 contains(lines[0].lower(), SAYS[name])
                 assert lines[0].startswith("insmod: "), lines
                 equal(memory(guest), before, f"memory after {name}")
+            contains(guest.run("insmod text.hxm"), "ELF")
+            contains(guest.run("insmod half.hxm"), "insmod: half.hxm")
+            equal(memory(guest), before, "memory after what is no module")
             contains(guest.run("kv put a b"), "stored")
             equal(guest.poweroff(), 0, "exit code")
 
@@ -67,7 +49,7 @@ def insmod():
 @case("each bad successor of the scheduler is refused or taken back, the tasks go on")
 def reloads():
     with scratch() as folder:
-        initrd = raw_pack(folder + "/p.cpio", shipped(), [fixture(name) for name in SCHED])
+        initrd = raw_pack(folder + "/p.cpio", BASE, [fixture(name) for name in SCHED])
         with boot(initrd=initrd) as guest:
             guest.run("spawn a")
             guest.run("reload sched_rr sched_init_fails.hxm")
@@ -120,7 +102,7 @@ def initrds():
 @case("a bad module in the initrd is reported and left out with what depends on it, the rest runs")
 def bad_at_boot():
     with scratch() as folder:
-        load = shipped() + [fixture(name) for name in ("missing_symbol", "cycle_a", "cycle_b", "wrong_abi", "good_kv_user")]
+        load = BASE + [fixture(name) for name in ("missing_symbol", "cycle_a", "cycle_b", "wrong_abi", "good_kv_user")]
         with boot(initrd=raw_pack(folder + "/p.cpio", load, [])) as guest:
             for part in ("missing_symbol.hxm", "cycle_a.hxm", "cycle_b.hxm", "cycle", "wrong_abi.hxm"):
                 contains(guest.boot_lines, part)
@@ -150,7 +132,7 @@ def options():
 @case("mkmodpack refuses what the kernel would refuse, all findings at once")
 def packer():
     with scratch() as folder:
-        status, _, errors = mkmodpack("create", "-o", folder + "/p.cpio", *shipped(), fixture("missing_symbol"),
+        status, _, errors = mkmodpack("create", "-o", folder + "/p.cpio", *BASE, fixture("missing_symbol"),
                                       fixture("wrong_abi"))
         equal(status, 1, "exit status")
         contains(errors, "missing_symbol")

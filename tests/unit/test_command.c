@@ -73,7 +73,7 @@ static void expect_words(const char *text, int count, const char *const *words)
     cr_assert_null(argv[count]);
 }
 
-#define EXPECT_WORDS(text, ...)                                                                                      \
+#define EXPECT_WORDS(text, ...)                                                                                        \
     expect_words((text), sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *), (const char *const[]){ __VA_ARGS__ })
 
 Test(command, words_are_separated_by_blanks)
@@ -155,8 +155,9 @@ Test(command, an_empty_line_is_nothing)
 Test(command, an_unknown_command_suggests_the_nearest)
 {
     cr_assert_eq(run("relaod x"), HX_E_NOENT);
-    cr_assert_str_eq(hal_host_console(),
-                     "relaod: unknown command: there is no such command; did you mean `reload'? Else type help for the list\r\n");
+    cr_assert_str_eq(
+        hal_host_console(),
+        "relaod: unknown command: there is no such command; did you mean `reload'? Else type help for the list\r\n");
     cr_assert_eq(run("frobnicate"), HX_E_NOENT);
     cr_assert_str_eq(hal_host_console(),
                      "frobnicate: unknown command: there is no such command; type help for the list\r\n");
@@ -171,7 +172,8 @@ Test(command, an_open_quote_is_said_in_one_line)
 Test(command, errors_read_command_what_why_advice)
 {
     cr_assert_eq(hx_command_refuse("kv", "key", HX_E_ABSENT, NULL), HX_E_ABSENT);
-    cr_assert_str_eq(hal_host_console(), "kv: key: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
+    cr_assert_str_eq(hal_host_console(),
+                     "kv: key: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
     hal_host_console_clear();
     cr_assert_eq(hx_command_usage("reload"), HX_E_INVAL);
     cr_assert_str_eq(hal_host_console(), "reload: arguments: expected `reload NAME [FILE]'; type help reload\r\n");

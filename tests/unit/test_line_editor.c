@@ -81,9 +81,18 @@ static void terminal_write(void *context, const char *text, size_t bytes)
     terminal.writes++;
     for (size_t i = 0; i < bytes;) {
         switch (copy[i]) {
-        case '\r': terminal.column = 0; i++; break;
-        case '\n': new_row(); i++; break;
-        case '\a': terminal.bells++; i++; break;
+        case '\r':
+            terminal.column = 0;
+            i++;
+            break;
+        case '\n':
+            new_row();
+            i++;
+            break;
+        case '\a':
+            terminal.bells++;
+            i++;
+            break;
         case '\033':
             cr_assert_eq(copy[i + 1], '[');
             i += 2 + obey_sequence(copy + i + 2);
@@ -543,14 +552,23 @@ Test(line_editor, a_character_that_fits_only_in_part_is_refused_whole)
 /* ---- UTF-8 ---------------------------------------------------------------------------------------------------------- */
 Test(line_editor, characters_of_several_bytes_are_moved_over_and_erased_whole)
 {
-    type("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" "b");
-    expect("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" "b", 0);
+    type("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
+         "b");
+    expect("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
+           "b",
+           0);
     type("\033[D\033[D");
-    expect("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" "b", 2);
+    expect("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
+           "b",
+           2);
     type("\b");
-    expect("a\xc3\xa4\xf0\x9f\x98\x80" "b", 2);
+    expect("a\xc3\xa4\xf0\x9f\x98\x80"
+           "b",
+           2);
     type("\033[3~");
-    expect("a\xc3\xa4" "b", 1);
+    expect("a\xc3\xa4"
+           "b",
+           1);
     type("\b");
     expect("ab", 1);
 }
@@ -571,7 +589,8 @@ Test(line_editor, malformed_utf8_is_refused_with_a_bell)
 
 Test(line_editor, c1_controls_do_not_reach_the_terminal)
 {
-    type("a\xc2\x9b" "2J");
+    type("a\xc2\x9b"
+         "2J");
     expect("a2J", 0);
 }
 
@@ -586,9 +605,26 @@ Test(line_editor, a_character_cut_short_by_a_key_is_dropped)
 Test(line_editor, unknown_sequences_are_swallowed)
 {
     static const char *const sequences[] = {
-        "\033[5~",      "\033[6~",     "\033[2~",      "\033[15~",         "\033[[A",      "\033OP",     "\033[1;2P",
-        "\033[?25h",    "\033[>0;1c",  "\033[12;40R",  "\033]0;title\a",   "\033]0;t\033\\", "\033P1$r\033\\", "\033(B",
-        "\033[200~",    "\033[Z",      "\033c",        "\033[1;2;3;4;5D",  "\033[999999999999999999999~", "\033[ q",
+        "\033[5~",
+        "\033[6~",
+        "\033[2~",
+        "\033[15~",
+        "\033[[A",
+        "\033OP",
+        "\033[1;2P",
+        "\033[?25h",
+        "\033[>0;1c",
+        "\033[12;40R",
+        "\033]0;title\a",
+        "\033]0;t\033\\",
+        "\033P1$r\033\\",
+        "\033(B",
+        "\033[200~",
+        "\033[Z",
+        "\033c",
+        "\033[1;2;3;4;5D",
+        "\033[999999999999999999999~",
+        "\033[ q",
     };
     for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
         setup();
@@ -680,7 +716,8 @@ static void check_invariant(void)
 
 Test(line_editor, random_bytes_never_break_it, .timeout = 60)
 {
-    static const char keys[] = "\001\002\004\005\006\010\011\013\014\016\020\025\027\033[OABCDHF~;13478\177\r\xc3\xa4\xe2\x82\xac";
+    static const char keys[] =
+        "\001\002\004\005\006\010\011\013\014\016\020\025\027\033[OABCDHF~;13478\177\r\xc3\xa4\xe2\x82\xac";
     uint64_t seed = 12345;
     terminal.word[0] = "candidate";
     terminal.word[1] = "candle";

@@ -79,10 +79,10 @@ static void expect_in_order(const char *const *texts)
 #define EXPECT_IN_ORDER(...) expect_in_order((const char *const[]){ __VA_ARGS__, NULL })
 
 /* Runs a panic to its end. */
-#define PANIC(trap, ...)                                                                                             \
-    do {                                                                                                             \
-        if (!sigsetjmp(ended, 1))                                                                                    \
-            hx_panic((trap), __VA_ARGS__);                                                                           \
+#define PANIC(trap, ...)                                                                                               \
+    do {                                                                                                               \
+        if (!sigsetjmp(ended, 1))                                                                                      \
+            hx_panic((trap), __VA_ARGS__);                                                                             \
     } while (0)
 
 Test(panic, message_backtrace_hooks_and_end_come_in_order)
@@ -91,7 +91,8 @@ Test(panic, message_backtrace_hooks_and_end_come_in_order)
                (struct hx_panic_hook){ NULL, NULL });
     cr_assert_not(hx_panic_has_begun());
     PANIC(NULL, "out of %s", "luck");
-    EXPECT_IN_ORDER("panic: out of luck\r\n", "backtrace", " named\r\n", "hook one\r\n", "hook two\r\n", "panic: halted\r\n");
+    EXPECT_IN_ORDER("panic: out of luck\r\n", "backtrace", " named\r\n", "hook one\r\n", "hook two\r\n",
+                    "panic: halted\r\n");
     cr_assert_eq(end_how, HAL_HOST_HALT);
     cr_assert(hx_panic_has_begun());
     cr_assert_not(hx_irq_enabled());
@@ -117,7 +118,8 @@ Test(panic, a_hook_that_panics_is_left_behind)
     bind_hooks(3, (struct hx_panic_hook){ "one", hook_one }, (struct hx_panic_hook){ "bad", hook_that_panics },
                (struct hx_panic_hook){ "two", hook_two });
     PANIC(NULL, "outer");
-    EXPECT_IN_ORDER("panic: outer", "hook one", "before", "failed in step `bad'", "inner 1", "hook two", "panic: halted");
+    EXPECT_IN_ORDER("panic: outer", "hook one", "before", "failed in step `bad'", "inner 1", "hook two",
+                    "panic: halted");
 }
 
 Test(panic, a_hook_that_faults_is_left_behind)
@@ -142,7 +144,9 @@ static size_t symbolise_badly(uintptr_t ip, char *text, size_t bytes)
 Test(panic, a_backtrace_that_faults_is_left_behind)
 {
     hal_host_on_trap = panic_on_trap;
-    struct hx_panic_binding binding = { .symbolise = symbolise_badly, .hook_count = 1, .hook = { { "one", hook_one } } };
+    struct hx_panic_binding binding = { .symbolise = symbolise_badly,
+                                        .hook_count = 1,
+                                        .hook = { { "one", hook_one } } };
     hx_panic_bind(&binding);
     PANIC(NULL, "outer");
     EXPECT_IN_ORDER("failed in step `backtrace'", "hook one", "panic: halted");
@@ -204,7 +208,8 @@ Test(panic, more_hooks_than_fit_are_cut)
         binding.hook[i] = (struct hx_panic_hook){ "one", hook_one };
     hx_panic_bind(&binding);
     PANIC(NULL, "x");
-    EXPECT_IN_ORDER("hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "halted");
+    EXPECT_IN_ORDER("hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one",
+                    "halted");
 }
 
 Test(panic, a_long_message_is_cut)

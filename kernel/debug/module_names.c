@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module_names.c - see module_names.h.
+ */
+#include "module_names.h"
+
+#include "command.h"
+#include "console.h"
+#include "line_editor.h"
+#include "nearest.h"
+
+#include <lib/fmt.h>
+#include <module/module.h>
+#include <module/pack.h>
+#include <string.h>
+
+/* Names of all modules: [*out_count], to be freed with hx_hal_free(). NULL: not enough memory, or none loaded. */
+static char (*copy_names(uint32_t *out_count))[HX_NAME_MAX]
+{
+    uint32_t max = hx_module_count(), count = 0;
+    char(*names)[HX_NAME_MAX] = max ? hx_hal_alloc(max * sizeof(*names)) : NULL;
+    hx_preempt_disable();
+    struct hx_module *module = NULL;
+    while (names && count < max && (module = hx_module_next(module)))
+        memcpy(names[count++], module->name, HX_NAME_MAX);
+    hx_preempt_enable();
+    *out_count = count;
+    return names;
+}
+
+hx_status_t hx_names_refuse_module(const char *command, const char *name)
+{
+    uint32_t count = 0;
+    char(*names)[HX_NAME_MAX] = copy_names(&count);
+    struct hx_nearest nearest;
+    hx_nearest_init(&nearest, name);
+    for (uint32_t i = 0; i < count; i++)
+        hx_nearest_offer(&nearest, names[i]);
+    hx_hal_free(names);
+    return hx_command_unknown(command, "module", name, hx_nearest_name(&nearest), "see lsmod");
+}
+
+hx_status_t hx_names_refuse_file(const char *command, const char *name)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    struct hx_nearest nearest;
+    hx_nearest_init(&nearest, name);
+    for (uint32_t i = 0; pack && i < pack->count; i++)
+        hx_nearest_offer(&nearest, pack->entries[i].name);
+    return hx_command_unknown(command, "file", name, hx_nearest_name(&nearest),
+                              "the files of the initrd are listed by modinfo");
+}
+
+hx_status_t hx_names_find_file(const char *name, struct hx_slice *out)
+{
+    char with_suffix[HX_PACK_NAME_MAX];
+    const struct hx_pack *pack = hx_console_env()->pack;
+    if (!pack)
+        return HX_E_NOENT;
+    if (hx_pack_find(pack, name, out) == HX_OK)
+        return HX_OK;
+    hx_fmt(with_suffix, sizeof(with_suffix), "%s%s", name, HX_PACK_SUFFIX);
+    return hx_pack_find(pack, with_suffix, out);
+}
+
+hx_status_t hx_names_peek(struct hx_slice file, struct hx_module_record *out)
+{
+    struct hx_slice records;
+    hx_status_t err = hx_ldr_peek(file, HX_RECORDS_MODULE, &records);
+    if (err == HX_OK)
+        err = hx_slice_read(records, 0, out, sizeof(*out));
+    if (err == HX_OK && (!memchr(out->name, 0, sizeof(out->name)) || !memchr(out->summary, 0, sizeof(out->summary))))
+        err = HX_E_FORMAT;
+    return err;
+}
+
+hx_status_t hx_names_find_newest(const char *module, struct hx_slice *out)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    struct hx_module_record record;
+    uint32_t best = 0;
+    hx_status_t found = HX_E_NOENT;
+    for (uint32_t i = 0; pack && i < pack->count; i++) {
+        if (hx_names_peek(pack->entries[i].content, &record) != HX_OK || strcmp(record.name, module) != 0)
+            continue;
+        if (found == HX_OK && record.version <= best)
+            continue;
+        best = record.version;
+        *out = pack->entries[i].content;
+        found = HX_OK;
+    }
+    return found;
+}
+
+void hx_names_complete_modules(uint32_t position, struct hx_editor_matches *matches)
+{
+    uint32_t count = 0;
+    char(*names)[HX_NAME_MAX] = position == 1 ? copy_names(&count) : NULL;
+    for (uint32_t i = 0; i < count; i++)
+        hx_editor_offer(matches, names[i]);
+    hx_hal_free(names);
+}
+
+void hx_names_offer_files(struct hx_editor_matches *matches)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    for (uint32_t i = 0; pack && i < pack->count; i++)
+        hx_editor_offer(matches, pack->entries[i].name);
+}
+
+void hx_names_complete_files(uint32_t position, struct hx_editor_matches *matches)
+{
+    if (position == 1)
+        hx_names_offer_files(matches);
+}

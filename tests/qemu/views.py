@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""views.py - what scenario tests read off the console, and the packs that they boot."""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from harness import built, contains, equal, mkmodpack
+
+
+def shipped(name):
+    """The file of a module that ships."""
+    return built("modules", name + ".hxm")
+
+
+def fixture(name):
+    """The file of a module made for tests."""
+    return built("tests", "fixtures", "modules", name + ".hxm")
+
+
+def pack(path, load, hold):
+    """A pack made by mkmodpack."""
+    status, _, errors = mkmodpack("create", "-o", path, *load, "--hold", *hold)
+    equal(status, 0, "mkmodpack: " + errors)
+    return path
+
+
+def raw_pack(path, load, hold):
+    """A pack that mkmodpack would refuse to make: by cpio, as an enemy would."""
+    folder = path + ".d"
+    os.mkdir(folder)
+    names = []
+    text = "helix-initrd 1\n"
+    for word, files in (("load", load), ("hold", hold)):
+        for file in files:
+            name = os.path.basename(file)
+            shutil.copy(file, os.path.join(folder, name))
+            names.append(name)
+            text += f"{word} {name}\n"
+    with open(os.path.join(folder, "manifest"), "w", encoding="ascii") as manifest:
+        manifest.write(text)
+    with open(path, "wb") as out:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=folder, check=True, stdout=out,
+                       input="\n".join(["manifest"] + names).encode())
+    return path
+
+
+def tasks(guest):
+    """ps as {name: (number, class, counter, policy text)}."""
+    found = {}
+    for line in guest.run("ps")[1:]:
+        m = re.match(r" *(\d+) (\S+) +(core|policy|idle) +\S+ +\d+ +[\d.]+ +\d+ +(\d+|-) (.*)", line)
+        assert m, line
+        found[m[2]] = (int(m[1]), m[3], 0 if m[4] == "-" else int(m[4]), m[5])
+    return found
+
+
+def counters(guest):
+    """How far each demo task has counted."""
+    return {name: task[2] for name, task in tasks(guest).items() if task[1] == "policy"}
+
+
+def all_advance(guest):
+    """Every demo task goes on counting."""
+    before = counters(guest)
+    assert before, "no demo task"
+    time.sleep(0.2)
+    after = counters(guest)
+    equal(set(after), set(before), "the tasks")
+    for name, count in before.items():
+        assert after[name] > count, f"{name} stands still: {before} {after}"
+
+
+def memory(guest):
+    """mem as (frames free, heap bytes, heap objects, image pages)."""
+    m = re.match(r"mem: frames (\d+) free of \d+, heap (\d+) bytes in (\d+) objects, images (\d+) pages",
+                 guest.run("mem")[0])
+    assert m
+    return tuple(map(int, m.groups()))
+
+
+def decisions(guest):
+    """(by a policy, by the core, wrong answers)"""
+    m = re.search(r"(\d+) decisions by a policy, (\d+) by the core, (\d+) wrong", "\n".join(guest.run("uptime")))
+    assert m
+    return tuple(map(int, m.groups()))
+
+
+def wait_for(guest, command, part, limit_s=10):
+    """Until the command's output has @part."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if part in "\n".join(guest.run(command)):
+            return
+        time.sleep(0.1)
+    contains(guest.run(command), part)
+
+
+def swap(guest, command, *parts):
+    """A reload that succeeds."""
+    lines = guest.run(command)
+    for part in parts + ("bytes of state", "total", "blackout"):
+        contains(lines, part)
+    return lines
