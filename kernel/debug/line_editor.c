@@ -12,45 +12,7 @@
 #include <lib/fmt.h>
 #include <string.h>
 
-enum state {
-    GROUND,
-    ESCAPE,      /* ESC */
-    ESCAPE_MORE, /* ESC and intermediate bytes, a final byte ends it */
-    CSI,         /* ESC [ */
-    LINUX_KEY,   /* ESC [ [, one byte more: function keys of the Linux console */
-    SS3,         /* ESC O */
-    STRING,      /* ESC ] and the like, up to BEL or ESC \ */
-    STRING_ESCAPE,
-    UTF8,
-};
-
-enum key {
-    KEY_CTRL_A = 0x01,
-    KEY_CTRL_B = 0x02,
-    KEY_CTRL_C = 0x03,
-    KEY_CTRL_D = 0x04,
-    KEY_CTRL_E = 0x05,
-    KEY_CTRL_F = 0x06,
-    KEY_BELL = 0x07,
-    KEY_BACKSPACE = 0x08,
-    KEY_TAB = 0x09,
-    KEY_LF = 0x0a,
-    KEY_CTRL_K = 0x0b,
-    KEY_CTRL_L = 0x0c,
-    KEY_CR = 0x0d,
-    KEY_CTRL_N = 0x0e,
-    KEY_CTRL_P = 0x10,
-    KEY_CTRL_U = 0x15,
-    KEY_CTRL_W = 0x17,
-    KEY_ESCAPE = 0x1b,
-    KEY_DELETE_BACK = 0x7f,
-};
-
-enum {
-    STRING_MAX = 256,  /* a control string that is longer is none */
-    NUMBER_MAX = 9999, /* numbers of control sequences saturate */
-    SCROLL_COLUMNS = 16,
-};
+enum { SCROLL_COLUMNS = 16 };
 
 struct hx_editor_matches {
     const char *word; /* as typed so far */
@@ -303,7 +265,7 @@ static void narrow_common(struct hx_editor_matches *m, const char *candidate, si
 static bool is_plain_word(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
-        if (text[i] <= ' ' || text[i] >= KEY_DELETE_BACK)
+        if (text[i] <= ' ' || text[i] > '~')
             return false;
     return bytes > 0;
 }
@@ -385,252 +347,53 @@ static void clear_screen(struct hx_editor *e)
     draw(e);
 }
 
-static enum hx_editor_action control_key(struct hx_editor *e, uint8_t byte)
+/* Keys that end the line; the others are done by edit(). */
+static enum hx_editor_action finish(struct hx_editor *e, enum hx_key key)
 {
-    switch (byte) {
-    case KEY_CTRL_A: move_to(e, 0); break;
-    case KEY_CTRL_B: move_to(e, previous_char(e, e->cursor)); break;
-    case KEY_CTRL_C: return cancel(e);
-    case KEY_CTRL_D:
-        if (e->length == 0)
-            return HX_EDITOR_END;
-        erase_here(e);
-        break;
-    case KEY_CTRL_E: move_to(e, e->length); break;
-    case KEY_CTRL_F: move_to(e, next_char(e, e->cursor)); break;
-    case KEY_BACKSPACE:
-    case KEY_DELETE_BACK: erase_back(e); break;
-    case KEY_TAB: complete(e); break;
-    case KEY_LF:
-    case KEY_CR: return enter(e);
-    case KEY_CTRL_K: cut(e, e->cursor, e->length); break;
-    case KEY_CTRL_L: clear_screen(e); break;
-    case KEY_CTRL_N: history_newer(e); break;
-    case KEY_CTRL_P: history_older(e); break;
-    case KEY_CTRL_U: cut(e, 0, e->cursor); break;
-    case KEY_CTRL_W: cut(e, word_start(e, e->cursor), e->cursor); break;
-    case KEY_ESCAPE: e->state = ESCAPE; break;
-    default: break;
-    }
-    return HX_EDITOR_NONE;
-}
-
-/* The keys whose sequences end in a letter: ESC [ x and ESC O x. */
-static void letter_key(struct hx_editor *e, uint8_t byte, bool by_word)
-{
-    switch (byte) {
-    case 'A': history_older(e); break;
-    case 'B': history_newer(e); break;
-    case 'C': move_to(e, by_word ? word_end(e, e->cursor) : next_char(e, e->cursor)); break;
-    case 'D': move_to(e, by_word ? word_start(e, e->cursor) : previous_char(e, e->cursor)); break;
-    case 'H': move_to(e, 0); break;
-    case 'F': move_to(e, e->length); break;
-    default: break;
+    switch (key) {
+    case HX_KEY_ENTER: return enter(e);
+    case HX_KEY_CANCEL: return cancel(e);
+    case HX_KEY_CTRL_D: return e->length == 0 ? HX_EDITOR_END : HX_EDITOR_NONE;
+    default: return HX_EDITOR_NONE;
     }
 }
 
-/* ESC [ n ~: the forms of xterm, the Linux console and rxvt. */
-static void numbered_key(struct hx_editor *e, uint32_t number)
+static void edit(struct hx_editor *e, enum hx_key key)
 {
-    switch (number) {
-    case 1:
-    case 7: move_to(e, 0); break;
-    case 3: erase_here(e); break;
-    case 4:
-    case 8: move_to(e, e->length); break;
-    default: break;
+    switch (key) {
+    case HX_KEY_TEXT: insert(e, e->keys.text, e->keys.text_bytes); break;
+    case HX_KEY_MALFORMED: bell(e); break;
+    case HX_KEY_LEFT: move_to(e, previous_char(e, e->cursor)); break;
+    case HX_KEY_RIGHT: move_to(e, next_char(e, e->cursor)); break;
+    case HX_KEY_WORD_LEFT: move_to(e, word_start(e, e->cursor)); break;
+    case HX_KEY_WORD_RIGHT: move_to(e, word_end(e, e->cursor)); break;
+    case HX_KEY_HOME: move_to(e, 0); break;
+    case HX_KEY_END: move_to(e, e->length); break;
+    case HX_KEY_OLDER: history_older(e); break;
+    case HX_KEY_NEWER: history_newer(e); break;
+    case HX_KEY_TAB: complete(e); break;
+    case HX_KEY_ERASE_BACK: erase_back(e); break;
+    case HX_KEY_ERASE_HERE:
+    case HX_KEY_CTRL_D: erase_here(e); break;
+    case HX_KEY_ERASE_WORD: cut(e, word_start(e, e->cursor), e->cursor); break;
+    case HX_KEY_ERASE_TO_START: cut(e, 0, e->cursor); break;
+    case HX_KEY_ERASE_TO_END: cut(e, e->cursor, e->length); break;
+    case HX_KEY_CLEAR_SCREEN: clear_screen(e); break;
+    case HX_KEY_NONE:
+    case HX_KEY_ENTER:
+    case HX_KEY_CANCEL: break;
     }
-}
-
-static void csi_end(struct hx_editor *e, uint8_t byte)
-{
-    if (e->unknown)
-        return;
-    bool with_control = e->number[1] == 5 || e->number[0] == 5;
-    if (byte == '~')
-        numbered_key(e, e->number[0]);
-    else
-        letter_key(e, byte, with_control);
-}
-
-/* ---- the input parser ----------------------------------------------------------------------------------------------- */
-static void sequence_begin(struct hx_editor *e, enum state state)
-{
-    e->state = (uint8_t)state;
-    e->unknown = false;
-    e->number[0] = e->number[1] = 0;
-    e->number_index = 0;
-    e->string_bytes = 0;
-}
-
-static void sequence_digit(struct hx_editor *e, uint8_t byte)
-{
-    uint32_t *number = &e->number[e->number_index];
-    *number = *number * 10 + (uint32_t)(byte - '0');
-    if (*number > NUMBER_MAX)
-        *number = NUMBER_MAX;
-}
-
-static void take_escape(struct hx_editor *e, uint8_t byte)
-{
-    e->state = GROUND;
-    switch (byte) {
-    case '[': sequence_begin(e, CSI); break;
-    case 'O': sequence_begin(e, SS3); break;
-    case ']':
-    case 'P':
-    case 'X':
-    case '^':
-    case '_': sequence_begin(e, STRING); break;
-    case 'b': move_to(e, word_start(e, e->cursor)); break;
-    case 'f': move_to(e, word_end(e, e->cursor)); break;
-    default:
-        if (byte >= 0x20 && byte <= 0x2f)
-            e->state = ESCAPE_MORE;
-        break;
-    }
-}
-
-static void take_csi(struct hx_editor *e, uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        sequence_digit(e, byte);
-    } else if (byte == ';') {
-        e->unknown |= e->number_index == 1;
-        e->number_index = 1;
-    } else if (byte == '[') {
-        e->state = LINUX_KEY;
-    } else if (byte < 0x40) {
-        e->unknown = true;
-    } else {
-        e->state = GROUND;
-        csi_end(e, byte);
-    }
-}
-
-static enum hx_editor_action take_ss3(struct hx_editor *e, uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        sequence_digit(e, byte);
-        return HX_EDITOR_NONE;
-    }
-    e->state = GROUND;
-    if (byte == 'M') /* Enter of a keypad in application mode */
-        return enter(e);
-    letter_key(e, byte, e->number[0] == 5);
-    return HX_EDITOR_NONE;
-}
-
-static void take_string(struct hx_editor *e, uint8_t byte)
-{
-    if (byte == KEY_BELL || ++e->string_bytes >= STRING_MAX)
-        e->state = GROUND;
-}
-
-/* How many bytes a character has that starts with @lead; 0: none starts so. */
-static uint8_t utf8_length(uint8_t lead)
-{
-    if (lead >= 0xc2 && lead <= 0xdf)
-        return 2;
-    if (lead >= 0xe0 && lead <= 0xef)
-        return 3;
-    return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
-}
-
-/* Second bytes are restricted: no overlong forms, surrogates, numbers past U+10FFFF, nor C1 controls, which terminals obey. */
-static bool utf8_fits(const struct hx_editor *e, uint8_t byte)
-{
-    if ((byte & 0xc0) != 0x80)
-        return false;
-    if (e->utf8_have != 1)
-        return true;
-    switch ((uint8_t)e->utf8[0]) {
-    case 0xc2: return byte >= 0xa0;
-    case 0xe0: return byte >= 0xa0;
-    case 0xed: return byte <= 0x9f;
-    case 0xf0: return byte >= 0x90;
-    case 0xf4: return byte <= 0x8f;
-    default: return true;
-    }
-}
-
-static void take_utf8(struct hx_editor *e, uint8_t byte)
-{
-    e->utf8[e->utf8_have++] = (char)byte;
-    if (e->utf8_have < e->utf8_need)
-        return;
-    e->state = GROUND;
-    insert(e, e->utf8, e->utf8_need);
-}
-
-static enum hx_editor_action take_ground(struct hx_editor *e, uint8_t byte)
-{
-    if (byte < 0x20 || byte == KEY_DELETE_BACK)
-        return control_key(e, byte);
-    if (byte < 0x80) {
-        char text = (char)byte;
-        insert(e, &text, 1);
-    } else if (utf8_length(byte)) {
-        e->utf8[0] = (char)byte;
-        e->utf8_have = 1;
-        e->utf8_need = utf8_length(byte);
-        e->state = UTF8;
-    } else {
-        bell(e);
-    }
-    return HX_EDITOR_NONE;
-}
-
-/* Whether @byte cannot belong to the sequence that is being read, so that it ends unfinished and the byte counts anew. */
-static bool breaks_sequence(const struct hx_editor *e, uint8_t byte)
-{
-    switch (e->state) {
-    case GROUND: return false;
-    case UTF8: return !utf8_fits(e, byte);
-    case STRING: return byte < 0x20 && byte != KEY_BELL && byte != KEY_ESCAPE;
-    case STRING_ESCAPE: return byte != '\\';
-    default: return byte < 0x20 || byte >= 0x7f;
-    }
-}
-
-static void break_sequence(struct hx_editor *e)
-{
-    if (e->state == UTF8)
-        bell(e);
-    e->state = e->state == STRING_ESCAPE ? ESCAPE : GROUND;
-}
-
-static enum hx_editor_action take(struct hx_editor *e, uint8_t byte)
-{
-    switch (e->state) {
-    case ESCAPE: take_escape(e, byte); break;
-    case ESCAPE_MORE: e->state = byte >= 0x30 ? GROUND : ESCAPE_MORE; break;
-    case CSI: take_csi(e, byte); break;
-    case LINUX_KEY:
-    case STRING_ESCAPE: e->state = GROUND; break;
-    case SS3: return take_ss3(e, byte);
-    case STRING:
-        if (byte == KEY_ESCAPE)
-            e->state = STRING_ESCAPE;
-        else
-            take_string(e, byte);
-        break;
-    case UTF8: take_utf8(e, byte); break;
-    default: return take_ground(e, byte);
-    }
-    return HX_EDITOR_NONE;
 }
 
 enum hx_editor_action hx_editor_byte(struct hx_editor *e, uint8_t byte)
 {
-    bool joined = byte == KEY_LF && e->after_cr;
-    e->after_cr = byte == KEY_CR;
-    if (joined)
-        return HX_EDITOR_NONE;
-    /* A broken control string first becomes a new ESC, which the byte may break in turn. */
-    for (int i = 0; i < 2 && breaks_sequence(e, byte); i++)
-        break_sequence(e);
-    return take(e, byte);
+    enum hx_key key = hx_key_read(&e->keys, byte);
+    if (e->keys.cut_short)
+        bell(e);
+    enum hx_editor_action action = finish(e, key);
+    if (action == HX_EDITOR_NONE)
+        edit(e, key);
+    return action;
 }
 
 /* ---- outside -------------------------------------------------------------------------------------------------------- */
@@ -647,7 +410,7 @@ void hx_editor_begin(struct hx_editor *e, const char *prompt, uint32_t columns)
     e->length = e->cursor = e->window_off = 0;
     e->line[0] = '\0';
     e->browsing = 0;
-    e->state = GROUND;
+    hx_key_reset(&e->keys);
     put(e, e->prompt, strlen(e->prompt));
 }
 

@@ -10,14 +10,14 @@
  * bytes are refused with a bell, and every motion and deletion goes by characters. Each character is taken to be one
  * column wide. A line that is wider than the screen scrolls sideways in its one row.
  *
- * Source: ECMA-48 (1991), sections 5.3 and 5.4 for control sequences; XTerm Control Sequences for the keys' forms;
- *         RFC 3629, section 4, for well-formed UTF-8.
  * May be used by: this room, tests. Context: any, the caller serialises. Allocates nothing.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "key.h"
 
 enum {
     HX_EDITOR_LINE_MAX = 255, /* bytes of a line; more are refused with a bell */
@@ -54,14 +54,7 @@ struct hx_editor {
     size_t cursor;     /* byte offset, at the start of a character */
     size_t window_off; /* first byte that is shown */
 
-    uint8_t state; /* of the input parser */
-    bool after_cr; /* a following LF belongs to the CR */
-    bool unknown;  /* the control sequence has a part that no key has */
-    uint32_t number[2];
-    uint32_t number_index;
-    uint32_t string_bytes; /* swallowed of a control string */
-    char utf8[4];
-    uint8_t utf8_have, utf8_need;
+    struct hx_key_reader keys;
 
     char history[HX_EDITOR_HISTORY][HX_EDITOR_LINE_MAX + 1];
     uint64_t history_total; /* lines ever remembered; the last HX_EDITOR_HISTORY are there */

@@ -41,13 +41,9 @@ uint32_t hx_nearest_distance(const char *a, const char *b, uint32_t limit)
         return limit + 1;
     for (uint32_t j = 0; j <= b_length; j++)
         rows[0][j] = j;
-    uint32_t best_before = 0;
-    for (uint32_t i = 1; i <= a_length; i++) {
-        uint32_t best = fill_row(rows, a, b, i);
-        if (best > limit && best_before > limit) /* a swap looks back two rows, so two of them decide */
+    for (uint32_t i = 1; i <= a_length; i++)
+        if (fill_row(rows, a, b, i) > limit) /* no later row is better, a swap included */
             return limit + 1;
-        best_before = best;
-    }
     return least(rows[a_length % 3][b_length], limit + 1);
 }
 

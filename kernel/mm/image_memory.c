@@ -157,17 +157,29 @@ hx_status_t hx_hal_image_alloc(size_t bytes, uintptr_t *out_va)
     return err;
 }
 
-/* Every page of [@va, @va + @bytes) is allocated; otherwise the caller is lost. */
+/* The leaf of page @va, when @leaf is that of the page before it: next to it, except at the end of a table. */
+static inline uint64_t *leaf_step(uint64_t *leaf, uintptr_t va)
+{
+    return va % HX_VM_LARGE_BYTES ? leaf + 1 : hx_vm_leaf_of(va);
+}
+
+/* Every page of [@va, @va + @bytes) is allocated; otherwise the caller is lost. Part of every blackout: a few
+ * instructions a page. */
 static uint32_t pages_check(uintptr_t va, size_t bytes)
 {
     uint32_t first = (uint32_t)((va - window_va) / HX_PAGE_BYTES);
     uint32_t count = (uint32_t)(bytes / HX_PAGE_BYTES);
+    const uint64_t *leaf = NULL;
 
     if (va < window_va || (va | bytes) % HX_PAGE_BYTES != 0 || bytes > WINDOW_BYTES || first + count > window_pages)
         hx_mm_broken("not image memory", (void *)va);
-    for (uint32_t page = first; page < first + count; page++) {
-        if (!page_taken(page) || table_pages[page / PAGES_A_TABLE] == 0 ||
-            *hx_vm_leaf_of(window_va + (uintptr_t)page * HX_PAGE_BYTES) == 0)
+    for (uint32_t i = 0; i < count; i++) {
+        uintptr_t at = va + (uintptr_t)i * HX_PAGE_BYTES;
+        bool new_table = i == 0 || at % HX_VM_LARGE_BYTES == 0;
+        if (new_table && table_pages[(first + i) / PAGES_A_TABLE] == 0)
+            hx_mm_broken("not image memory", (void *)va);
+        leaf = new_table ? hx_vm_leaf_of(at) : leaf + 1;
+        if (!page_taken(first + i) || *leaf == 0)
             hx_mm_broken("not image memory", (void *)va);
     }
     return count;
@@ -234,11 +246,16 @@ void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes)
     uint32_t pages = pages_check(new_va, bytes);
 
     (void)pages_check(old_va, bytes);
-    for (uint32_t i = 0; i < pages; i++) {
-        uint64_t *leaf = hx_vm_leaf_of(new_va + (uintptr_t)i * HX_PAGE_BYTES);
-        uint64_t old_pa = leaf_frame(hx_vm_leaf_of(old_va + (uintptr_t)i * HX_PAGE_BYTES));
+    uint64_t *leaf = hx_vm_leaf_of(new_va), *old_leaf = hx_vm_leaf_of(old_va);
+    for (uintptr_t off = 0; off < bytes;) {
+        uint64_t old_pa = leaf_frame(old_leaf);
         spare[frame_index(old_pa)] = (uint16_t)frame_index(leaf_own_frame(leaf));
         *leaf = hx_vm_leaf(old_pa, HX_VM_R | HX_PTE_SHARED);
+        off += HX_PAGE_BYTES;
+        if (off < bytes) {
+            leaf = leaf_step(leaf, new_va + off);
+            old_leaf = leaf_step(old_leaf, old_va + off);
+        }
     }
     hx_vm_flush(new_va, pages);
     hx_lock_release(&hx_mm_lock, flags);

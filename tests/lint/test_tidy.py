@@ -17,7 +17,8 @@ ROOMS = ["kernel/lib", "modloader", "kernel/gate", "kernel/task", "kernel/module
 
 
 def tidy(path):
-    done = subprocess.run(["clang-tidy", "--quiet", path, "--", "-std=gnu11", *INCLUDES], cwd=ROOT, capture_output=True,
+    done = subprocess.run(["clang-tidy", "--quiet", path, "--", "-std=gnu11", "-D_GNU_SOURCE",
+                           '-DHX_HELIX_VERSION=""', *INCLUDES], cwd=ROOT, capture_output=True,
                           text=True, timeout=300)
     return done.stdout.strip() if done.returncode else ""
 

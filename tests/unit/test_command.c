@@ -96,6 +96,7 @@ Test(command, a_backslash_escapes_in_double_quotes_only)
 {
     EXPECT_WORDS("put \"a\\\"b\\\\c\\n\"", "put", "a\"b\\c\\n");
     EXPECT_WORDS("put 'a\\b' c\\d", "put", "a\\b", "c\\d");
+    EXPECT_WORDS("put 'a\\\\b' c\\\\d", "put", "a\\\\b", "c\\\\d");
 }
 
 Test(command, a_comment_ends_the_line)

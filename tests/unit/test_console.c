@@ -113,6 +113,16 @@ Test(console, a_log_line_that_is_not_for_the_console_leaves_the_line_alone)
     cr_assert_str_eq(hal_host_console(), "");
 }
 
+Test(console, only_lines_up_to_the_level_are_shown)
+{
+    hal_host_console_clear();
+    hx_log_line(HX_LOG_DEBUG, NULL, "fine");
+    hx_log_line(HX_LOG_INFO, NULL, "coarse");
+    settle();
+    expect("coarse");
+    cr_assert_null(strstr(hal_host_console(), "fine"));
+}
+
 Test(console, more_log_lines_than_the_ring_holds_are_counted)
 {
     hal_host_console_clear();
@@ -176,6 +186,7 @@ Test(console, mem_prints_one_comparable_line)
     char first[512];
     strncpy(first, hal_host_console(), sizeof(first) - 1);
     first[sizeof(first) - 1] = '\0';
+    type("ps\rlsmod\rmodinfo\rmodinfo nobody\rreload nobody\rinsmod nothing\rhelp\rswaps\rkill \t\003reload \t\003");
     type("mem\r");
     cr_assert_str_eq(hal_host_console(), first, "nothing leaks from a command");
 }
@@ -242,6 +253,10 @@ Test(console, spawn_and_kill_refuse_what_makes_no_sense)
     expect("kill: 999: not-found: there is no such thing; see ps for the tasks there are");
     type("kill 0x0100000000000063\r");
     expect("the object that the handle named is gone");
+    type("kill 0x01ffffff00000000\r");
+    expect("kill: 0x01ffffff00000000: stale-handle: the object that the handle named is gone");
+    type("kill 0x100000000\r");
+    expect("kill: 0x100000000: not-found");
     type("kill x\r");
     expect("kill: x: invalid: an argument is out of range");
     type("kill 1\r");

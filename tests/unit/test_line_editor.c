@@ -576,7 +576,15 @@ Test(line_editor, characters_of_several_bytes_are_moved_over_and_erased_whole)
 Test(line_editor, malformed_utf8_is_refused_with_a_bell)
 {
     static const char *const wrong[] = {
-        "\x80", "\xff", "\xc0\x80", "\xc3X", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+        "\x80",
+        "\xff",
+        "\xc0\x80",
+        "\xc3X",
+        "\xe0\x80\x80",
+        "\xed\xa0\x80",
+        "\xf0\x80\x80\x80",
+        "\xf4\x90\x80\x80",
+        "\xf8\x88\x80\x80\x80",
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         setup();

@@ -115,11 +115,12 @@ Test(log, a_long_text_is_cut_and_says_so)
     memset(text, 'x', sizeof(text));
     hx_log_text(HX_LOG_INFO, "m", text, sizeof(text));
     hx_log_line(HX_LOG_INFO, "m", "%.*s", (int)sizeof(text), text);
+    hx_log_text(HX_LOG_INFO, "m", text, HX_LOG_TEXT_MAX);
     hx_log_text(HX_LOG_INFO, "m", text, HX_LOG_TEXT_MAX - 1);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         cr_assert(hx_log_next(&cursor, &entry, &missed));
         cr_assert_eq(strlen(entry.text), HX_LOG_TEXT_MAX - 1);
-        cr_assert_str_eq(entry.text + HX_LOG_TEXT_MAX - 4, i < 2 ? "..." : "xxx");
+        cr_assert_str_eq(entry.text + HX_LOG_TEXT_MAX - 4, i < 3 ? "..." : "xxx");
     }
 }
 
@@ -163,6 +164,22 @@ Test(log, a_dump_has_the_last_lines)
         hx_log_line(HX_LOG_DEBUG, NULL, "line %d", i);
     hx_log_dump(2, dump_line);
     cr_assert_str_eq(dumped, "[    0.000000] kernel: line 515\n[    0.000000] kernel: line 516\n");
+}
+
+static unsigned dumped_lines;
+
+static void count_line(const char *line)
+{
+    cr_assert_not_null(strstr(line, "kernel: line"));
+    dumped_lines++;
+}
+
+Test(log, a_dump_of_more_than_there_is_stops_at_the_oldest_line)
+{
+    for (int i = 0; i < HX_LOG_LINES + 5; i++)
+        hx_log_line(HX_LOG_DEBUG, NULL, "line %d", i);
+    hx_log_dump(HX_LOG_LINES + 3, count_line);
+    cr_assert_eq(dumped_lines, HX_LOG_LINES);
 }
 
 Test(log, a_dump_of_a_short_log_has_what_there_is)

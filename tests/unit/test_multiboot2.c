@@ -361,6 +361,15 @@ Test(multiboot2, a_cut_in_a_full_set_keeps_it_sorted_and_free_of_the_cut)
     }
 }
 
+Test(multiboot2, a_range_at_the_very_end_does_not_wrap_to_the_start)
+{
+    struct hx_boot_range set[HX_BOOT_RANGES_MAX];
+    uint32_t count = 0;
+
+    hx_boot_ranges_add(set, &count, UINT64_MAX - 10, UINT64_MAX);
+    cr_expect_eq(count, 0);
+}
+
 Test(multiboot2, a_command_line_that_is_too_long_is_refused)
 {
     char text[HX_BOOT_CMDLINE_MAX + 1];

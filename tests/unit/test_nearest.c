@@ -22,6 +22,9 @@ Test(nearest, distance_is_bounded)
 {
     cr_assert_eq(hx_nearest_distance("kitten", "sitting", 2), 3);
     cr_assert_eq(hx_nearest_distance("a", "abcdefgh", 2), 3);
+    cr_assert_eq(hx_nearest_distance("abcd", "cdab", 2), 3);
+    cr_assert_eq(hx_nearest_distance("abcd", "badc", 2), 2);
+    cr_assert_eq(hx_nearest_distance("xyab", "xyba", 1), 1);
     cr_assert_eq(hx_nearest_distance("xyzxyz", "abcabc", 1), 2);
 }
 

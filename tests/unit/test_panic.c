@@ -207,9 +207,27 @@ Test(panic, more_hooks_than_fit_are_cut)
     for (int i = 0; i < HX_PANIC_HOOKS_MAX; i++)
         binding.hook[i] = (struct hx_panic_hook){ "one", hook_one };
     hx_panic_bind(&binding);
+    hal_host_on_end = end_that_panics;
+    hx_panic_set_end(HX_PANIC_EXIT);
     PANIC(NULL, "x");
     EXPECT_IN_ORDER("hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one", "hook one",
-                    "halted");
+                    "failed in step `end'", "the end failed");
+}
+
+static void hook_with_a_long_line(void)
+{
+    char text[1000];
+    memset(text, 'y', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    hx_panic_print("%s", text);
+}
+
+Test(panic, a_long_line_of_a_hook_is_cut)
+{
+    bind_hooks(2, (struct hx_panic_hook){ "long", hook_with_a_long_line }, (struct hx_panic_hook){ "one", hook_one },
+               (struct hx_panic_hook){ NULL, NULL });
+    PANIC(NULL, "x");
+    EXPECT_IN_ORDER("yyy", "y\r\nhook one\r\n");
 }
 
 Test(panic, a_long_message_is_cut)
