@@ -26,7 +26,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROMPT = "helix>"
-BANNER = re.compile(r"(\[ *[0-9.]+\] *)?[Hh]elix[ :]")
+BANNER = re.compile(r"\[ *[0-9]+\.[0-9]+\] |Helix |panic:")
 EXIT_HANG, EXIT_FAILURE, EXIT_PANIC = 124, 125, 126
 EXIT_PORT = 0xF4
 BOOT_LIMIT_S = {"direct": 60, "bios": 60, "uefi": 120}

@@ -61,8 +61,10 @@ def python(*patterns):
 
 
 def unit_of(directory):
-    """Criterion's program of one build; what it says besides TAP goes to standard error and is shown when it ends badly."""
-    return [os.path.join(directory, "tests", "unit"), "--tap=-", "--verbose", "--timeout", UNIT_LIMIT_S]
+    """Criterion's program of one build. TAP goes to a file, because tests share standard output with the runner; what else
+    is said is shown when it ends badly."""
+    return [os.path.join(directory, "tests", "unit"), "--verbose", "--timeout", UNIT_LIMIT_S,
+            "--tap=" + os.path.join(directory, "unit.tap")]
 
 
 # ---- suites: each builds what it needs and returns its programs as (name, command) -----------------------------------
@@ -147,15 +149,26 @@ class Outcome:
         self.failures += ["    " + line for line in errors.splitlines()[-60:]]
 
 
+def contents(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def run_program(program):
     name, arguments = program
     outcome = Outcome(name)
     start = time.monotonic()
-    environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1", PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1", PYTHONDONTWRITEBYTECODE="1",
+                       LSAN_OPTIONS="suppressions=" + os.path.join(ROOT, "tests", "lsan.supp"))
+    tap = arguments[-1].removeprefix("--tap=") if arguments[-1].startswith("--tap=") else None
+    if tap and os.path.exists(tap):
+        os.remove(tap)
     try:
         done = subprocess.run(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", timeout=PROGRAM_LIMIT_S, env=environment)
-        outcome.read(done.stdout)
+        outcome.read(contents(tap) if tap else done.stdout)
         outcome.judge(done.returncode, done.stderr)
     except subprocess.TimeoutExpired as expired:
         outcome.read((expired.stdout or b"").decode(errors="replace"))

@@ -21,7 +21,8 @@ enum { LIST_TEXT_MAX = 64, INFO_TEXT_BYTES = 8192 };
 /* ---- lsmod ---------------------------------------------------------------------------------------------------------- */
 struct module_row {
     char name[HX_NAME_MAX];
-    char version[16], previous[16];
+    char version[16];
+    char previous[HX_NAME_MAX + 16]; /* with its name when that is another */
     char provides[LIST_TEXT_MAX], users[LIST_TEXT_MAX];
     const char *state;
     uint64_t calls;
@@ -67,8 +68,13 @@ static void copy_module(const struct hx_module *module, struct module_row *row)
         hx_version_text(module->running->record->version, row->version);
         describe_provided(module->running, row);
     }
-    if (module->previous && module->previous->record)
-        hx_version_text(module->previous->record->version, row->previous);
+    if (module->previous && module->previous->record) {
+        char text[16];
+        const char *name = hx_version_name(module->previous);
+        bool renamed = strcmp(name, module->name) != 0;
+        hx_version_text(module->previous->record->version, text);
+        hx_fmt(row->previous, sizeof(row->previous), "%s%s%s", renamed ? name : "", renamed ? "-" : "", text);
+    }
 }
 
 static const char *or_dash(const char *text)

@@ -24,8 +24,9 @@ enum {
     CONSOLE_PRIORITY = 255,
 };
 
+static struct hx_waitq arrivals = HX_WAITQ_INIT(arrivals); /* bytes come before there is a task */
+
 static struct {
-    struct hx_waitq arrivals;
     uint16_t ring[RING_BYTES]; /* byte and mark */
     _Atomic uint32_t received; /* counts, written by the interrupt */
     _Atomic uint32_t read;     /* counts, written by the task */
@@ -35,7 +36,7 @@ static struct {
     _Atomic bool interrupted;
     bool is_damaged; /* the line being typed lacks bytes */
     struct hx_editor editor;
-} console = { .arrivals = HX_WAITQ_INIT(console.arrivals) };
+} console;
 
 /* ---- arrivals ------------------------------------------------------------------------------------------------------- */
 void hx_entry_console_byte(uint8_t byte)
@@ -51,13 +52,13 @@ void hx_entry_console_byte(uint8_t byte)
     console.ring[received % RING_BYTES] = (uint16_t)(byte | (console.has_lost ? AFTER_LOSS : 0));
     console.has_lost = false;
     atomic_store_explicit(&console.received, received + 1, memory_order_release);
-    hx_waitq_wake_one(&console.arrivals);
+    hx_waitq_wake_one(&arrivals);
 }
 
 static void log_arrived(void)
 {
     atomic_store_explicit(&console.log_arrived, true, memory_order_release);
-    hx_waitq_wake_one(&console.arrivals);
+    hx_waitq_wake_one(&arrivals);
 }
 
 static bool take_byte(uint16_t *out)
@@ -165,7 +166,7 @@ static hx_status_t console_body(void *unused)
     (void)unused;
     begin();
     for (;;) {
-        hx_status_t err = hx_waitq_wait(&console.arrivals, something_arrived, NULL, UINT64_MAX);
+        hx_status_t err = hx_waitq_wait(&arrivals, something_arrived, NULL, UINT64_MAX);
         if (err != HX_OK)
             return err;
         show_log_above_line();

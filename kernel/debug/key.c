@@ -11,13 +11,12 @@ enum state {
     CSI,         /* ESC [ */
     LINUX_KEY,   /* ESC [ [, one byte more: function keys of the Linux console */
     SS3,         /* ESC O */
-    STRING,      /* ESC ] and the like, up to BEL or ESC \ */
+    STRING,      /* ESC ] and the like, up to ESC \ or any control byte, BEL among them */
     STRING_ESCAPE,
     UTF8,
 };
 
 enum byte {
-    BYTE_BELL = 0x07,
     BYTE_LF = 0x0a,
     BYTE_CR = 0x0d,
     BYTE_ESCAPE = 0x1b,
@@ -165,7 +164,7 @@ static enum hx_key take_string(struct hx_key_reader *r, uint8_t byte)
 {
     if (byte == BYTE_ESCAPE)
         r->state = STRING_ESCAPE;
-    else if (byte == BYTE_BELL || ++r->string_bytes >= STRING_MAX)
+    else if (++r->string_bytes >= STRING_MAX)
         r->state = GROUND;
     return HX_KEY_NONE;
 }
@@ -232,7 +231,7 @@ static bool breaks(const struct hx_key_reader *r, uint8_t byte)
     switch (r->state) {
     case GROUND: return false;
     case UTF8: return !utf8_fits(r, byte);
-    case STRING: return byte < 0x20 && byte != BYTE_BELL && byte != BYTE_ESCAPE;
+    case STRING: return byte < 0x20 && byte != BYTE_ESCAPE;
     case STRING_ESCAPE: return byte != '\\';
     default: return byte < 0x20 || byte >= BYTE_DELETE;
     }

@@ -13,13 +13,15 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Apart from the ring, which is large: what starts as zero takes no room in the kernel's file. */
+static struct hx_lock ring_lock = HX_LOCK_INIT(HX_RANK_LOG);
+static _Atomic uint32_t console_level = HX_LOG_INFO;
+
 static struct {
-    struct hx_lock lock;
-    struct hx_log_entry line[HX_LOG_LINES]; /* l: lock */
+    struct hx_log_entry line[HX_LOG_LINES]; /* l: ring_lock */
     _Atomic uint64_t written;               /* l for writing: lines ever appended */
-    _Atomic uint32_t console_level;
     _Atomic(void (*)(void)) arrived;
-} ring = { .lock = HX_LOCK_INIT(HX_RANK_LOG), .console_level = HX_LOG_INFO };
+} ring;
 
 static uint64_t oldest_of(uint64_t written)
 {
@@ -29,12 +31,12 @@ static uint64_t oldest_of(uint64_t written)
 /* ---- writing -------------------------------------------------------------------------------------------------------- */
 static void append(struct hx_log_entry *entry)
 {
-    hx_irq_flags_t flags = hx_lock_acquire(&ring.lock);
+    hx_irq_flags_t flags = hx_lock_acquire(&ring_lock);
     entry->number = atomic_load_explicit(&ring.written, memory_order_relaxed);
     entry->time_ns = hx_hal_clock_ns();
     ring.line[entry->number % HX_LOG_LINES] = *entry;
     atomic_store_explicit(&ring.written, entry->number + 1, memory_order_release);
-    hx_lock_release(&ring.lock, flags);
+    hx_lock_release(&ring_lock, flags);
 }
 
 static void emergency_line(const struct hx_log_entry *entry)
@@ -47,7 +49,7 @@ static void emergency_line(const struct hx_log_entry *entry)
 
 static void tell(const struct hx_log_entry *entry)
 {
-    if (entry->level > atomic_load_explicit(&ring.console_level, memory_order_relaxed))
+    if (entry->level > atomic_load_explicit(&console_level, memory_order_relaxed))
         return;
     void (*arrived)(void) = atomic_load_explicit(&ring.arrived, memory_order_acquire);
     if (arrived)
@@ -110,7 +112,7 @@ struct hx_log_cursor hx_log_newest(void)
 bool hx_log_next(struct hx_log_cursor *cursor, struct hx_log_entry *out, uint64_t *out_missed)
 {
     *out_missed = 0;
-    hx_irq_flags_t flags = hx_lock_acquire(&ring.lock);
+    hx_irq_flags_t flags = hx_lock_acquire(&ring_lock);
     uint64_t written = atomic_load_explicit(&ring.written, memory_order_relaxed);
     bool found = cursor->next < written;
     if (found && cursor->next < oldest_of(written)) {
@@ -119,7 +121,7 @@ bool hx_log_next(struct hx_log_cursor *cursor, struct hx_log_entry *out, uint64_
     }
     if (found)
         *out = ring.line[cursor->next++ % HX_LOG_LINES];
-    hx_lock_release(&ring.lock, flags);
+    hx_lock_release(&ring_lock, flags);
     return found;
 }
 
@@ -138,12 +140,12 @@ static const char *const level_names[] = { "error", "warn", "info", "debug" };
 
 void hx_log_set_console_level(uint32_t level)
 {
-    atomic_store_explicit(&ring.console_level, level, memory_order_relaxed);
+    atomic_store_explicit(&console_level, level, memory_order_relaxed);
 }
 
 uint32_t hx_log_console_level(void)
 {
-    return atomic_load_explicit(&ring.console_level, memory_order_relaxed);
+    return atomic_load_explicit(&console_level, memory_order_relaxed);
 }
 
 hx_status_t hx_log_level_parse(const char *text, uint32_t *out_level)

@@ -181,12 +181,26 @@ uint64_t hx_slot_calls(struct hx_slot *slot)
     return left;
 }
 
+static bool is_slot(const struct hx_slot *slot)
+{
+    uintptr_t off = (uintptr_t)slot - (uintptr_t)hx_slots;
+    return off < sizeof(hx_slots) && off % sizeof(*slot) == 0;
+}
+
+static bool holds_frame(uintptr_t low, uintptr_t high, const struct hx_gate_frame *frame)
+{
+    uintptr_t at = (uintptr_t)frame;
+    return at >= low && at < high && high - at >= sizeof(*frame) && at % sizeof(uint64_t) == 0;
+}
+
+/* A module that overran its stack may have spoiled the frame: what is about to be used of it is looked at first. */
 bool hx_gate_may_unwind(const struct hx_gate_frame *frame)
 {
     uintptr_t low = 0, high = 0;
     hx_hal_stack_bounds(&low, &high);
-    uintptr_t at = (uintptr_t)frame;
-    if (at < low || high - at < sizeof(*frame) || at % sizeof(uint64_t))
+    if (!holds_frame(low, high, frame) || !is_slot(frame->slot))
+        return false;
+    if (frame->prev && !holds_frame((uintptr_t)(frame + 1), high, frame->prev))
         return false;
     return !frame->in_import && !frame->waiting;
 }

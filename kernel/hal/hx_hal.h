@@ -108,6 +108,12 @@ void hx_hal_stub_write(uint8_t stub[HX_STUB_BYTES], struct hx_slot *slot, uint32
 
 /* ---- faults --------------------------------------------------------------------------------------------------------- */
 struct hx_trap; /* the machine's frame of an exception */
+enum hx_trap_kind {
+    HX_TRAP_KIND_FAULT,         /* of the instruction that ran */
+    HX_TRAP_KIND_NMI,           /* of the machine: whoever ran has nothing to do with it, and may hold any lock */
+    HX_TRAP_KIND_MACHINE_CHECK, /* of the machine, and what ran cannot go on */
+};
+enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap);
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap);
 uintptr_t hx_hal_trap_sp(const struct hx_trap *trap);
 /* The address that a memory fault concerns, 0 for others. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hx_lock.h - the spinlock: interrupts off while held, ranks checked in debug builds.
+ * hx_lock.h - the spinlock: interrupts off while held, ranks checked where HX_CHECKS is 1.
  *
  * Ranks: a lock may be taken only while every lock held on this CPU has a lower rank; the table stands in ARCHITECTURE.md.
  * Never held across a gate, a sleep or a task switch (the scheduler's own excepted).
@@ -19,22 +19,35 @@ enum hx_lock_rank {
     HX_RANK_LOG = 70,
 };
 
+#ifndef HX_CHECKS
+#define HX_CHECKS 0 /* the host's build, and the kernel's with -Dchecks=true, have 1 */
+#endif
+
 struct hx_lock {
     atomic_uint taken;
     uint32_t rank;
+    uint32_t outer_rank; /* of the lock that this CPU held before; written by who holds this one */
 };
-#define HX_LOCK_INIT(lock_rank) { 0, (lock_rank) }
+#define HX_LOCK_INIT(lock_rank) { 0, (lock_rank), 0 }
 
 static inline hx_irq_flags_t hx_lock_acquire(struct hx_lock *lock)
 {
     hx_irq_flags_t flags = hx_irq_save();
+    if (HX_CHECKS && hx_cpu_read(lock_rank) >= lock->rank)
+        __builtin_trap(); /* out of order: the backtrace names the two */
     while (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire))
         hx_cpu_relax();
+    if (HX_CHECKS) {
+        lock->outer_rank = hx_cpu_read(lock_rank);
+        hx_cpu_write(lock_rank, lock->rank);
+    }
     return flags;
 }
 
 static inline void hx_lock_release(struct hx_lock *lock, hx_irq_flags_t flags)
 {
+    if (HX_CHECKS)
+        hx_cpu_write(lock_rank, lock->outer_rank);
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
     hx_irq_restore(flags);
 }

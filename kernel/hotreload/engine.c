@@ -16,7 +16,8 @@
 static struct {
     TAILQ_HEAD(, hx_job) jobs;
     struct hx_lock lock;
-    struct hx_waitq worker;  /* the worker waits here for something to do */
+    hx_handle_t task;        /* the worker */
+    struct hx_waitq worker;  /* it waits here for something to do */
     struct hx_waitq clients; /* requesters wait here for their job */
     bool attention;          /* a module faulted or a probation ended */
     bool reloads;
@@ -76,25 +77,21 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
 
 static void fail_module(struct hx_module *module)
 {
-    module->faulted = false;
-    hx_irq_disarm_all(module);
-    hx_module_fail(module);
-    hx_lifecycle_notify(module->running, false);
-    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_ERROR);
-    (void)legal; /* every state but Unloading has the edge, and only the worker unloads */
+    hx_lifecycle_fail(module);
     tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
 }
 
 static void answer_fault(struct hx_module *module)
 {
-    struct hx_report cause;
+    struct hx_report cause, why;
     struct hx_swap_record *record = NULL;
     char name[HX_NAME_MAX], text[16];
     hx_report_init(&cause);
+    hx_report_init(&why);
     cause.step = "probation";
     hx_fmt(name, sizeof(name), "%s", module->name);
     hx_status_t err = hx_report_fail(&cause, HX_E_FAULT, name, "%s", module->fault);
-    err = hx_swap_revert(module, &cause, &record);
+    err = hx_swap_revert(module, &cause, &record, &why);
     if (err != HX_OK) {
         fail_module(module);
         return;
@@ -116,7 +113,7 @@ static void probation_expired(struct hx_timer *timer)
 static void arm_probation(struct hx_module *module)
 {
     module->probation_over = false;
-    if (module->previous)
+    if (module->previous && module->state == HX_MODULE_RUNNING)
         hx_timer_arm(&module->probation, hx_hal_clock_ns() + hx_swap_probation_ns(), probation_expired);
 }
 
@@ -136,12 +133,25 @@ static void attend(void)
     }
 }
 
+/* By the owner's word: when somebody stays inside, probation goes on. */
+static hx_status_t roll_back(struct hx_job *job, struct hx_module *module, struct hx_swap_record **out_record)
+{
+    struct hx_report cause;
+    hx_report_init(&cause);
+    cause.step = "rollback";
+    hx_status_t err = hx_report_fail(&cause, HX_E_CANCELED, "", "rolled back by %s", job->who);
+    err = hx_swap_revert(module, &cause, out_record, &job->report);
+    if (err != HX_OK && err != HX_E_NOENT && !module->previous)
+        hx_lifecycle_fail(module);
+    arm_probation(module);
+    return err;
+}
+
 /* ---- jobs ----------------------------------------------------------------------------------------------------------- */
 
 static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
 {
     struct hx_swap_record *record = NULL;
-    struct hx_report cause;
     struct hx_swap_request request = { .module = module,
                                        .file = job->file,
                                        .params = job->params,
@@ -150,6 +160,9 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
     hx_status_t err = HX_E_INTERNAL;
     switch (job->kind) {
     case HX_JOB_UNLOAD:
+        err = hx_lifecycle_may_unload(module, &job->report);
+        if (err != HX_OK)
+            return err;
         err = hx_swap_commit(module); /* HX_E_NOENT: nothing was pending */
         return hx_lifecycle_unload(module, &job->report);
     case HX_JOB_RELOAD:
@@ -161,11 +174,7 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
         err = hx_swap_commit(module);
         break;
     case HX_JOB_ROLLBACK:
-        hx_report_init(&cause);
-        cause.step = "rollback";
-        hx_status_t asked = hx_report_fail(&cause, HX_E_CANCELED, "", "rolled back by %s", job->who);
-        (void)asked;
-        err = hx_swap_revert(module, &cause, &record);
+        err = roll_back(job, module, &record);
         break;
     case HX_JOB_LOAD:
         break;
@@ -231,11 +240,20 @@ static hx_status_t worker(void *argument)
 
 hx_status_t hx_engine_start(void)
 {
-    hx_handle_t task = HX_HANDLE_NONE;
     TAILQ_INIT(&engine.jobs);
     hx_waitq_init(&engine.worker);
     hx_waitq_init(&engine.clients);
-    return hx_task_create(HX_TASK_CORE, "worker", 255, worker, NULL, &task);
+    return hx_task_create(HX_TASK_CORE, "worker", 255, worker, NULL, &engine.task);
+}
+
+static bool is_worker(void)
+{
+    return hx_task_current()->handle == engine.task;
+}
+
+hx_status_t hx_engine_gate_wait(struct hx_slot *slot)
+{
+    return is_worker() ? HX_E_BUSY : hx_module_gate_wait(slot);
 }
 
 static bool job_done(void *context)
@@ -275,6 +293,10 @@ hx_status_t hx_engine_run(struct hx_job *job)
         return hx_report_fail(&job->report, HX_E_DISABLED, job->module, "reloads are off; `reloads on' allows them");
     }
     job->done = false;
+    if (hx_task_current()->class != HX_TASK_CORE || is_worker() || hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth)) {
+        hx_report_init(&job->report);
+        return hx_report_fail(&job->report, HX_E_STATE, job->module, "nobody may wait for a job here");
+    }
     enqueue(job);
     hx_waitq_wake_all(&engine.worker);
     hx_status_t err = hx_waitq_wait(&engine.clients, job_done, job, UINT64_MAX);

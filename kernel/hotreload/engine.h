@@ -35,8 +35,8 @@ struct hx_job {
 
 /* Starts the worker. HX_E_NOMEM. */
 HX_NODISCARD hx_status_t hx_engine_start(void);
-/* Hands @job over and waits until it is done; returns its result. Thread context, not the worker. HX_E_DISABLED: reloads
- * are off. */
+/* Hands @job over and waits until it is done; returns its result. From a core task (one that can be killed would leave its
+ * job behind) that may sleep and is not the worker: otherwise HX_E_STATE. HX_E_DISABLED: reloads are off. */
 HX_NODISCARD hx_status_t hx_engine_run(struct hx_job *job);
 
 /* Whether swaps are taken (`reloads on|off`). */
@@ -45,6 +45,9 @@ bool hx_engine_reloads(void);
 
 /* For hx_exception_bind(): closes the faulting module's slots and has the worker decide. */
 void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description);
+
+/* The gate's policy (see gate.h): hx_module_gate_wait(), but HX_E_BUSY for the worker, who is the one that opens. */
+hx_status_t hx_engine_gate_wait(struct hx_slot *slot);
 
 /* The worker tells of what happened without anybody waiting: "svc_kv reverted to 1.0.0: ...". Bound by the composition root;
  * thread context. */

@@ -229,10 +229,14 @@ static hx_status_t decide(struct hx_state_transfer *transfer, struct hx_report *
         transfer->way = HX_STATE_NONE;
         return HX_OK;
     }
-    if (from->schema && from->schema == to->schema) {
+    /* Pages stand in for pages: what lies there beside the declared fields must not differ in size. */
+    if (from->schema && from->schema == to->schema && from->state_mapped == to->state_mapped) {
         transfer->way = HX_STATE_SHARED;
         return HX_OK;
     }
+    if (!from->schema && !hooks)
+        return hx_report_fail(report, HX_E_SCHEMA, hx_hook_name(HX_HOOK_LOAD),
+                              "the running version saves its state by a hook, and the new one has no load to take it");
     transfer->way = hooks ? HX_STATE_HOOKS : HX_STATE_FIELDS;
     return hooks ? HX_OK : check_fields_fit(from, to, report);
 }

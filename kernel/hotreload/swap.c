@@ -53,10 +53,10 @@ static hx_status_t link_new(struct swap *swap)
 static hx_status_t admit_name(struct swap *swap)
 {
     const char *name = hx_version_name(swap->new);
-    const struct hx_module *other = hx_module_find(name);
+    const struct hx_module *other = hx_module_holding(name);
     char old_text[16], new_text[16];
     if (other && other != swap->module)
-        return hx_report_fail(swap->report, HX_E_EXIST, name, "another module called %s is loaded", name);
+        return hx_report_fail(swap->report, HX_E_EXIST, name, "the name %s belongs to another module", name);
     if (other && swap->new->record->version < swap->old->record->version && !swap->request->may_downgrade) {
         hx_version_text(swap->old->record->version, old_text);
         hx_version_text(swap->new->record->version, new_text);
@@ -91,14 +91,42 @@ static hx_status_t admit_users(struct swap *swap)
     return HX_OK;
 }
 
-/* A module that requires what it provides itself would wait for its own gate in a swap. */
+static bool relies_on_marked(const struct hx_version *version)
+{
+    for (uint32_t i = 0; i < version->requires_count; i++) {
+        const struct hx_module *provider = hx_module_providing(version->requires[i].interface);
+        if (provider && provider->marked)
+            return true;
+    }
+    return false;
+}
+
+/* Marks @module and all that rely on it, by however many steps. */
+static void mark_users(const struct hx_module *module)
+{
+    struct hx_module *user = NULL;
+    bool more = true;
+    while ((user = hx_module_next(user)))
+        user->marked = user == module;
+    while (more) {
+        more = false;
+        while ((user = hx_module_next(user)))
+            if (!user->marked && relies_on_marked(user->running))
+                user->marked = more = true;
+    }
+}
+
+/* Modules that require each other, or themselves, could never be unloaded, and would wait at their own gates. */
 static hx_status_t admit_requires(struct swap *swap)
 {
+    mark_users(swap->module);
     for (uint32_t i = 0; i < swap->new->requires_count; i++) {
         const struct hx_interface *interface = swap->new->requires[i].interface;
-        if (hx_version_provided(swap->new, interface))
+        const struct hx_module *provider = hx_module_providing(interface);
+        if (hx_version_provided(swap->new, interface) || !provider || provider->marked)
             return hx_report_fail(swap->report, HX_E_CYCLE, hx_slot_info(interface->slot)->name,
-                                  "%s requires an interface that it provides itself", hx_version_name(swap->new));
+                                  "%s requires an interface of %s, which relies on it", hx_version_name(swap->new),
+                                  provider ? provider->name : "nobody");
     }
     return HX_OK;
 }
@@ -161,6 +189,16 @@ static void publish(struct hx_module *module, struct hx_version *version)
     hx_irq_restore(flags);
 }
 
+/* The state of a version that has faulted is not to be trusted, and the fault was not the new one's. */
+static hx_status_t carry(struct swap *swap)
+{
+    if (swap->module->faulted)
+        return hx_report_fail(swap->report, HX_E_FAULT, swap->module->name, "the running version has faulted: %s",
+                              swap->module->fault);
+    swap->report->step = "state";
+    return hx_state_carry(&swap->transfer, swap->report);
+}
+
 /* Returns with preemption as it was. */
 static hx_status_t cross(struct swap *swap)
 {
@@ -169,18 +207,13 @@ static hx_status_t cross(struct swap *swap)
     hx_status_t err = hx_lifecycle_close(swap->module, swap->report);
     if (err != HX_OK)
         return err;
-    swap->report->step = "state";
-    err = hx_state_carry(&swap->transfer, swap->report);
+    err = carry(swap);
     if (err == HX_OK) {
         publish(swap->module, swap->new);
         swap->record->blackout_ns = hx_hal_clock_ns() - closed_ns;
-        if (swap->transfer.way == HX_STATE_NONE)
-            hx_lifecycle_notify(swap->new, true);
+        hx_lifecycle_notify(swap->new, swap->transfer.way == HX_STATE_NONE ? NULL : swap->old, true);
     } else {
-        hx_module_reopen(swap->module);
-        hx_irq_flags_t flags = hx_irq_save();
-        hx_irq_replay(swap->module);
-        hx_irq_restore(flags);
+        hx_lifecycle_reopen(swap->module);
     }
     hx_preempt_enable();
     hx_waitq_wake_all(&swap->module->callers);
@@ -236,34 +269,40 @@ static void note_reverted(struct hx_module *module, const struct hx_report *caus
     record->report = *cause;
 }
 
-hx_status_t hx_swap_revert(struct hx_module *module, const struct hx_report *cause, struct hx_swap_record **out_record)
+hx_status_t hx_swap_revert(struct hx_module *module, const struct hx_report *cause, struct hx_swap_record **out_record,
+                           struct hx_report *report)
 {
     struct hx_version *old = module->previous, *new = module->running;
-    struct hx_report report = *cause;
     if (!old)
         return HX_E_NOENT;
     hx_timer_disarm(&module->probation);
     uint64_t calls = hx_module_calls(module) - module->calls_at_swap;
-    hx_status_t err = hx_lifecycle_close(module, &report);
-    if (err != HX_OK) {
-        hx_module_fail(module);
-        hx_irq_disarm_all(module);
+    report->step = "drain";
+    hx_status_t err = hx_lifecycle_close(module, report);
+    if (err != HX_OK)
         return err;
-    }
     hx_state_revert(new, module->pending_way);
     module->previous = NULL;
+    module->faulted = false; /* from the opening on, a fault is the old version's */
+    if (module->state == HX_MODULE_ERROR)
+        module->state = HX_MODULE_RUNNING; /* a legal edge: one who stayed inside until now kept it from coming back */
     publish(module, old);
+    hx_lifecycle_notify(new, old, false);
     /* Its state is the swap's; what has become ready or ended since must be told again. */
-    hx_lifecycle_notify(old, true);
-    module->faulted = false;
+    hx_lifecycle_notify(old, NULL, true);
     hx_preempt_enable();
     hx_waitq_wake_all(&module->callers);
     note_reverted(module, cause, calls);
     *out_record = record_of(module);
     hx_irq_release_others(module, old);
     discard(new, cause->err != HX_E_FAULT);
+    report->step = "start";
     hx_ret_t started = hx_version_hook(old, HX_HOOK_START, 1);
-    return started < 0 ? (hx_status_t)started : HX_OK;
+    if (started >= 0)
+        return HX_OK;
+    return hx_report_fail(report, (hx_status_t)started, hx_hook_name(HX_HOOK_START),
+                          "the version that came back does not start: %s",
+                          started == HX_E_FAULT ? module->fault : hx_err_text(started));
 }
 
 static hx_status_t try_new(struct swap *swap)
@@ -329,8 +368,13 @@ static hx_status_t run(struct swap *swap)
     if (err != HX_OK) {
         struct hx_report cause = *swap->report;
         struct hx_swap_record *ignored = NULL;
-        hx_status_t reverted = hx_swap_revert(swap->module, &cause, &ignored);
-        return reverted == HX_OK ? err : reverted;
+        hx_status_t reverted = hx_swap_revert(swap->module, &cause, &ignored, swap->report);
+        if (reverted != HX_OK) {
+            hx_lifecycle_fail(swap->module);
+            return reverted;
+        }
+        *swap->report = cause;
+        return err;
     }
     swap->report->step = "done";
     swap->report->err = HX_OK;
@@ -340,8 +384,6 @@ static hx_status_t run(struct swap *swap)
 hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_record **out_record)
 {
     struct hx_module *module = request->module;
-    hx_status_t committed = hx_swap_commit(module);
-    (void)committed; /* HX_E_NOENT: nothing was pending */
     struct swap swap = { .request = request, .module = module, .old = module->running, .record = hx_history_add() };
     swap.report = &swap.record->report;
     *out_record = swap.record;
@@ -349,7 +391,11 @@ hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_re
     if (module->state != HX_MODULE_RUNNING)
         return hx_report_fail(swap.report, HX_E_STATE, module->name, "%s is %s, not Running; rmmod and insmod it",
                               module->name, hx_module_state_name(module->state));
+    if (module->faulted) /* a moment ago: what is pending is what it goes back to */
+        return hx_report_fail(swap.report, HX_E_FAULT, module->name, "the running version has faulted: %s", module->fault);
     module->busy = true;
+    hx_status_t committed = hx_swap_commit(module);
+    (void)committed; /* HX_E_NOENT: nothing was pending */
     hx_status_t err = run(&swap);
     module->busy = false;
     if (err == HX_OK && probation_ns == 0)

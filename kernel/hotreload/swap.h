@@ -32,9 +32,10 @@ HX_NODISCARD hx_status_t hx_swap_run(const struct hx_swap_request *request, stru
 HX_NODISCARD hx_status_t hx_swap_commit(struct hx_module *module);
 /*
  * Takes the running version back to its predecessor with the state of the swap. @cause says why (its message is kept in
- * history). HX_E_NOENT: there is no predecessor; HX_E_BUSY: somebody stays inside, the module is in Error.
+ * history). HX_E_NOENT: there is no predecessor; HX_E_BUSY: somebody stays inside: nothing has changed, but that probation
+ * goes on without end, and @report names who; or what the predecessor's start refused to go on with.
  */
 HX_NODISCARD hx_status_t hx_swap_revert(struct hx_module *module, const struct hx_report *cause,
-                                        struct hx_swap_record **out_record);
+                                        struct hx_swap_record **out_record, struct hx_report *report);
 /* The record of the swap whose probation is pending, or NULL. */
 struct hx_swap_record *hx_swap_pending(const struct hx_module *module);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exception.h - what a fault means: a module's is unwound to its gate, the core's is a panic.
+ * exception.h - what a fault means: a module's is unwound to its gate, the core's is a panic. What the machine itself reports
+ * is nobody's fault: a non-maskable interrupt is counted and said, a machine check is a panic.
  *
  * The rule of law 3: unwinding happens only when control is in a module, that is, a gate frame is innermost, it is not in an
  * import, and the instruction pointer is not in the core's own text (it may be anywhere else: a module that calls through a
@@ -15,3 +16,5 @@ typedef void (*hx_module_fault_fn)(const struct hx_gate_frame *frame, const char
 void hx_exception_bind(hx_module_fault_fn on_module_fault);
 /* Faults unwound since boot. */
 uint64_t hx_exception_unwound(void);
+/* Non-maskable interrupts since boot. */
+uint64_t hx_exception_nmis(void);

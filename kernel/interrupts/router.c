@@ -117,8 +117,10 @@ void hx_irq_release_others(struct hx_module *module, const struct hx_version *ke
 static void deliver(struct hx_irq *irq)
 {
     uint64_t count = irq->pending;
+    const struct hx_slot_info *info = hx_slot_info(irq->module->callbacks);
     hx_ret_t result = hx_gate_call(irq->module->callbacks, irq->callback, count, 0, 0, 0);
-    if (result == HX_E_CLOSED || result == HX_E_FAILED || result == HX_E_ABSENT)
+    /* The gate's answer; a handler that returns the same, of another module's gate perhaps, has been told. */
+    if (info->state != HX_SLOT_OPEN && (result == HX_E_CLOSED || result == HX_E_FAILED || result == HX_E_ABSENT))
         return;
     irq->pending -= count;
     if (result == HX_E_FAULT)

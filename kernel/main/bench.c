@@ -239,34 +239,54 @@ static hx_status_t swap_to(const char *module, const char *file_name, struct hx_
     return err == HX_OK ? HX_OK : complain(module, job->swap.number ? job->swap.report.message : job->report.message);
 }
 
-/* Swaps to @file twice and reports the second: the first one's way may differ. */
-static hx_status_t bench_swap(const char *prefix, const char *suffix, const char *module, const char *file)
+static void report_swap(const char *prefix, const char *suffix, const struct hx_job *job)
 {
     char name[64];
-    struct hx_job job;
-    hx_status_t err = swap_to(module, file, &job);
-    if (err == HX_OK)
-        err = swap_to(module, file, &job);
-    if (err != HX_OK)
-        return err;
     hx_fmt(name, sizeof(name), "%s_total%s", prefix, suffix);
-    report(name, job.swap.total_ns);
+    report(name, job->swap.total_ns);
     hx_fmt(name, sizeof(name), "%s_blackout%s", prefix, suffix);
-    report(name, job.swap.blackout_ns);
-    return HX_OK;
+    report(name, job->swap.blackout_ns);
+}
+
+/* Swaps to @file, from whatever runs, and then once more: the second is between equals, and is reported. */
+static hx_status_t bench_swap(const char *prefix, const char *suffix, const char *module, const char *file)
+{
+    struct hx_job first, second;
+    hx_status_t err = swap_to(module, file, &first);
+    if (err == HX_OK)
+        err = swap_to(first.swap.new_name, file, &second);
+    if (err == HX_OK)
+        report_swap(prefix, suffix, &second);
+    return err;
+}
+
+enum { SLEEPERS = 16 };
+
+/* Between equals, to another schema, to another policy and back: with SLEEPERS tasks. */
+static hx_status_t bench_scheduler_swaps(void)
+{
+    struct hx_job job;
+    hx_status_t err = bench_swap("swap_sched", "_16", "sched_rr", "sched_rr.hxm");
+    if (err == HX_OK)
+        err = swap_to("sched_rr", "sched_rr-2.hxm", &job);
+    if (err == HX_OK)
+        report_swap("swap_sched_convert", "_16", &job);
+    if (err == HX_OK)
+        err = bench_swap("swap_sched_prio", "_16", "sched_rr", "sched_prio.hxm");
+    return err == HX_OK ? swap_to("sched_prio", "sched_rr.hxm", &job) : err;
 }
 
 static hx_status_t bench_swap_sched(const char *name)
 {
     hx_status_t err = HX_OK;
-    hx_handle_t task[16] = { HX_HANDLE_NONE };
-    for (uint32_t i = 0; err == HX_OK && i < HX_ARRAY_SIZE(task); i++)
+    hx_handle_t task[SLEEPERS] = { HX_HANDLE_NONE };
+    for (uint32_t i = 0; err == HX_OK && i < SLEEPERS; i++)
         err = hx_task_create(HX_TASK_POLICY, "sleeper", 128, sleeper, NULL, &task[i]);
     if (err != HX_OK)
         return complain(name, hx_err_text(err));
     hx_task_yield();
-    err = bench_swap("swap_sched", "_16", "sched_rr", "sched_rr.hxm");
-    for (uint32_t i = 0; i < HX_ARRAY_SIZE(task); i++) {
+    err = bench_scheduler_swaps();
+    for (uint32_t i = 0; i < SLEEPERS; i++) {
         hx_status_t killed = hx_task_kill(task[i]);
         (void)killed; /* it may not have been made */
     }
@@ -304,7 +324,7 @@ static const struct {
     { "task_create_join", bench_create_join },
     { "module_load_10", bench_load },
     { "module_unload_10", bench_load },
-    { "swap_sched_16", bench_swap_sched },
+    { "swap_sched", bench_swap_sched },
     { "swap_kv", bench_swap_kv },
     { "swap_rtc", bench_swap_rtc },
 };

@@ -87,7 +87,7 @@ static bool open_initrd(void)
 
 static void load_one(const struct hx_plan_item *item)
 {
-    char params[HX_PARAM_TEXT_MAX], version[16];
+    char params[HX_PARAM_TEXT_MAX + 1], version[16]; /* what is cut off is noticed: it is too long then */
     params_of(item->name, params, sizeof(params));
     struct hx_job job = { .kind = HX_JOB_LOAD, .file = item->entry->content, .params = params, .who = "boot" };
     hx_status_t err = hx_engine_run(&job);

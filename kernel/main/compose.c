@@ -28,7 +28,7 @@ static void provider_went(struct hx_slot *slot)
 }
 
 static const struct hx_lifecycle_observer observer = { .came = provider_came, .went = provider_went };
-static const struct hx_gate_policy gate_policy = { .wait = hx_module_gate_wait };
+static const struct hx_gate_policy gate_policy = { .wait = hx_engine_gate_wait };
 
 static void tell(bool bad, const char *line)
 {

@@ -32,27 +32,47 @@ hx_ret_t hx_interface_count_ops(struct hx_slice ops)
     }
 }
 
-static hx_status_t create(struct hx_slot *slot, uint32_t version, struct hx_slice ops, bool copy_ops)
+/* Of offers of one length the oldest counts. */
+static void define(struct hx_interface *interface)
+{
+    const struct hx_interface_offer *offer = NULL;
+    interface->ops = hx_slice_of(NULL, 0);
+    interface->op_count = 0;
+    TAILQ_FOREACH(offer, &interface->offers, link) {
+        if (offer->ops.bytes <= interface->ops.bytes)
+            continue;
+        interface->ops = offer->ops;
+        interface->op_count = (uint32_t)hx_interface_count_ops(offer->ops);
+        interface->version = offer->version;
+    }
+}
+
+static void enter_offer(struct hx_interface *interface, struct hx_interface_offer *offer)
+{
+    TAILQ_INSERT_TAIL(&interface->offers, offer, link);
+    define(interface);
+}
+
+static struct hx_interface *create(struct hx_slot *slot)
 {
     struct hx_interface *interface = hx_hal_alloc(sizeof(*interface));
     if (!interface)
-        return HX_E_NOMEM;
+        return NULL;
     interface->slot = slot;
-    interface->version = version;
-    interface->ops_bytes = (uint32_t)ops.bytes;
-    interface->op_count = (uint32_t)hx_interface_count_ops(ops);
     TAILQ_INIT(&interface->uses);
-    interface->ops = (const char *)ops.data;
-    if (copy_ops) {
-        interface->owned_ops = hx_hal_alloc(ops.bytes);
-        if (!interface->owned_ops) {
-            hx_hal_free(interface);
-            return HX_E_NOMEM;
-        }
-        memcpy(interface->owned_ops, ops.data, ops.bytes);
-        interface->ops = interface->owned_ops;
-    }
+    TAILQ_INIT(&interface->offers);
     by_slot[hx_slot_index(slot)] = interface;
+    return interface;
+}
+
+static hx_status_t create_kernel(struct hx_slot *slot, uint32_t version, struct hx_slice ops)
+{
+    struct hx_interface *interface = create(slot);
+    if (!interface)
+        return HX_E_NOMEM;
+    interface->kernel.ops = ops;
+    interface->kernel.version = version;
+    enter_offer(interface, &interface->kernel);
     return HX_OK;
 }
 
@@ -61,8 +81,8 @@ hx_status_t hx_interface_init(void)
     hx_status_t err = HX_OK;
 #define CREATE(prefix, PREFIX, sleepable)                                                                            \
     if (err == HX_OK)                                                                                                \
-        err = create(&hx_slots[HX_SLOT_##prefix], PREFIX##_VERSION,                                                  \
-                     hx_slice_of(prefix##_ops_text, sizeof(prefix##_ops_text)), false);
+        err = create_kernel(&hx_slots[HX_SLOT_##prefix], PREFIX##_VERSION,                                           \
+                            hx_slice_of(prefix##_ops_text, sizeof(prefix##_ops_text)));
     HX_KERNEL_INTERFACES(CREATE)
 #undef CREATE
     return err;
@@ -84,61 +104,60 @@ void hx_interface_display(const char *prefix, char out[HX_NAME_MAX])
 
 bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops)
 {
-    size_t common = ops.bytes < interface->ops_bytes ? ops.bytes : interface->ops_bytes;
+    size_t common = ops.bytes < interface->ops.bytes ? ops.bytes : interface->ops.bytes;
     /* The closing empty name of the shorter list stands where the longer goes on. */
     return HX_VERSION_MAJOR(version) == HX_VERSION_MAJOR(interface->version) && common > 0 &&
-           memcmp(ops.data, interface->ops, common - 1) == 0;
+           memcmp(ops.data, interface->ops.data, common - 1) == 0;
 }
 
-/* A newer minor brings a longer list; everybody who agreed on the shorter one agrees on it too. */
-static hx_status_t grow(struct hx_interface *interface, uint32_t version, struct hx_slice ops)
+static hx_status_t find_or_create(const char *prefix, const struct hx_interface_offer *offer, struct hx_interface **out,
+                                  struct hx_report *report)
 {
-    if (ops.bytes <= interface->ops_bytes)
-        return HX_OK;
-    char *copy = hx_hal_alloc(ops.bytes);
-    if (!copy)
-        return HX_E_NOMEM;
-    memcpy(copy, ops.data, ops.bytes);
-    hx_hal_free(interface->owned_ops);
-    interface->owned_ops = copy;
-    interface->ops = copy;
-    interface->ops_bytes = (uint32_t)ops.bytes;
-    interface->op_count = (uint32_t)hx_interface_count_ops(ops);
-    interface->version = version;
-    return HX_OK;
-}
-
-hx_status_t hx_interface_acquire(const char *prefix, uint32_t version, struct hx_slice ops, struct hx_interface **out,
-                                 struct hx_report *report)
-{
-    hx_status_t err = HX_E_INTERNAL;
-    if (hx_interface_count_ops(ops) < 0)
-        return hx_report_fail(report, HX_E_FORMAT, prefix, "interface %s: its list of operations is malformed", prefix);
     struct hx_interface *interface = hx_interface_find(prefix);
-    if (interface) {
-        if (!hx_interface_agrees(interface, version, ops))
-            return hx_report_fail(report, HX_E_VERSION, prefix,
-                                  "interface %s: version %u.%u disagrees with %u.%u, which is in use; build both sides "
-                                  "with the same header",
-                                  prefix, HX_VERSION_MAJOR(version), HX_VERSION_MINOR(version),
-                                  HX_VERSION_MAJOR(interface->version), HX_VERSION_MINOR(interface->version));
-        err = grow(interface, version, ops);
-    } else {
+    if (interface && !hx_interface_agrees(interface, offer->version, offer->ops))
+        return hx_report_fail(report, HX_E_VERSION, prefix,
+                              "interface %s: version %u.%u disagrees with %u.%u, which is in use; build both sides "
+                              "with the same header",
+                              prefix, HX_VERSION_MAJOR(offer->version), HX_VERSION_MINOR(offer->version),
+                              HX_VERSION_MAJOR(interface->version), HX_VERSION_MINOR(interface->version));
+    if (!interface) {
         struct hx_slot *slot = hx_slot_create(prefix, HX_SLOT_KIND_INTERFACE, true);
         if (!slot)
             return hx_report_fail(report, HX_E_LIMIT, prefix, "interface %s: all %u slots are taken", prefix,
                                   (unsigned)HX_SLOTS_MAX);
-        err = create(slot, version, ops, true);
-        if (err != HX_OK)
+        interface = create(slot);
+        if (!interface) {
             hx_slot_destroy(slot);
-        else
-            interface = by_slot[hx_slot_index(slot)];
+            return hx_report_fail(report, HX_E_NOMEM, prefix, "interface %s: not enough memory to register it", prefix);
+        }
     }
-    if (err != HX_OK)
-        return hx_report_fail(report, err, prefix, "interface %s: not enough memory to register it", prefix);
-    interface->refs++;
     *out = interface;
     return HX_OK;
+}
+
+hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, struct hx_interface **out,
+                               struct hx_report *report)
+{
+    if (hx_interface_count_ops(offer->ops) < 0)
+        return hx_report_fail(report, HX_E_FORMAT, prefix, "interface %s: its list of operations is malformed", prefix);
+    hx_status_t err = find_or_create(prefix, offer, out, report);
+    if (err != HX_OK)
+        return err;
+    hx_interface_hold(*out);
+    enter_offer(*out, offer);
+    return HX_OK;
+}
+
+void hx_interface_withdraw(struct hx_interface *interface, struct hx_interface_offer *offer)
+{
+    TAILQ_REMOVE(&interface->offers, offer, link);
+    define(interface);
+    hx_interface_release(interface);
+}
+
+void hx_interface_hold(struct hx_interface *interface)
+{
+    interface->refs++;
 }
 
 void hx_interface_release(struct hx_interface *interface)
@@ -152,13 +171,12 @@ void hx_interface_release(struct hx_interface *interface)
         return;
     by_slot[hx_slot_index(interface->slot)] = NULL;
     hx_slot_destroy(interface->slot);
-    hx_hal_free(interface->owned_ops);
     hx_hal_free(interface);
 }
 
 hx_ret_t hx_interface_op(const struct hx_interface *interface, const char *name, size_t bytes)
 {
-    const char *op = interface->ops;
+    const char *op = (const char *)interface->ops.data;
     for (uint32_t index = 0; index < interface->op_count; index++, op += strlen(op) + 1)
         if (strncmp(op, name, bytes) == 0 && op[bytes] == '(')
             return index;

@@ -3,8 +3,9 @@
  * interface.h - the registry of interfaces: what each one's operations are, who provides it, who relies on it.
  *
  * An interface lives while a provider or a user holds it; those that the kernel itself calls live for ever. Its definition
- * is the list of operations as written in the header both sides were built with: the longer list is kept, and one that is
- * not a prefix of it (or the other way round) is another interface by the same name, which is refused.
+ * is the list of operations as written in the header both sides were built with: the longest of its providers' lists (the
+ * kernel's own among them) counts, and one that is not a prefix of it (or the other way round) is another interface by the
+ * same name, which is refused. A list goes with its provider, so one that was refused leaves nothing behind.
  *
  * Context: thread; one task at a time (the worker, or the boot task). Locks: none.
  */
@@ -26,14 +27,21 @@ struct hx_interface_use {
     TAILQ_ENTRY(hx_interface_use) link;
 };
 
+/* One provider's definition; embedded in its version. */
+struct hx_interface_offer {
+    struct hx_slice ops; /* see struct hx_interface_record; borrowed from the provider's image */
+    uint32_t version;
+    TAILQ_ENTRY(hx_interface_offer) link;
+};
+
 struct hx_interface {
     struct hx_slot *slot; /* its name is the prefix */
-    const char *ops;      /* see struct hx_interface_record */
-    char *owned_ops;      /* the same when it was copied, else NULL */
-    uint32_t ops_bytes;
+    struct hx_slice ops;  /* the longest offer's */
     uint32_t op_count;
-    uint32_t version; /* of the list kept */
+    uint32_t version; /* of that list */
     uint32_t refs;
+    struct hx_interface_offer kernel; /* of those that the kernel calls */
+    TAILQ_HEAD(, hx_interface_offer) offers;
     uintptr_t stubs_va; /* page of gate stubs for modules, 0: nobody needed one yet */
     TAILQ_HEAD(, hx_interface_use) uses;
 };
@@ -47,11 +55,15 @@ struct hx_interface *hx_interface_find(const char *prefix);
 void hx_interface_display(const char *prefix, char out[HX_NAME_MAX]);
 
 /*
- * Holds interface @prefix, creating it (sleepable) when it is new; @ops as in struct hx_interface_record, copied if kept.
+ * Holds interface @prefix for a provider, creating it (sleepable) when it is new; @offer, filled in by the provider, is
+ * borrowed until hx_interface_withdraw().
  * HX_E_FORMAT: the list is malformed; HX_E_VERSION: another definition, or another major; HX_E_NOMEM; HX_E_LIMIT.
  */
-HX_NODISCARD hx_status_t hx_interface_acquire(const char *prefix, uint32_t version, struct hx_slice ops,
-                                              struct hx_interface **out, struct hx_report *report);
+HX_NODISCARD hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, struct hx_interface **out,
+                                            struct hx_report *report);
+void hx_interface_withdraw(struct hx_interface *interface, struct hx_interface_offer *offer);
+/* For a user: the interface exists. */
+void hx_interface_hold(struct hx_interface *interface);
 void hx_interface_release(struct hx_interface *interface);
 
 /* Position of operation @name, [@bytes] long, or HX_E_NOENT. */

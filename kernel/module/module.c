@@ -43,8 +43,13 @@ static void release_callbacks(struct hx_ledger_node *node)
 
 hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx_report *report)
 {
-    if (hx_module_find(name))
-        return hx_report_fail(report, HX_E_EXIST, name, "a module called %s is loaded; reload or rmmod it", name);
+    const struct hx_module *holder = hx_module_holding(name);
+    if (holder)
+        return hx_report_fail(report, HX_E_EXIST, name,
+                              strcmp(holder->name, name) == 0
+                                  ? "a module called %s is loaded; reload or rmmod it"
+                                  : "the name %s is that of a version on whose return probation may decide; commit first",
+                              name);
     char slot_name[HX_NAME_MAX];
     hx_fmt(slot_name, sizeof(slot_name), "%.20s:irq", name);
     struct hx_module *module = hx_hal_alloc(sizeof(*module));
@@ -85,6 +90,17 @@ struct hx_module *hx_module_find(const char *name)
     return NULL;
 }
 
+struct hx_module *hx_module_holding(const char *name)
+{
+    struct hx_module *module = hx_module_find(name);
+    if (module)
+        return module;
+    TAILQ_FOREACH(module, &registry.all, link)
+        if (module->previous && strcmp(hx_version_name(module->previous), name) == 0)
+            return module;
+    return NULL;
+}
+
 void hx_module_rename(struct hx_module *module, const char *name)
 {
     if (strcmp(module->name, name) == 0)
@@ -106,6 +122,17 @@ uint32_t hx_module_count(void)
 struct hx_module *hx_module_providing(const struct hx_interface *interface)
 {
     return hx_slot_info(interface->slot)->owner;
+}
+
+struct hx_module *hx_module_claiming(const struct hx_interface *interface)
+{
+    struct hx_module *module = hx_module_providing(interface);
+    if (module)
+        return module;
+    TAILQ_FOREACH(module, &registry.all, link)
+        if (module->previous && hx_version_provided(module->previous, interface))
+            return module;
+    return NULL;
 }
 
 static bool version_holds(const struct hx_version *version, uintptr_t va)
@@ -205,9 +232,16 @@ uint64_t hx_module_calls(const struct hx_module *module)
     return calls;
 }
 
+struct gate_wait {
+    const struct hx_slot_info *info;
+    const struct hx_module *module;
+};
+
+/* The module may be gone by the time that its waiter runs, and the slot be another's: then its queue is not to be used. */
 static bool slot_is_decided(void *context)
 {
-    return hx_slot_info(context)->state != HX_SLOT_CLOSED;
+    const struct gate_wait *wait = context;
+    return wait->info->state != HX_SLOT_CLOSED || wait->info->owner != wait->module;
 }
 
 hx_status_t hx_module_gate_wait(struct hx_slot *slot)
@@ -215,7 +249,8 @@ hx_status_t hx_module_gate_wait(struct hx_slot *slot)
     struct hx_module *module = hx_slot_info(slot)->owner;
     if (!module || hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
         return HX_E_CLOSED;
-    return hx_waitq_wait(&module->callers, slot_is_decided, slot, hx_hal_clock_ns() + gate_wait_ns);
+    struct gate_wait wait = { .info = hx_slot_info(slot), .module = module };
+    return hx_waitq_wait(&module->callers, slot_is_decided, &wait, hx_hal_clock_ns() + gate_wait_ns);
 }
 
 const char *hx_module_state_name(enum hx_module_state state)

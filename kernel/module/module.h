@@ -43,6 +43,7 @@ struct hx_module {
     char fault[128];                  /* what the last fault was */
     uint64_t loaded_ns;
     uint32_t swaps;                   /* versions published after the first */
+    bool marked;                      /* in the walk over dependencies that is under way */
 
     /* The swap whose probation is pending (previous is not NULL): hotreload's. */
     uint64_t pending_swap;            /* its number in history */
@@ -61,12 +62,16 @@ void hx_module_destroy(struct hx_module *module);
 
 /* By hash; NULL. */
 struct hx_module *hx_module_find(const char *name);
+/* The module that is called @name, or would be again if its probation ended in a revert; NULL. */
+struct hx_module *hx_module_holding(const char *name);
 void hx_module_rename(struct hx_module *module, const char *name);
 /* Next in order of loading; NULL starts and ends. */
 struct hx_module *hx_module_next(const struct hx_module *module);
 uint32_t hx_module_count(void);
 /* Who provides @interface now, or NULL. */
 struct hx_module *hx_module_providing(const struct hx_interface *interface);
+/* Who provides it, or would again if its probation ended in a revert; NULL. */
+struct hx_module *hx_module_claiming(const struct hx_interface *interface);
 /* The module or version whose code, data or stack frame @va belongs to, or NULL. */
 struct hx_version *hx_module_version_at(uintptr_t va);
 /* The module in which the innermost gate frame of this CPU stands, with its version; NULL: none. */

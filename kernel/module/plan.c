@@ -10,7 +10,7 @@
 #include <lib/hash.h>
 #include <string.h>
 
-#include "interface.h"
+#include "version.h"
 
 enum { NOBODY = 0xffff };
 
@@ -33,7 +33,7 @@ static uint32_t record_count(struct hx_slice records)
 static bool record_at(struct hx_slice records, uint32_t index, struct hx_interface_record *out)
 {
     return hx_slice_read(records, (uint64_t)index * sizeof(*out), out, sizeof(*out)) == HX_OK &&
-           memchr(out->prefix, 0, sizeof(out->prefix));
+           hx_name_is_proper(out->prefix);
 }
 
 /* @format takes the displayed name of interface @subject; the first reason stays. */
@@ -56,7 +56,7 @@ static void read_item(struct hx_plan_item *item)
     hx_status_t err = hx_ldr_peek(item->entry->content, HX_RECORDS_MODULE, &module);
     if (err == HX_OK)
         err = hx_slice_read(module, offsetof(struct hx_module_record, name), item->name, HX_NAME_MAX);
-    if (err == HX_OK && (!item->name[0] || !memchr(item->name, 0, HX_NAME_MAX)))
+    if (err == HX_OK && !hx_name_is_proper(item->name))
         err = HX_E_FORMAT;
     if (err != HX_OK) {
         item->name[0] = 0;
@@ -70,6 +70,11 @@ static void read_item(struct hx_plan_item *item)
         item->provides = hx_slice_of(NULL, 0);
     if (hx_ldr_peek(item->entry->content, HX_RECORDS_REQUIRES, &item->requires) != HX_OK)
         item->requires = hx_slice_of(NULL, 0);
+    /* No file decides how long planning takes. */
+    if (record_count(item->provides) <= HX_PROVIDES_MAX && record_count(item->requires) <= HX_REQUIRES_MAX)
+        return;
+    item->provides = item->requires = hx_slice_of(NULL, 0);
+    refuse(item, HX_E_LIMIT, "provides or requires more interfaces than a module may%s", "");
 }
 
 static uint32_t fill_items(struct hx_plan *plan, const struct hx_pack *pack, bool (*skips)(const char *name))

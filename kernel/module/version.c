@@ -122,13 +122,12 @@ static void release_interfaces(struct hx_ledger_node *node)
         hx_interface_release(use->interface);
     }
     for (uint32_t i = 0; i < version->provides_count; i++)
-        hx_interface_release(version->provides[i].interface);
+        hx_interface_withdraw(version->provides[i].interface, &version->provides[i].offer);
 }
 
 /* ---- what it requires: known before linking, because names resolve to it -------------------------------------------- */
 
-/* A name that people and tools will meet: not empty, terminated, of [A-Za-z0-9_.+-]. */
-static bool name_is_proper(const char name[HX_NAME_MAX])
+bool hx_name_is_proper(const char name[HX_NAME_MAX])
 {
     uint32_t i = 0;
     for (; i < HX_NAME_MAX && name[i]; i++) {
@@ -163,6 +162,15 @@ static hx_status_t check_provider(const struct hx_interface *interface, uint32_t
         return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
                               "requires %s %u.%u, which no loaded module provides; load its provider first", display,
                               HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least));
+    if (provider->state == HX_MODULE_ERROR)
+        return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
+                              "requires %s, whose provider %s is in Error; rmmod that, insmod a version that works", display,
+                              provider->name);
+    const struct hx_provided *before = provider->previous ? hx_version_provided(provider->previous, interface) : provided;
+    if (provided->version >= least && (!before || before->version < least))
+        return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
+                              "requires %s %u.%u, which %s has on probation only; `commit %s' first", display,
+                              HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name, provider->name);
     if (provided->version < least)
         return hx_report_fail(report, HX_E_VERSION, prefix, "requires %s %u.%u, but %s provides %u.%u", display,
                               HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name,
@@ -187,7 +195,7 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
     for (uint32_t i = 0; i < count; i++) {
         struct hx_interface_record record;
         if (hx_slice_read(records, i * sizeof(record), &record, sizeof(record)) != HX_OK ||
-            !name_is_proper(record.prefix))
+            !hx_name_is_proper(record.prefix))
             return hx_report_fail(report, HX_E_FORMAT, "requires", "requires record %u has no proper name", i);
         struct hx_interface *interface = hx_interface_find(record.prefix);
         if (!interface) {
@@ -203,7 +211,7 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
         struct hx_interface_use *use = &version->requires[version->requires_count++];
         *use = (struct hx_interface_use){ .interface = interface, .version = record.version, .user = version };
         TAILQ_INSERT_TAIL(&interface->uses, use, link);
-        interface->refs++;
+        hx_interface_hold(interface);
     }
     return HX_OK;
 }
@@ -219,7 +227,6 @@ static hx_status_t link_image(struct hx_version *version, struct hx_report *repo
         const char *subject = ldr.symbol[0] ? ldr.symbol : ldr.section;
         return hx_report_fail(report, err, subject, "%s", ldr.message);
     }
-    hx_ledger_enter(&version->ledger, &version->image_node, "image", release_image);
     return HX_OK;
 }
 
@@ -293,7 +300,7 @@ static hx_status_t check_module_record(struct hx_version *version, struct hx_rep
                               "with this kernel's headers",
                               HX_VERSION_MAJOR(record->abi), HX_VERSION_MINOR(record->abi), record->bytes,
                               HX_VERSION_MAJOR(HX_ABI), HX_VERSION_MINOR(HX_ABI), (unsigned)sizeof(*record));
-    if (!name_is_proper(record->name) || !summary_is_proper(record->summary))
+    if (!hx_name_is_proper(record->name) || !summary_is_proper(record->summary))
         return hx_report_fail(report, HX_E_FORMAT, ".hx.module",
                               "the module's name must be 1 to %u of [A-Za-z0-9_.+-], its summary printable text",
                               (unsigned)HX_NAME_MAX - 1);
@@ -330,7 +337,7 @@ static hx_status_t read_hooks(struct hx_version *version, struct hx_report *repo
 static hx_status_t record_ops(const struct hx_version *version, const struct hx_interface_record *record,
                               struct hx_slice *out, struct hx_report *report)
 {
-    const void *ops = name_is_proper(record->prefix)
+    const void *ops = hx_name_is_proper(record->prefix)
                           ? hx_image_at(version->image, (uintptr_t)record->ops, record->ops_bytes)
                           : NULL;
     if (!ops || record->ops_bytes == 0)
@@ -346,13 +353,18 @@ static hx_status_t check_requires(struct hx_version *version, struct hx_report *
     uint32_t count = 0;
     hx_status_t err = records_of(version, HX_RECORDS_REQUIRES, &records, &count, report);
     const struct hx_interface_record *record = records;
+    if (err == HX_OK && count != version->requires_count)
+        err = hx_report_fail(report, HX_E_FORMAT, "requires", "its requires records cannot be read before it is linked");
     for (uint32_t i = 0; err == HX_OK && i < count; i++) {
         struct hx_slice ops;
+        const struct hx_interface_use *use = &version->requires[i];
         err = record_ops(version, &record[i], &ops, report);
         if (err != HX_OK)
             break;
-        if (hx_interface_count_ops(ops) < 0 ||
-            !hx_interface_agrees(version->requires[i].interface, record[i].version, ops))
+        if (use->version != record[i].version || strcmp(hx_slot_info(use->interface->slot)->name, record[i].prefix) != 0)
+            err = hx_report_fail(report, HX_E_FORMAT, record[i].prefix, "requires record %u is changed by a relocation", i);
+        else if (hx_interface_count_ops(ops) < 0 ||
+                 !hx_interface_agrees(use->interface, record[i].version, ops))
             err = hx_report_fail(report, HX_E_VERSION, record[i].prefix,
                                  "interface %s: the module's operations differ from those of its provider; build both "
                                  "sides with the same header",
@@ -402,7 +414,11 @@ static hx_status_t read_provides(struct hx_version *version, struct hx_report *r
         if (err != HX_OK)
             break;
         hx_ret_t op_count = hx_interface_count_ops(ops);
-        err = hx_interface_acquire(record[i].prefix, record[i].version, ops, &provided->interface, report);
+        const struct hx_interface *known = hx_interface_find(record[i].prefix);
+        if (known && hx_version_provided(version, known))
+            return hx_report_fail(report, HX_E_EXIST, record[i].prefix, "interface %s is provided twice", record[i].prefix);
+        provided->offer = (struct hx_interface_offer){ .ops = ops, .version = record[i].version };
+        err = hx_interface_offer(record[i].prefix, &provided->offer, &provided->interface, report);
         if (err != HX_OK)
             break;
         version->provides_count++;
@@ -421,7 +437,7 @@ static hx_status_t read_irqs(struct hx_version *version, struct hx_report *repor
     vtable_clear(&version->callbacks_vtable);
     for (uint32_t i = 0; err == HX_OK && i < version->irqs_count; i++) {
         const struct hx_irq_record *irq = &version->irqs[i];
-        if (!name_is_proper(irq->key) || irq->line > 15 || irq->flags != 0)
+        if (!hx_name_is_proper(irq->key) || irq->line > 15 || irq->flags != 0)
             return hx_report_fail(report, HX_E_RANGE, "irq", "interrupt record %u: key, line or flags are out of range", i);
         if (!is_code(version, (const void *)irq->handler))
             return hx_report_fail(report, HX_E_RANGE, irq->key, "interrupt %s: its handler lies outside the module's code",
@@ -451,7 +467,7 @@ static hx_status_t check_field(const struct hx_version *version, uint32_t index,
     static const uint8_t type_bytes[] = { [HX_FIELD_u8] = 1,  [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4,
                                           [HX_FIELD_u64] = 8, [HX_FIELD_i32] = 4, [HX_FIELD_i64] = 8 };
     const struct hx_field_record *field = &version->fields[index];
-    if (!name_is_proper(field->name))
+    if (!hx_name_is_proper(field->name))
         return hx_report_fail(report, HX_E_FORMAT, "state", "state field %u has no proper name", index);
     uint64_t bytes = (uint64_t)field->count * field->elem_bytes;
     uint64_t end = field->offset + bytes;
@@ -539,7 +555,7 @@ static hx_status_t read_params(struct hx_version *version, const char *text, str
     for (uint32_t i = 0; err == HX_OK && i < version->params_count; i++) {
         const struct hx_param_record *param = &version->params[i];
         bool sized = param->bytes == 1 || param->bytes == 2 || param->bytes == 4 || param->bytes == 8;
-        if (!name_is_proper(param->name) || !summary_is_proper(param->summary) || !sized ||
+        if (!hx_name_is_proper(param->name) || !summary_is_proper(param->summary) || !sized ||
             !hx_image_in_part(version->image, (uintptr_t)param->variable, HX_PART_DATA) ||
             !hx_image_at(version->image, (uintptr_t)param->variable, param->bytes))
             return hx_report_fail(report, HX_E_RANGE, "parameter", "parameter record %u is malformed; use HX_PARAM", i);
@@ -567,6 +583,8 @@ static hx_status_t read_params(struct hx_version *version, const char *text, str
 
 static hx_status_t build(struct hx_version *version, const char *params, struct hx_report *report)
 {
+    /* Released in the opposite order: what is offered lies in the image. */
+    hx_ledger_enter(&version->ledger, &version->image_node, "image", release_image);
     hx_ledger_enter(&version->ledger, &version->interfaces_node, "interfaces", release_interfaces);
     hx_status_t err = hold_requires(version, report);
     if (err == HX_OK)

@@ -24,6 +24,7 @@ enum {
 
 struct hx_provided {
     struct hx_interface *interface;
+    struct hx_interface_offer offer;
     uint32_t version;
     uint32_t op_count;
     struct hx_gate_vtable vtable;
@@ -72,6 +73,8 @@ static inline const char *hx_version_name(const struct hx_version *version)
 {
     return version->record->name;
 }
+/* A name that people and tools will meet: not empty, terminated, of [A-Za-z0-9_.+-]. */
+bool hx_name_is_proper(const char name[HX_NAME_MAX]);
 /* "1.2.3" */
 void hx_version_text(uint32_t version, char out[16]);
 /* Calls a hook through the gate; a hook that the version does not have is HX_OK. */

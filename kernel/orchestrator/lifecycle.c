@@ -51,15 +51,27 @@ void hx_lifecycle_bind(const struct hx_lifecycle_observer *bound)
     observer = bound;
 }
 
-void hx_lifecycle_notify(const struct hx_version *version, bool came)
+void hx_lifecycle_notify(const struct hx_version *version, const struct hx_version *other, bool came)
 {
     for (uint32_t i = 0; observer && i < version->provides_count; i++) {
-        struct hx_slot *slot = version->provides[i].interface->slot;
+        struct hx_interface *interface = version->provides[i].interface;
+        if (other && hx_version_provided(other, interface))
+            continue;
         if (came)
-            observer->came(slot);
+            observer->came(interface->slot);
         else
-            observer->went(slot);
+            observer->went(interface->slot);
     }
+}
+
+void hx_lifecycle_fail(struct hx_module *module)
+{
+    module->faulted = false;
+    hx_irq_disarm_all(module);
+    hx_module_fail(module);
+    hx_lifecycle_notify(module->running, NULL, false);
+    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_ERROR);
+    (void)legal; /* every state but Unloading has the edge, and only the worker unloads; or it is there already */
 }
 
 /* ---- closing -------------------------------------------------------------------------------------------------------- */
@@ -95,13 +107,18 @@ static hx_status_t report_insider(const struct hx_module *module, struct hx_repo
                           insider.task->name, module->name, (unsigned)(drain_ns / 1000000), standing_in(insider.task));
 }
 
+static hx_status_t report_silent_cpu(struct hx_report *report)
+{
+    return hx_report_fail(report, HX_E_TIMEOUT, "cpu", "a processor does not answer; it is given up");
+}
+
 /* Waits until the slots of one kind are empty. Preemption on. */
 static hx_status_t drain(struct hx_module *module, bool atomic, struct hx_report *report)
 {
     uint64_t deadline = hx_hal_clock_ns() + drain_ns;
     for (;;) {
         if (hx_hal_cpu_sync(deadline) != HX_OK)
-            return hx_report_fail(report, HX_E_TIMEOUT, "cpu", "a processor does not answer; the swap is given up");
+            return report_silent_cpu(report);
         if (!hx_module_is_inside(module, atomic))
             return HX_OK;
         if (hx_hal_clock_ns() >= deadline)
@@ -110,6 +127,19 @@ static hx_status_t drain(struct hx_module *module, bool atomic, struct hx_report
         if (err != HX_OK)
             return err;
     }
+}
+
+/* The atomic ones: who is inside runs on another CPU and leaves soon. Preemption off. */
+static hx_status_t drain_atomic(struct hx_module *module, struct hx_report *report)
+{
+    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
+    do {
+        if (hx_hal_cpu_sync(deadline) != HX_OK)
+            return report_silent_cpu(report);
+        if (!hx_module_is_inside(module, true))
+            return HX_OK;
+    } while (hx_hal_clock_ns() < deadline);
+    return report_insider(module, report);
 }
 
 hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report)
@@ -122,16 +152,25 @@ hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *repor
         /* Atomic operations run with preemption off or in interrupts: on this CPU none is inside once it is off here. */
         hx_preempt_disable();
         hx_module_close(module, true);
-        uint64_t deadline = hx_hal_clock_ns() + drain_ns;
-        err = hx_hal_cpu_sync(deadline);
-        while (err == HX_OK && hx_module_is_inside(module, true))
-            err = hx_hal_clock_ns() < deadline ? hx_hal_cpu_sync(deadline) : report_insider(module, report);
+        err = drain_atomic(module, report);
         if (err != HX_OK)
             hx_preempt_enable();
     }
     if (err != HX_OK)
-        hx_module_reopen(module);
+        hx_lifecycle_reopen(module);
     return err;
+}
+
+void hx_lifecycle_reopen(struct hx_module *module)
+{
+    hx_irq_flags_t flags = hx_irq_save(); /* no fault comes between the question and the opening */
+    if (module->state == HX_MODULE_ERROR) {
+        hx_module_fail(module);
+    } else if (!module->faulted) {
+        hx_module_reopen(module);
+        hx_irq_replay(module);
+    }
+    hx_irq_restore(flags);
 }
 
 /* ---- teardown: the one way out -------------------------------------------------------------------------------------- */
@@ -172,12 +211,20 @@ hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const st
 {
     for (uint32_t i = 0; i < version->provides_count; i++) {
         const struct hx_slot_info *info = hx_slot_info(version->provides[i].interface->slot);
-        const struct hx_module *owner = info->owner;
+        const struct hx_module *owner = hx_module_claiming(version->provides[i].interface);
         char display[HX_NAME_MAX];
         hx_interface_display(info->name, display);
-        if (owner && owner != module)
-            return hx_report_fail(report, HX_E_EXIST, info->name, "%s is provided by %s already; use `reload %s FILE'",
+        if (!owner || owner == module)
+            continue;
+        if (owner->state == HX_MODULE_ERROR)
+            return hx_report_fail(report, HX_E_EXIST, info->name, "%s belongs to %s, which is in Error; `rmmod %s' first",
                                   display, owner->name, owner->name);
+        if (!info->owner)
+            return hx_report_fail(report, HX_E_EXIST, info->name,
+                                  "%s belongs to %s again if its probation ends in a revert; `commit %s' first", display,
+                                  owner->name, owner->name);
+        return hx_report_fail(report, HX_E_EXIST, info->name, "%s is provided by %s already; use `reload %s FILE'",
+                              display, owner->name, owner->name);
     }
     return HX_OK;
 }
@@ -188,7 +235,7 @@ static void publish_first(struct hx_module *module)
     hx_preempt_disable();
     hx_module_open(module, module->running);
     hx_irq_bind(module, module->running);
-    hx_lifecycle_notify(module->running, true);
+    hx_lifecycle_notify(module->running, NULL, true);
     hx_preempt_enable();
 }
 
@@ -202,6 +249,21 @@ static hx_status_t run_hook(struct hx_module *module, enum hx_hook hook, struct 
                           result == HX_E_FAULT ? module->fault : hx_err_text(result), "");
 }
 
+/* Start has failed with @err. Nobody can have been told of the module; who came in by chance is waited for, and when he does
+ * not leave, it cannot go. */
+static hx_status_t withdraw(struct hx_module *module, hx_status_t err, struct hx_report *report)
+{
+    struct hx_report inside;
+    hx_report_init(&inside);
+    if (hx_lifecycle_close(module, &inside) == HX_OK) {
+        hx_preempt_enable();
+        return err;
+    }
+    hx_lifecycle_fail(module);
+    return hx_report_fail(report, err, inside.subject, "its start failed, and %s is inside; it is in Error; rmmod it later",
+                          inside.subject);
+}
+
 static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, const char *params, struct hx_report *report)
 {
     report->step = "link";
@@ -209,6 +271,8 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     if (err != HX_OK)
         return err;
     report->step = "admit";
+    if (strcmp(hx_version_name(module->running), module->name) != 0)
+        return hx_report_fail(report, HX_E_FORMAT, module->name, "its descriptor's name is changed by a relocation");
     err = hx_lifecycle_transition(module, HX_MODULE_LOADED);
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
@@ -228,14 +292,7 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     err = run_hook(module, HX_HOOK_START, report);
     if (err == HX_OK)
         err = hx_lifecycle_transition(module, HX_MODULE_RUNNING);
-    if (err != HX_OK) {
-        struct hx_report ignored;
-        hx_report_init(&ignored);
-        /* Nobody can have been told of it; who came in by chance is waited for. */
-        if (hx_lifecycle_close(module, &ignored) == HX_OK)
-            hx_preempt_enable();
-    }
-    return err;
+    return err == HX_OK ? HX_OK : withdraw(module, err, report);
 }
 
 hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct hx_module **out, struct hx_report *report)
@@ -251,10 +308,14 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
         return err;
     module->busy = true;
     err = bring_up(module, file, params, report);
+    if (err != HX_OK && module->state == HX_MODULE_ERROR) {
+        module->busy = false;
+        return err;
+    }
     if (err != HX_OK) {
         bool was_published = module->running && hx_slot_info(module->callbacks)->state != HX_SLOT_ABSENT;
         if (was_published)
-            hx_lifecycle_notify(module->running, false);
+            hx_lifecycle_notify(module->running, NULL, false);
         teardown(module);
         return err;
     }
@@ -267,7 +328,7 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
 
 /* ---- unload --------------------------------------------------------------------------------------------------------- */
 
-static hx_status_t refuse_if_used(const struct hx_module *module, struct hx_report *report)
+hx_status_t hx_lifecycle_may_unload(const struct hx_module *module, struct hx_report *report)
 {
     char users[160] = "";
     size_t used = 0;
@@ -282,32 +343,45 @@ static hx_status_t refuse_if_used(const struct hx_module *module, struct hx_repo
     return hx_report_fail(report, HX_E_IN_USE, users, "%s is required by %s; unload that first", module->name, users);
 }
 
+/* Returns with preemption off. A refusal leaves the module as it was before, or in Error when it faults on the way. */
+static hx_status_t stop_running(struct hx_module *module, struct hx_report *report)
+{
+    hx_status_t err = run_hook(module, HX_HOOK_STOP, report);
+    if (err == HX_E_FAULT)
+        hx_lifecycle_fail(module);
+    if (err != HX_OK)
+        return err;
+    err = hx_lifecycle_close(module, report);
+    if (err != HX_OK) {
+        if (hx_version_hook(module->running, HX_HOOK_START, 0) < 0)
+            hx_lifecycle_fail(module);
+        return err;
+    }
+    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_STOPPING);
+    legal = legal == HX_OK ? hx_lifecycle_transition(module, HX_MODULE_STOPPED) : legal;
+    (void)legal; /* it was Running */
+    return HX_OK;
+}
+
 hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *report)
 {
     report->step = "admit";
-    hx_status_t err = refuse_if_used(module, report);
+    hx_status_t err = hx_lifecycle_may_unload(module, report);
     if (err != HX_OK)
         return err;
     bool crashed = module->state == HX_MODULE_ERROR;
     module->busy = true;
     report->step = "drain";
-    if (crashed) {
-        err = drain(module, false, report);
-    } else {
-        err = run_hook(module, HX_HOOK_STOP, report);
-        if (err == HX_OK)
-            err = hx_lifecycle_close(module, report);
-        if (err == HX_OK)
-            err = hx_lifecycle_transition(module, HX_MODULE_STOPPING);
-        if (err == HX_OK)
-            err = hx_lifecycle_transition(module, HX_MODULE_STOPPED);
-    }
+    if (!crashed)
+        err = stop_running(module, report);
+    else if ((err = drain(module, false, report)) == HX_OK)
+        err = drain(module, true, report);
     if (err != HX_OK) {
         module->busy = false;
         return err;
     }
     hx_irq_disarm_all(module);
-    hx_lifecycle_notify(module->running, false);
+    hx_lifecycle_notify(module->running, NULL, false);
     if (!crashed)
         hx_preempt_enable();
     teardown(module);

@@ -21,13 +21,21 @@ HX_NODISCARD hx_status_t hx_lifecycle_load(struct hx_slice file, const char *par
                                            struct hx_report *report);
 /*
  * Unloads: refused while others require what it provides (HX_E_IN_USE, naming them) or while somebody does not leave it
- * (HX_E_BUSY). A module in Error goes without its hooks being called.
+ * (HX_E_BUSY), when it runs on as before. A module in Error goes without its hooks being called; one whose stop faults is
+ * in Error after that.
  */
 HX_NODISCARD hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *report);
 
+/* Whether nobody requires what @module provides; otherwise HX_E_IN_USE, naming them. */
+HX_NODISCARD hx_status_t hx_lifecycle_may_unload(const struct hx_module *module, struct hx_report *report);
+/* Puts @module into Error: its slots answer HX_E_FAILED, its interrupt lines are quiet. It stays until it is unloaded. */
+void hx_lifecycle_fail(struct hx_module *module);
+
 /* Closes what @module provides and waits until nobody is inside: sleepable slots, then atomic ones, which leaves preemption
- * off. On HX_E_BUSY everything is open again and @report names who is inside. */
+ * off. On HX_E_BUSY everything is as hx_lifecycle_reopen() leaves it and @report names who is inside. */
 HX_NODISCARD hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report);
+/* Undoes the closing, and delivers the interrupts of meanwhile. What a fault has closed stays closed. */
+void hx_lifecycle_reopen(struct hx_module *module);
 
 /* The new version provides what the kernel's own scheduling or another room keeps books on: they are told through these. */
 struct hx_lifecycle_observer {
@@ -35,8 +43,8 @@ struct hx_lifecycle_observer {
     void (*went)(struct hx_slot *slot); /* the slot has no provider any more */
 };
 void hx_lifecycle_bind(const struct hx_lifecycle_observer *observer);
-/* Tells the observer about each slot that @version provides. */
-void hx_lifecycle_notify(const struct hx_version *version, bool came);
-/* Checks that what @version provides is free or @module's own already. */
+/* Tells the observer about each slot that @version provides and @other (may be NULL) does not. */
+void hx_lifecycle_notify(const struct hx_version *version, const struct hx_version *other, bool came);
+/* Checks that what @version provides is free or @module's own already, and no version's that probation may bring back. */
 HX_NODISCARD hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const struct hx_version *version,
                                                      struct hx_report *report);

@@ -65,6 +65,16 @@ static void reg_set(struct hx_trap *trap, int which, uint64_t value)
     trap->context->uc_mcontext.gregs[which] = (greg_t)value;
 }
 
+/* A test raises SIGUSR1 for a non-maskable interrupt, SIGUSR2 for a machine check. */
+enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap)
+{
+    switch (trap->signal) {
+    case SIGUSR1: return HX_TRAP_KIND_NMI;
+    case SIGUSR2: return HX_TRAP_KIND_MACHINE_CHECK;
+    default: return HX_TRAP_KIND_FAULT;
+    }
+}
+
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap)
 {
     return reg(trap, REG_RIP);
@@ -206,7 +216,7 @@ static void on_signal(int signal_number, siginfo_t *info, void *context)
 
 void hal_host_trap_init(void)
 {
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGUSR1, SIGUSR2 };
     struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
     stack_t stack = { .ss_size = SIGNAL_STACK_BYTES };
     stack.ss_sp = mmap(NULL, SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -632,6 +632,7 @@ Test(line_editor, unknown_sequences_are_swallowed)
         "\033c",
         "\033[1;2;3;4;5D",
         "\033[999999999999999999999~",
+        "\033[4294967297~",
         "\033[ q",
     };
     for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
@@ -658,6 +659,8 @@ Test(line_editor, a_key_that_breaks_a_sequence_counts)
     cr_assert_eq(type("\033]0;endless\r"), HX_EDITOR_LINE);
     begin();
     cr_assert_eq(type("\033\003"), HX_EDITOR_CANCEL);
+    begin();
+    cr_assert_eq(type("\033]x\033\r"), HX_EDITOR_LINE);
     begin();
     type("ab\033\033[D");
     expect("ab", 1);

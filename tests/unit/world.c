@@ -26,7 +26,7 @@ static void went(struct hx_slot *slot)
 void world_begin(uint64_t probation_ms)
 {
     static const struct hx_lifecycle_observer observer = { .came = came, .went = went };
-    static const struct hx_gate_policy policy = { .wait = hx_module_gate_wait };
+    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait };
     hal_host_init();
     hx_irq_flags_t flags = hx_irq_save();
     hx_exception_bind(hx_engine_on_fault);

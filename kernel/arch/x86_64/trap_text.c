@@ -37,6 +37,15 @@ static const char *const names[HX_TRAP_COUNT] = {
     [30] = "security exception",
 };
 
+enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap)
+{
+    switch (trap->vector) {
+    case HX_TRAP_NMI: return HX_TRAP_KIND_NMI;
+    case HX_TRAP_MC: return HX_TRAP_KIND_MACHINE_CHECK;
+    default: return HX_TRAP_KIND_FAULT;
+    }
+}
+
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap)
 {
     return trap->rip;
