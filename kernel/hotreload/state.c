@@ -229,8 +229,7 @@ static hx_status_t decide(struct hx_state_transfer *transfer, struct hx_report *
         transfer->way = HX_STATE_NONE;
         return HX_OK;
     }
-    /* Pages stand in for pages: what lies there beside the declared fields must not differ in size. */
-    if (from->schema && from->schema == to->schema && from->state_mapped == to->state_mapped) {
+    if (from->schema && from->schema == to->schema) {
         transfer->way = HX_STATE_SHARED;
         return HX_OK;
     }

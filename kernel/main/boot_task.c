@@ -118,11 +118,20 @@ static void load_modules(void)
     hx_plan_release(&plan);
 }
 
+static void say_who_is_here(void)
+{
+    struct hx_hal_memory_stats stats;
+    hx_hal_memory_stats(&stats);
+    hx_log_line(HX_LOG_INFO, NULL, "helix %s, %llu MiB of memory, started by %s", HX_HELIX_VERSION,
+                (unsigned long long)(stats.frames_total * HX_PAGE_BYTES >> 20), boot->loader);
+}
+
 static hx_status_t boot_task(void *argument)
 {
     (void)argument;
     char names[128];
     bool safe = has_option("safe");
+    say_who_is_here();
     if (open_initrd() && !safe)
         load_modules();
     if (safe)

@@ -12,6 +12,7 @@
 #include <module/exports.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
+#include <string.h>
 
 /* ---- what rooms are told -------------------------------------------------------------------------------------------- */
 
@@ -71,6 +72,29 @@ static const struct hx_panic_binding panic_binding = {
 
 /* ---- boot options --------------------------------------------------------------------------------------------------- */
 
+/* Words that nobody reads are told, so that a misspelt option does not pass for one that was taken. NAME.param=value is a
+ * module's. */
+static void report_unknown_words(const char *cmdline)
+{
+    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe", "probation_ms", "bench", "color" };
+    for (const char *at = cmdline; *at;) {
+        size_t word = 0, name = 0;
+        while (at[word] && at[word] != ' ')
+            word++;
+        while (name < word && at[name] != '=')
+            name++;
+        bool taken = word == 0 || memchr(at, '.', name);
+        for (uint32_t i = 0; !taken && i < HX_ARRAY_SIZE(known); i++)
+            taken = strlen(known[i]) == name && strncmp(known[i], at, name) == 0;
+        if (!taken)
+            hx_log_line(HX_LOG_WARN, NULL,
+                        "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color= "
+                        "and MODULE.PARAM=",
+                        (int)word, at);
+        at += word + (at[word] == ' ');
+    }
+}
+
 static bool option(const struct hx_boot_info *info, const char *name, char *out, size_t bytes)
 {
     return hx_boot_option(info, name, out, bytes) == HX_OK;
@@ -102,6 +126,7 @@ static void apply_options(const struct hx_boot_info *info)
     uint32_t level = 0;
     uint64_t ns = 0;
     bool on = true;
+    report_unknown_words(info->cmdline);
     if (option(info, "panic", value, sizeof(value))) {
         if (hx_panic_end_parse(value, &end) == HX_OK)
             hx_panic_set_end(end);

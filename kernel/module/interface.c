@@ -162,11 +162,13 @@ void hx_interface_hold(struct hx_interface *interface)
 
 void hx_interface_release(struct hx_interface *interface)
 {
+    /* Before the interface itself: a user that was refused leaves nothing behind. */
+    if (interface->stubs_va && TAILQ_EMPTY(&interface->uses)) {
+        hx_hal_image_free(interface->stubs_va, HX_PAGE_BYTES);
+        interface->stubs_va = 0;
+    }
     if (--interface->refs > 0)
         return;
-    if (interface->stubs_va)
-        hx_hal_image_free(interface->stubs_va, HX_PAGE_BYTES);
-    interface->stubs_va = 0;
     if (hx_slot_is_static(interface->slot))
         return;
     by_slot[hx_slot_index(interface->slot)] = NULL;

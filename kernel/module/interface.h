@@ -42,7 +42,7 @@ struct hx_interface {
     uint32_t refs;
     struct hx_interface_offer kernel; /* of those that the kernel calls */
     TAILQ_HEAD(, hx_interface_offer) offers;
-    uintptr_t stubs_va; /* page of gate stubs for modules, 0: nobody needed one yet */
+    uintptr_t stubs_va; /* page of gate stubs for modules; as long as there are users */
     TAILQ_HEAD(, hx_interface_use) uses;
 };
 

@@ -462,6 +462,8 @@ static hx_status_t read_ports(struct hx_version *version, struct hx_report *repo
     return err;
 }
 
+enum { STATE_PADDING = 8 }; /* the state's structure ends less than that behind its last field */
+
 static hx_status_t check_field(const struct hx_version *version, uint32_t index, struct hx_report *report)
 {
     static const uint8_t type_bytes[] = { [HX_FIELD_u8] = 1,  [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4,
@@ -497,6 +499,11 @@ static hx_status_t read_fields(struct hx_version *version, struct hx_report *rep
         if (end > version->state_bytes)
             version->state_bytes = end;
     }
+    /* Fields are counted from the section's start, and pages of it stand in for those of the next version. */
+    if (err == HX_OK && version->fields_count && part->bytes >= version->state_bytes + STATE_PADDING)
+        return hx_report_fail(report, HX_E_FORMAT, HX_STATE_SECTION,
+                              "section %s has %u bytes, its fields %u; only HX_STATE puts something there",
+                              HX_STATE_SECTION, (unsigned)part->bytes, (unsigned)version->state_bytes);
     if (version->fields_count)
         /* The name is part of it: two modules that declare alike need not mean alike. */
         version->schema = hx_hash_xxh64(version->fields, version->fields_count * sizeof(*version->fields),

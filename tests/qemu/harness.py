@@ -27,11 +27,19 @@ sys.path.insert(0, os.path.join(ROOT, "qemu"))
 from guest import Ended, Failure, Guest, Hang, Machine, Panic, build_dir  # noqa: E402,F401 pylint: disable=unused-import
 
 
+class Audited(Guest):
+    """A guest whose page tables are looked at before it is switched off: no frame is writable here and executable there."""
+
+    def poweroff(self, code=0, **options):
+        contains(self.run("mem audit"), "passed", "mem audit")
+        return super().poweroff(code, **options)
+
+
 @contextlib.contextmanager
 def boot(how="direct", cmdline="", limit_s=None, **machine):
     """A guest at its first prompt, with the kernel's lines so far in guest.boot_lines. @how: direct, bios or uefi."""
     cmdline = f"color=off panic=exit {cmdline}".strip()
-    with Guest(Machine(boot=how, cmdline=cmdline, **machine)) as guest:
+    with Audited(Machine(boot=how, cmdline=cmdline, **machine)) as guest:
         guest.boot_lines = guest.boot(limit_s)
         yield guest
 

@@ -20,7 +20,6 @@ def fault_later():
             contains(guest.run("lsmod"), "sched_rr         1.0.0    Running")
             contains(guest.run("dmesg"), "reverted to sched_rr 1.0.0")
             all_advance(guest)
-            contains(guest.run("mem audit"), "passed")
             equal(guest.poweroff(), 0, "exit code")
 
 

@@ -71,6 +71,7 @@ static const struct refusal refusals[] = {
     { "name_unterminated.hxm", HX_E_FORMAT, "" },
     { "name_unprintable.hxm", HX_E_FORMAT, "" },
     { "summary_unterminated.hxm", HX_E_FORMAT, "" },
+    { "state_undeclared.hxm", HX_E_FORMAT, "hx_state" },
     { "hook_outside.hxm", HX_E_RANGE, "" },
     { "irq_handler_in_data.hxm", HX_E_RANGE, "" },
     { "irq_line_absurd.hxm", HX_E_RANGE, "irq" },

@@ -15,9 +15,9 @@ enum { QUEUE = 64 };
 static struct {
     hx_handle_t queue[QUEUE];
     uint32_t queued;
-    char name[HX_TASKS_MAX]; /* by index: tasks are called by one letter */
-    bool quiet;              /* nothing is written down */
-    bool eager;              /* what becomes ready should run at once */
+    char name[HX_TASKS_MAX][16]; /* by index and end of the generation: tasks are called by one letter */
+    bool quiet;                  /* nothing is written down */
+    bool eager;                  /* what becomes ready should run at once */
     bool fault_in_pick, fault_in_ready, fault_in_tick;
     hx_ret_t ready_answer; /* negative: given by ready in place of its own */
     hx_ret_t tick_answer;
@@ -34,12 +34,12 @@ static struct hx_gate_vtable policy_vtable;
 static char letter(hx_handle_t task)
 {
     const struct hx_task *live = hx_task_of(task);
-    uint32_t index = hx_handle_index(task);
+    char *name = &policy.name[hx_handle_index(task) % HX_TASKS_MAX][hx_handle_generation(task) % 16];
     if (task == HX_HANDLE_NONE)
         return '-';
     if (live)
-        policy.name[index] = live->name[0];
-    return policy.name[index] ? policy.name[index] : '?';
+        *name = live->name[0];
+    return *name ? *name : '?';
 }
 
 static bool queue_remove(hx_handle_t task)
@@ -519,6 +519,99 @@ Test(sched, a_task_that_waits_and_wakes_before_its_policy_was_told_has_yielded)
     stop_checked();
 }
 
+static hx_status_t burn_then_yield(void *argument)
+{
+    hal_host_advance((uint64_t)(uintptr_t)argument);
+    hx_task_yield();
+    note("%s.", me());
+    return HX_OK;
+}
+
+Test(sched, an_interrupted_task_that_yields_has_run_before_and_after)
+{
+    start_with_policy();
+    spawn_core("c", 1, sleep_then_end, (void *)500);
+    spawn_letters("a", burn_then_yield, (void *)1000);
+    expect_trace("+a/new -/block/0>a c. a/yield/1000>a a. a/exit/0>-");
+    stop_checked();
+}
+
+static void in_next_pick_100_pass(void)
+{
+    policy.in_pick = advance_100;
+}
+
+static hx_status_t yield_into_100(void *argument)
+{
+    (void)argument;
+    in_next_pick_100_pass();
+    hx_task_yield();
+    note("%s.", me());
+    return HX_OK;
+}
+
+Test(sched, a_core_task_that_wakes_in_the_question_of_a_yield_runs_before_the_answer)
+{
+    start_with_policy();
+    spawn_core("c", 1, sleep_then_end, (void *)100);
+    hx_preempt_disable();
+    spawn("a", yield_into_100, NULL);
+    spawn("b", turns, (void *)0);
+    hx_preempt_enable();
+    expect_trace("+a/new +b/new -/block/0>a a/yield/0>b c. b. b/exit/0>a a. a/exit/0>-");
+    stop_checked();
+}
+
+static hx_status_t make_core_ready_and_exit(void *argument)
+{
+    (void)argument;
+    hx_irq_disable();
+    core_gate_open = true;
+    hx_waitq_wake_all(&core_gate);
+    hx_task_exit(HX_OK);
+}
+
+static hx_status_t wait_then_spawn(void *argument)
+{
+    (void)argument;
+    expect_ok(hx_waitq_wait(&core_gate, core_is_open, NULL, UINT64_MAX));
+    note("c");
+    spawn("b", turns, (void *)0);
+    return HX_OK;
+}
+
+Test(sched, an_exit_that_a_core_task_delays_is_told_when_the_memory_is_gone)
+{
+    start_with_policy();
+    spawn_core("c", 1, wait_then_spawn, NULL);
+    spawn("a", make_core_ready_and_exit, NULL);
+    expect_trace("+a/new -/block/0>a c +b/new a/exit/0>b b. b/exit/0>-");
+    stop_checked();
+}
+
+static hx_status_t join_children(void *argument)
+{
+    struct hx_hal_memory_stats before, after;
+    hx_status_t status;
+    (void)argument;
+    hx_hal_memory_stats(&before);
+    for (int i = 0; i < 100; i++) {
+        expect_ok(hx_task_join(spawn("child", burn, (void *)10), UINT64_MAX, &status));
+        hx_hal_memory_stats(&after);
+        cr_assert_eq(after.frames_free, before.frames_free, "a frame is missing after join");
+        cr_assert_eq(after.heap_bytes, before.heap_bytes);
+    }
+    return HX_OK;
+}
+
+Test(sched, under_a_policy_too_memory_is_where_it_was_after_join)
+{
+    start_with_policy();
+    policy.quiet = true;
+    spawn("parent", join_children, NULL);
+    stop_checked();
+}
+
 /* ---- wrong answers ----------------------------------------------------------------------------------------------------- */
 static void expect_one_bad_answer(hx_ret_t answer, const char *text)
 {
@@ -541,7 +634,7 @@ Test(sched, a_stale_handle_is_a_wrong_answer)
     gate_open = true;
     hx_waitq_wake_all(&gate);
     (void)noted();
-    expect_one_bad_answer((hx_ret_t)gone, "+a/new +b/new -/block/0>a a a/yield/0>a remove:a remove:a adjust:a/100 a. "
+    expect_one_bad_answer((hx_ret_t)gone, "+a/new +b/new -/block/0>a a a/yield/0>g remove:g remove:a adjust:a/100 a. "
                                           "a/exit/0>b b b/yield/0>b b. b/exit/0>-");
 }
 
@@ -603,6 +696,18 @@ Test(sched, an_error_is_a_wrong_answer)
     start_with_policy();
     expect_one_bad_answer(HX_E_CORRUPT, "+a/new +b/new -/block/0>a a a/yield/0>! remove:a adjust:a/100 a. "
                                         "a/exit/0>b b b/yield/0>b b. b/exit/0>-");
+}
+
+Test(sched, after_an_error_the_policy_is_told_again_of_the_task_that_yielded)
+{
+    start_with_policy();
+    policy.wrong_answer = HX_E_CORRUPT;
+    policy.answers = 4; /* the question of b's yield */
+    spawn_letters("ab", turns, (void *)1);
+    expect_trace(
+        "+a/new +b/new -/block/0>a a a/yield/0>b b b/yield/0>! remove:a adjust:a/100 +b/woken a. a/exit/0>b b. "
+        "b/exit/0>-");
+    stop_checked();
 }
 
 Test(sched, numbers_that_are_no_handles_are_wrong_answers)
@@ -765,6 +870,40 @@ Test(sched, a_slot_that_closes_under_the_policy_leaves_the_books_right)
     spawn_letters("cd", turns, (void *)4);
     cr_assert_eq(hx_task_count(), 1);
     cr_assert_eq(policy.queued, 0);
+    stop_checked();
+}
+
+static hx_status_t yield_every_100(void *argument)
+{
+    for (intptr_t i = (intptr_t)argument; i > 0; i--) {
+        hal_host_advance(100);
+        hx_task_yield();
+    }
+    return HX_OK;
+}
+
+static hx_status_t reopen_at_1000(void *argument)
+{
+    (void)argument;
+    expect_ok(sleep_ns(1000));
+    hx_slot_reopen(SCHED_SLOT);
+    return HX_OK;
+}
+
+Test(sched, what_yielded_while_the_slot_was_closed_is_told_after_it)
+{
+    start_with_policy();
+    policy.quiet = true;
+    hx_preempt_disable();
+    hx_slot_close(SCHED_SLOT);
+    spawn_core("c", 1, reopen_at_1000, NULL);
+    for (int i = 0; i < 4; i++)
+        spawn("t", yield_every_100, (void *)20);
+    hx_preempt_enable();
+    cr_assert_gt(stats().fallbacks, 5);
+    cr_assert_gt(stats().decisions, 5);
+    cr_assert_eq(stats().bad_answers, 0);
+    cr_assert_eq(stats().starved, 0);
     stop_checked();
 }
 

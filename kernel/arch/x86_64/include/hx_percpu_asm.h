@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hx_percpu_asm.h - a CPU's own data, by one instruction each, so that a migration cannot come in between.
+ *
+ * Shared by the kernel's hx_hal_inline.h and the host's: GS base points at this CPU's (or thread's) copy in both.
+ */
+#pragma once
+#include <hal/hx_cpu.h>
+
+#define hx_cpu_read(field)                                                                                             \
+    ({                                                                                                                 \
+        __typeof__(hx_cpu.field) hx_value_;                                                                            \
+        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(hx_value_) : "i"(&hx_cpu.field));                                   \
+        hx_value_;                                                                                                     \
+    })
+#define hx_cpu_write(field, value)                                                                                     \
+    do {                                                                                                               \
+        __typeof__(hx_cpu.field) hx_value_ = (value);                                                                  \
+        __asm__ volatile("mov %0, %%gs:%c1" : : "r"(hx_value_), "i"(&hx_cpu.field) : "memory");                        \
+    } while (0)
+#define hx_cpu_add32(field, amount)                                                                                    \
+    __asm__ volatile("addl %0, %%gs:%c1" : : "i"(amount), "i"(&hx_cpu.field) : "memory", "cc")
+
+/* Counts out of @slot on this CPU, for a call that the gate's assembly does not finish. */
+static inline void hx_slot_count_left(struct hx_slot *slot)
+{
+    __asm__ volatile("incq %%gs:%c1(%0)" : : "r"(slot), "i"(HX_SLOT_LEFT) : "memory", "cc");
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* test_engine.c - faults at every moment of a module's life, and who may come back: what the worker makes of them. */
+#include "world.h"
+
+#include <criterion/criterion.h>
+#include <helix/kv.h>
+#include <string.h>
+
+enum { KEYS = 20, PROBATION_MS = 1000 };
+static const uint64_t long_ns = 6000000000u; /* longer than kv_awkward sleeps */
+
+static hx_status_t get(void *key)
+{
+    char value[8];
+    return (hx_status_t)hx_kv_get(key, strlen(key), value, sizeof(value));
+}
+
+/* A core task that calls get(@key) and is inside by the time that this returns. */
+static void enter(const char *key)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, key, 100, get, (void *)key, &task), HX_OK);
+    hal_host_advance(1000000);
+}
+
+static hx_status_t load_with(const char *file, const char *params, struct hx_job *job)
+{
+    *job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    return world_run((hx_status_t(*)(void *))hx_engine_run, job);
+}
+
+static const struct hx_module *kv(void)
+{
+    return hx_module_find("svc_kv");
+}
+
+static void begin_with(const char *file)
+{
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load(file, NULL), HX_OK);
+    world_kv_fill(KEYS);
+}
+
+/* ---- a fault while a transaction is under way ------------------------------------------------------------------------ */
+
+Test(engine, a_fault_of_the_old_version_while_it_is_drained_is_not_the_new_ones)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    enter("nap boom");
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &job), HX_E_FAULT);
+    cr_assert_str_eq(job.swap.report.step, "drain");
+    cr_assert_eq(job.swap.outcome, HX_SWAP_REFUSED);
+    hal_host_advance(1000000);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR, "a version that faulted runs on");
+    cr_assert_eq(world_run(get, "key-1"), HX_E_FAILED);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK, "%s", job.report.message);
+}
+
+Test(engine, a_refused_swap_does_not_open_what_a_fault_has_closed)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    enter("sleep");
+    enter("nap boom");
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &job), HX_E_BUSY);
+    cr_assert_str_eq(job.swap.report.subject, "sleep");
+    hal_host_advance(1000000);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    cr_assert_eq(world_run(get, "key-1"), HX_E_FAILED);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_E_BUSY, "unloaded under a sleeper");
+    cr_assert_eq(world_run(get, "key-1"), HX_E_FAILED);
+    hal_host_advance(long_ns);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK);
+}
+
+Test(engine, a_fault_during_the_swap_that_commits_the_pending_one_is_refused)
+{
+    struct hx_job first, second;
+    begin_with("svc_kv.hxm");
+    cr_assert_eq(world_reload("svc_kv", "kv_awkward.hxm", &first), HX_OK);
+    enter("nap boom");
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &second), HX_E_FAULT);
+    hal_host_advance(1000000);
+    cr_assert_eq(hx_history_get(first.swap.number)->outcome, HX_SWAP_COMMITTED);
+    cr_assert_eq(hx_history_get(second.swap.number)->outcome, HX_SWAP_REFUSED);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    cr_assert_eq(world_unload("svc_kv", &second), HX_OK);
+}
+
+Test(engine, a_second_fault_before_the_first_is_answered_reverts_once)
+{
+    struct hx_job job;
+    begin_with("svc_kv.hxm");
+    struct census before = world_census();
+    cr_assert_eq(world_reload("svc_kv", "kv_awkward.hxm", &job), HX_OK);
+    enter("nap boom");
+    enter("nap boom");
+    cr_assert_eq(world_run(get, "boom"), HX_E_FAULT);
+    hal_host_advance(100000000);
+    cr_assert_str_eq(world_version("svc_kv"), "1.0.0");
+    cr_assert_eq(kv()->state, HX_MODULE_RUNNING);
+    cr_assert_eq(world_kv_count_intact(KEYS), KEYS);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, a_fault_of_the_version_that_comes_back_is_not_forgotten)
+{
+    struct hx_job job;
+    hx_handle_t task = HX_HANDLE_NONE;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("sched_fault_retold.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_reload("sched_rr", "sched_rr-2.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_eq(job.swap.way, HX_STATE_HOOKS);
+    hx_preempt_disable();
+    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "ready", 100, get, "key", &task), HX_OK);
+    hx_preempt_enable();
+    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test" };
+    hx_handle_t body = HX_HANDLE_NONE;
+    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "another", 100, get, "key", &body), HX_OK);
+    (void)world_run((hx_status_t(*)(void *))hx_engine_run, &job);
+    hal_host_advance(10000000);
+    const struct hx_slot_info *info = hx_slot_info(&hx_slots[HX_SLOT_hx_sched]);
+    cr_assert_neq(info->state, HX_SLOT_CLOSED, "closed for ever");
+    cr_assert(info->state == HX_SLOT_FAILED || hx_module_find("sched_rr")->state == HX_MODULE_RUNNING);
+}
+
+/* ---- who stays inside -------------------------------------------------------------------------------------------------- */
+
+Test(engine, a_rollback_while_somebody_is_inside_changes_nothing)
+{
+    struct hx_job job;
+    begin_with("svc_kv.hxm");
+    cr_assert_eq(world_reload("svc_kv", "kv_awkward.hxm", NULL), HX_OK);
+    enter("sleep");
+    cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "svc_kv", &job), HX_E_BUSY);
+    cr_assert_str_eq(job.report.subject, "sleep");
+    cr_assert_eq(kv()->state, HX_MODULE_RUNNING);
+    cr_assert_str_eq(world_version("svc_kv"), "1.9.0");
+    cr_assert_eq(world_kv_count_intact(KEYS), KEYS);
+    cr_assert_not_null(kv()->previous);
+    hal_host_advance(long_ns);
+    cr_assert_null(kv()->previous, "probation has no end");
+}
+
+Test(engine, a_fault_while_somebody_is_inside_can_be_rolled_back_later)
+{
+    struct hx_job job;
+    begin_with("svc_kv.hxm");
+    struct census before = world_census();
+    cr_assert_eq(world_reload("svc_kv", "kv_awkward.hxm", NULL), HX_OK);
+    enter("sleep");
+    cr_assert_eq(world_run(get, "boom"), HX_E_FAULT);
+    hal_host_advance(2000000000u);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    cr_assert_not_null(kv()->previous);
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &job), HX_E_STATE);
+    cr_assert_not_null(kv()->previous, "a refused swap has thrown the predecessor away");
+    hal_host_advance(long_ns);
+    cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "svc_kv", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(kv()->state, HX_MODULE_RUNNING);
+    cr_assert_eq(world_kv_count_intact(KEYS), KEYS);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, a_module_in_error_with_a_predecessor_unloads_without_remains)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    struct census before = world_census();
+    cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
+    cr_assert_eq(world_reload("svc_kv", "kv_awkward.hxm", NULL), HX_OK);
+    enter("sleep");
+    cr_assert_eq(world_run(get, "boom"), HX_E_FAULT);
+    hal_host_advance(long_ns);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK, "%s", job.report.message);
+    ASSERT_CENSUS(before);
+}
+
+static hx_status_t call_after_5_ms(void *key)
+{
+    hx_status_t err = hx_task_sleep_until(hx_hal_clock_ns() + 5000000);
+    return err == HX_OK ? get(key) : err;
+}
+
+Test(engine, a_failed_start_does_not_pull_the_module_away_from_under_a_caller)
+{
+    struct hx_job job;
+    hx_handle_t task = HX_HANDLE_NONE;
+    world_begin(PROBATION_MS);
+    struct census before = world_census();
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, "early", 100, call_after_5_ms, "sleep", &task), HX_OK);
+    cr_assert_eq(load_with("kv_awkward.hxm", "start_fails=1", &job), HX_E_HARDWARE);
+    cr_assert_str_eq(job.report.subject, "early");
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    hal_host_advance(long_ns);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK, "%s", job.report.message);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, a_failed_start_that_nobody_saw_leaves_nothing)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    struct census before = world_census();
+    cr_assert_eq(load_with("kv_awkward.hxm", "start_fails=1", &job), HX_E_HARDWARE);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, an_unload_that_is_refused_starts_the_module_again)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    enter("sleep");
+    cr_assert_eq(world_unload("svc_kv", &job), HX_E_BUSY);
+    cr_assert_eq(kv()->state, HX_MODULE_RUNNING);
+    cr_assert_eq(world_run(get, "starts"), 2, "stopped, and not started again");
+    hal_host_advance(long_ns);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK);
+}
+
+Test(engine, a_module_whose_stop_faults_can_be_unloaded)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    struct census before = world_census();
+    cr_assert_eq(load_with("kv_awkward.hxm", "stop_faults=1", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_E_FAULT);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK, "%s", job.report.message);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, a_refused_unload_leaves_probation_alone)
+{
+    struct hx_job job;
+    begin_with("svc_kv.hxm");
+    cr_assert_eq(world_load("good_kv_user.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", NULL), HX_OK);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_E_IN_USE);
+    cr_assert_not_null(kv()->previous);
+}
+
+/* ---- what a revert may need again ------------------------------------------------------------------------------------- */
+
+Test(engine, the_name_of_a_version_that_may_come_back_is_taken)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("cycle_b_free.hxm", NULL), HX_OK);
+    cr_assert_eq(world_reload("cycle_b", "good_minimal.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    struct census before = world_census();
+    cr_assert_eq(world_load("cycle_b_free.hxm", &job), HX_E_EXIST, "%s", job.report.message);
+    cr_assert(strstr(job.report.message, "commit"), "%s", job.report.message);
+    ASSERT_CENSUS(before);
+    cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "good_minimal", &job), HX_OK);
+    cr_assert_eq(world_load("good_minimal.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_str_eq(world_version("cycle_b"), "0.9.0");
+}
+
+Test(engine, the_interface_of_a_version_that_may_come_back_is_taken)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("cycle_b_free.hxm", NULL), HX_OK);
+    cr_assert_eq(world_reload("cycle_b", "good_minimal.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    struct census before = world_census();
+    cr_assert_eq(world_load("cycle_b_other.hxm", &job), HX_E_EXIST, "%s", job.report.message);
+    cr_assert(strstr(job.report.message, "commit good_minimal"), "%s", job.report.message);
+    ASSERT_CENSUS(before);
+    cr_assert_eq(world_simple(HX_JOB_COMMIT, "good_minimal", &job), HX_OK);
+    cr_assert_eq(world_load("cycle_b_other.hxm", &job), HX_OK, "%s", job.report.message);
+}
+
+Test(engine, nobody_is_loaded_on_what_only_probation_provides)
+{
+    struct hx_job job;
+    begin_with("svc_kv.hxm");
+    cr_assert_eq(world_load("requires_newer.hxm", &job), HX_E_VERSION, "%s", job.report.message);
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", NULL), HX_OK);
+    cr_assert_eq(world_load("requires_newer.hxm", &job), HX_E_DEPENDENCY, "%s", job.report.message);
+    cr_assert(strstr(job.report.message, "commit svc_kv"), "%s", job.report.message);
+    cr_assert_eq(world_load("good_kv_user.hxm", &job), HX_OK, "both versions suffice: %s", job.report.message);
+    cr_assert_eq(world_simple(HX_JOB_COMMIT, "svc_kv", &job), HX_OK);
+    cr_assert_eq(world_load("requires_newer.hxm", &job), HX_OK, "%s", job.report.message);
+}
+
+Test(engine, nobody_is_loaded_on_a_provider_in_error)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    cr_assert_eq(world_run(get, "boom"), HX_E_FAULT);
+    struct census before = world_census();
+    cr_assert_eq(world_load("good_kv_user.hxm", &job), HX_E_DEPENDENCY);
+    cr_assert(strstr(job.report.message, "Error"), "%s", job.report.message);
+    cr_assert_eq(world_load("svc_kv-2.hxm", &job), HX_E_EXIST);
+    ASSERT_CENSUS(before);
+}
+
+Test(engine, a_swap_that_closes_a_cycle_is_refused)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("cycle_b_free.hxm", NULL), HX_OK);
+    cr_assert_eq(world_load("cycle_a.hxm", &job), HX_OK, "%s", job.report.message);
+    struct census before = world_census();
+    cr_assert_eq(world_reload("cycle_b", "cycle_b.hxm", &job), HX_E_CYCLE, "%s", job.swap.report.message);
+    cr_assert_str_eq(job.swap.report.step, "admit");
+    cr_assert(strstr(job.swap.report.message, "cycle_a"));
+    ASSERT_CENSUS(before);
+}
+
+/* ---- the worker itself ------------------------------------------------------------------------------------------------- */
+
+Test(engine, the_worker_does_not_wait_at_a_gate_that_only_it_opens)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    uint64_t before_ns = hx_hal_clock_ns();
+    cr_assert_eq(world_load("kv_user_insists.hxm", &job), HX_E_BUSY, "%s", job.report.message);
+    cr_assert_lt(hx_hal_clock_ns() - before_ns, 1000000000u);
+    hal_host_advance(1000000);
+    cr_assert_eq(kv()->state, HX_MODULE_ERROR);
+}
+
+static hx_status_t late(void *key)
+{
+    return get(key);
+}
+
+Test(engine, a_caller_at_a_closed_gate_gives_up_after_five_seconds)
+{
+    struct hx_job job;
+    begin_with("kv_awkward.hxm");
+    struct hx_slot *slot = &hx_slots[HX_SLOT_hx_kv];
+    hx_slot_close(slot); /* as a worker that is stuck in a hook has left it */
+    uint64_t before_ns = hx_hal_clock_ns();
+    cr_assert_eq(world_run(late, "key-1"), HX_E_TIMEOUT);
+    cr_assert_geq(hx_hal_clock_ns() - before_ns, 5000000000u);
+    cr_assert_eq(hx_slot_inside(slot), 0);
+    hx_slot_reopen(slot);
+    cr_assert_eq(world_kv_count_intact(KEYS), KEYS);
+    cr_assert_eq(world_unload("svc_kv", &job), HX_OK);
+}
+
+static hx_status_t run_from_policy_task(void *argument)
+{
+    struct hx_job *job = argument;
+    job->result = hx_engine_run(job);
+    return HX_OK;
+}
+
+Test(engine, a_task_that_can_be_killed_may_not_wait_for_a_job)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    begin_with("svc_kv.hxm");
+    struct hx_job job = { .kind = HX_JOB_UNLOAD, .module = "svc_kv", .who = "test" };
+    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "mortal", 100, run_from_policy_task, &job, &task), HX_OK);
+    hal_host_advance(10000000);
+    cr_assert_eq(job.result, HX_E_STATE);
+    cr_assert_not_null(kv());
+}
+
+/* ---- state -------------------------------------------------------------------------------------------------------------- */
+
+Test(engine, state_that_is_saved_but_not_declared_is_not_dropped)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("saves_undeclared.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_reload("saves_undeclared", "good_minimal.hxm", &job), HX_E_SCHEMA, "%s", job.swap.report.message);
+    cr_assert_str_eq(job.swap.report.step, "reserve");
+    cr_assert_str_eq(job.swap.report.subject, "load");
+}
