@@ -26,6 +26,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROMPT = "helix>"
+HALTED = re.compile(r"helix: .*; halted$")
 BANNER = re.compile(r"\[ *[0-9]+\.[0-9]+\] |Helix |panic:")
 EXIT_HANG, EXIT_FAILURE, EXIT_PANIC = 124, 125, 126
 EXIT_PORT = 0xF4
@@ -63,8 +64,13 @@ class Ended(Exception):
         self.code = code
 
 
+def setting(name, default):
+    """A variable of the environment; an empty one is as good as none."""
+    return os.environ.get(name) or default
+
+
 def build_dir():
-    return os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
+    return setting("HELIX_BUILD", os.path.join(ROOT, "build"))
 
 
 @dataclasses.dataclass
@@ -110,8 +116,11 @@ class Machine:
 
     def argv(self, serial="stdio", make=True):
         """QEMU's command line. @serial: where COM1 goes; "mon:stdio" for a person, with QEMU's monitor behind Ctrl-A C."""
-        arguments = shlex.split(os.environ.get("QEMU", "qemu-system-x86_64"))
-        arguments += ["-machine", "q35", "-cpu", "max", "-accel", os.environ.get("HELIX_ACCEL", "tcg")]
+        try:
+            arguments = shlex.split(setting("QEMU", "qemu-system-x86_64"))
+        except ValueError as error:
+            raise Failure(EXIT_FAILURE, f"QEMU={os.environ['QEMU']}: {error}") from error
+        arguments += ["-machine", "q35", "-cpu", "max", "-accel", setting("HELIX_ACCEL", "tcg")]
         arguments += ["-m", self.memory, "-smp", str(self.smp), "-display", "none", "-nic", "none", "-no-reboot"]
         arguments += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x04"]
         arguments += ["-serial", serial]
@@ -124,14 +133,14 @@ class Machine:
         else:
             arguments += ["-cdrom", self.iso(make), "-boot", "d"]
         if self.boot == "uefi":
-            arguments += ["-bios", os.environ.get("HELIX_OVMF", "/usr/share/ovmf/OVMF.fd")]
+            arguments += ["-bios", setting("HELIX_OVMF", "/usr/share/ovmf/OVMF.fd")]
         if self.debug:
             arguments += ["-gdb", "tcp:127.0.0.1:" + gdb_port(), "-S"]
         return arguments + self.extra
 
 
 def gdb_port():
-    return os.environ.get("HELIX_GDB_PORT", "1234")
+    return setting("HELIX_GDB_PORT", "1234")
 
 
 def guest_code(status):
@@ -307,7 +316,7 @@ class Guest:
             self.transcript.write(data)
         seen = len(self.screen.lines)
         self.screen.feed(data)
-        if any(line.startswith("panic:") for line in self.screen.lines[seen:]) or self.panic_since:
+        if any(line.startswith("panic:") or HALTED.match(line) for line in self.screen.lines[seen:]) or self.panic_since:
             self.panic_since = time.monotonic()
         if self.screen.at_prompt():
             self.panic_since = None  # a command's own message looked like one

@@ -11,12 +11,35 @@ import termios
 import guest as helix
 
 
+class Parser(argparse.ArgumentParser):
+    """Its usual exit status would be taken for the guest's."""
+
+    def error(self, message):
+        raise helix.Failure(helix.EXIT_FAILURE, f"{message}; see --help")
+
+
+def positive(text):
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def joined(arguments):
+    """`--option VALUE' as one word, so that a value may start with a dash."""
+    arguments = list(arguments)
+    for index, argument in enumerate(arguments):
+        if argument in ("--smp", "--memory", "--initrd", "--cmdline", "--timeout") and index + 1 < len(arguments):
+            arguments[index] = f"{argument}={arguments.pop(index + 1)}"
+    return arguments
+
+
 def parse(arguments):
     extra = []
     if "--" in arguments:
         at = arguments.index("--")
         arguments, extra = arguments[:at], arguments[at + 1:]
-    parser = argparse.ArgumentParser(prog="qemu/run", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="qemu/run", add_help=False, allow_abbrev=False)
     parser.add_argument("--uefi", action="store_true")
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--debug", action="store_true")
@@ -25,8 +48,8 @@ def parse(arguments):
     parser.add_argument("--memory", default="256M")
     parser.add_argument("--initrd")
     parser.add_argument("--cmdline", default="")
-    parser.add_argument("--timeout", type=float)
-    options = parser.parse_args(arguments)
+    parser.add_argument("--timeout", type=positive)
+    options = parser.parse_args(joined(arguments))
     options.extra = extra
     return options
 
@@ -40,7 +63,8 @@ def machine_of(options, coloured):
     if not coloured and "color=" not in cmdline:
         cmdline = f"{cmdline} color=off".strip()
     if options.initrd is not None and not os.path.isfile(options.initrd):
-        raise helix.Failure(helix.EXIT_FAILURE, f"{options.initrd}: no such file")
+        why = "not a file" if os.path.exists(options.initrd) else "no such file"
+        raise helix.Failure(helix.EXIT_FAILURE, f"--initrd {options.initrd}: {why}")
     return helix.Machine(
         boot="direct" if options.direct else "uefi" if options.uefi else "bios",
         smp=options.smp, memory=options.memory, cmdline=cmdline, debug=options.debug, extra=options.extra,
@@ -60,6 +84,8 @@ def run_for_person(machine):
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         status = subprocess.call(machine.argv("mon:stdio"))
+    except OSError as error:
+        raise helix.Failure(helix.EXIT_FAILURE, f"QEMU cannot be started: {error}") from error
     finally:
         signal.signal(signal.SIGINT, previous)
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
@@ -91,7 +117,12 @@ class Script:
         if not newline and not (self.ended and line):
             return None
         self.buffer = rest
-        return line.rstrip(b"\r").decode(errors="replace")
+        return self.as_keys(line.decode(errors="replace"))
+
+    @staticmethod
+    def as_keys(line):
+        """A script has text, no keys: a tab is a blank, other control characters are left out."""
+        return "".join(" " if c == "\t" else c for c in line if c == "\t" or c.isprintable())
 
 
 class Printer:
@@ -123,7 +154,7 @@ def feed(guest, script, printer, first_limit_s, limit_s):
     while True:
         command = script.next()
         while command is None and not script.ended:
-            if guest.pump(3600, also=[script.descriptor]):
+            if guest.pump(helix.PANIC_QUIET_S, also=[script.descriptor]):
                 script.fill()
             printer.flush()
             command = script.next()
@@ -163,11 +194,11 @@ def run_for_script(machine, timeout_s):
 
 
 def main():
-    options = parse(sys.argv[1:])
     if sys.stdin is None:  # closed by the caller
         sys.stdin = open(os.devnull, encoding="utf-8")
     interactive = sys.stdin.isatty()
     try:
+        options = parse(sys.argv[1:])
         machine = machine_of(options, coloured=options.print or (interactive and sys.stdout.isatty()))
         if options.print:
             print(shlex.join(machine.argv("mon:stdio", make=False)))

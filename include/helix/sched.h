@@ -26,6 +26,10 @@
  * remove: ready `task` leaves the queue unpicked: it was killed, or the kernel runs it by its own choice (then adjust
  *         follows). The policy forgets it, its accounting excepted, until it exits or its index is reported NEW.
  * adjust: `task`'s priority is `priority` from now on.
+ *
+ * After a revert a policy has the beliefs of an earlier moment, and is told again: `ready`, or a requeue in `pick`, of a task
+ * that is queued already leaves it queued once; `remove` of a task that is unknown or not queued is harmless.
+ *
  * info:   writes one line of text about `task` (what the policy holds on it) to `text`, not NUL-terminated. Returns the
  *         length. Unknown task: HX_E_NOENT.
  */

@@ -263,7 +263,7 @@ static hx_status_t cmd_modinfo(int argc, char **argv)
     else if ((err = hx_names_find_file(argv[1], &file)) == HX_OK)
         print_file(argv[1], file);
     hx_hal_free(info.text);
-    return err == HX_OK ? HX_OK : hx_names_refuse_module(argv[0], argv[1]);
+    return err == HX_OK ? HX_OK : hx_names_refuse_either(argv[0], argv[1]);
 }
 
 static void complete_modules_and_files(uint32_t position, struct hx_editor_matches *matches)

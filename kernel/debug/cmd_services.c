@@ -5,6 +5,7 @@
 #include "command.h"
 #include "console.h"
 #include "line_editor.h"
+#include "nearest.h"
 
 #include <helix/kv.h>
 #include <helix/rtc.h>
@@ -184,10 +185,16 @@ static hx_status_t cmd_kv(int argc, char **argv)
         { "get", kv_get },     { "put", kv_put },   { "del", kv_del },       { "list", kv_list },
         { "count", kv_count }, { "fill", kv_fill }, { "verify", kv_verify },
     };
-    for (size_t i = 0; argc > 1 && i < HX_ARRAY_SIZE(operations); i++)
+    if (argc < 2)
+        return hx_command_usage(argv[0]);
+    struct hx_nearest nearest;
+    hx_nearest_init(&nearest, argv[1]);
+    for (size_t i = 0; i < HX_ARRAY_SIZE(operations); i++) {
         if (strcmp(argv[1], operations[i].name) == 0)
             return operations[i].run(argc, argv);
-    return hx_command_usage(argv[0]);
+        hx_nearest_offer(&nearest, operations[i].name);
+    }
+    return hx_command_unknown(argv[0], "operation", argv[1], hx_nearest_name(&nearest), "type help kv");
 }
 
 /* ---- date ----------------------------------------------------------------------------------------------------------- */

@@ -131,6 +131,15 @@ static bool is_number(const char *text)
     return hx_command_number(text, UINT64_MAX, &ignored) == HX_OK;
 }
 
+/* A name is one word of ps. */
+static bool is_task_name(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if ((uint8_t)*c <= ' ' || (uint8_t)*c >= 0x7f)
+            return false;
+    return text[0] != '\0';
+}
+
 static hx_status_t cmd_spawn(int argc, char **argv)
 {
     static uint32_t next_number = 1;
@@ -141,6 +150,8 @@ static hx_status_t cmd_spawn(int argc, char **argv)
         return hx_command_usage(argv[0]);
     if (has_name && strlen(argv[1]) >= HX_NAME_MAX)
         return hx_command_refuse(argv[0], argv[1], HX_E_LIMIT, "give a name of at most 31 bytes");
+    if (has_name && !is_task_name(argv[1]))
+        return hx_command_refuse(argv[0], argv[1], HX_E_INVAL, "give a name of printable ASCII without blanks");
     const char *number = has_name ? argv[2] : argv[1]; /* argv ends with NULL */
     hx_status_t err = number ? hx_command_number(number, PRIORITY_MAX, &priority) : HX_OK;
     if (err != HX_OK)

@@ -164,8 +164,8 @@ void hx_command_complete(hx_command_table_t table, const char *line, size_t word
 /* ---- what commands say ----------------------------------------------------------------------------------------------- */
 void hx_command_error(const char *command, const char *what, const char *why, const char *advice)
 {
-    hx_console_printf("%s%s: %s: %s; %s%s\n", hx_console_style(HX_STYLE_ERROR), command, what, why, advice,
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_printf("%s%s: %s: %s; %s%s\n", hx_console_style(HX_STYLE_ERROR), command, what[0] ? what : "''", why,
+                      advice, hx_console_style(HX_STYLE_PLAIN));
 }
 
 static const char *usual_advice(hx_ret_t err)

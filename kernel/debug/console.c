@@ -120,6 +120,11 @@ static void run_line(void)
                          "send it again");
         return;
     }
+    if (console.editor.overflowed) {
+        hx_command_error("console", "line", "it is longer than 255 bytes, what was beyond is missing",
+                         "shorten it, arrow up brings it back");
+        return;
+    }
     atomic_store_explicit(&console.interrupted, false, memory_order_relaxed);
     (void)hx_command_run(hx_command_table, console.editor.line);
 }

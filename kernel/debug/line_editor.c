@@ -147,6 +147,7 @@ static void cut(struct hx_editor *e, size_t from, size_t to)
     memmove(e->line + from, e->line + to, e->length - to + 1);
     e->length -= to - from;
     e->cursor = from;
+    e->overflowed = false;
     if (e->window_off > e->cursor)
         e->window_off = e->cursor;
     draw(e);
@@ -155,6 +156,7 @@ static void cut(struct hx_editor *e, size_t from, size_t to)
 static void insert(struct hx_editor *e, const char *text, size_t bytes)
 {
     if (bytes > HX_EDITOR_LINE_MAX - e->length) {
+        e->overflowed = true;
         bell(e);
         return;
     }
@@ -176,6 +178,7 @@ static void set_line(struct hx_editor *e, const char *text)
     e->line[e->length] = '\0';
     e->cursor = e->length;
     e->window_off = 0;
+    e->overflowed = false;
     draw(e);
 }
 
@@ -409,6 +412,7 @@ void hx_editor_begin(struct hx_editor *e, const char *prompt, uint32_t columns)
     e->prompt_columns = columns < HX_EDITOR_COLUMNS / 2 ? columns : HX_EDITOR_COLUMNS / 2;
     e->length = e->cursor = e->window_off = 0;
     e->line[0] = '\0';
+    e->overflowed = false;
     e->browsing = 0;
     hx_key_reset(&e->keys);
     put(e, e->prompt, strlen(e->prompt));

@@ -53,6 +53,7 @@ struct hx_editor {
     size_t length;
     size_t cursor;     /* byte offset, at the start of a character */
     size_t window_off; /* first byte that is shown */
+    bool overflowed;   /* text found no room, and nothing was erased since: the line is not what was meant */
 
     struct hx_key_reader keys;
 

@@ -28,25 +28,50 @@ static char (*copy_names(uint32_t *out_count))[HX_NAME_MAX]
     return names;
 }
 
-hx_status_t hx_names_refuse_module(const char *command, const char *name)
+static void offer_modules(struct hx_nearest *nearest)
 {
     uint32_t count = 0;
     char(*names)[HX_NAME_MAX] = copy_names(&count);
+    for (uint32_t i = 0; i < count; i++)
+        hx_nearest_offer(nearest, names[i]);
+    hx_hal_free(names);
+}
+
+/* Each file by both names that it goes by. */
+static void offer_files(struct hx_nearest *nearest)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    for (uint32_t i = 0; pack && i < pack->count; i++) {
+        const char *name = pack->entries[i].name; /* ends in the suffix, or the pack would have been refused */
+        char bare[HX_PACK_NAME_MAX];
+        hx_nearest_offer(nearest, name);
+        hx_fmt(bare, sizeof(bare), "%.*s", (int)(strlen(name) - strlen(HX_PACK_SUFFIX)), name);
+        hx_nearest_offer(nearest, bare);
+    }
+}
+
+hx_status_t hx_names_refuse_module(const char *command, const char *name)
+{
     struct hx_nearest nearest;
     hx_nearest_init(&nearest, name);
-    for (uint32_t i = 0; i < count; i++)
-        hx_nearest_offer(&nearest, names[i]);
-    hx_hal_free(names);
+    offer_modules(&nearest);
     return hx_command_unknown(command, "module", name, hx_nearest_name(&nearest), "see lsmod");
+}
+
+hx_status_t hx_names_refuse_either(const char *command, const char *name)
+{
+    struct hx_nearest nearest;
+    hx_nearest_init(&nearest, name);
+    offer_modules(&nearest);
+    offer_files(&nearest);
+    return hx_command_unknown(command, "module or file", name, hx_nearest_name(&nearest), "see lsmod and modinfo");
 }
 
 hx_status_t hx_names_refuse_file(const char *command, const char *name)
 {
-    const struct hx_pack *pack = hx_console_env()->pack;
     struct hx_nearest nearest;
     hx_nearest_init(&nearest, name);
-    for (uint32_t i = 0; pack && i < pack->count; i++)
-        hx_nearest_offer(&nearest, pack->entries[i].name);
+    offer_files(&nearest);
     return hx_command_unknown(command, "file", name, hx_nearest_name(&nearest),
                               "the files of the initrd are listed by modinfo");
 }

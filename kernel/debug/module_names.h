@@ -22,6 +22,7 @@ HX_NODISCARD hx_status_t hx_names_peek(struct hx_slice file, struct hx_module_re
 /* Say that there is none called @name, and which one may be meant. Return HX_E_NOENT. */
 hx_status_t hx_names_refuse_module(const char *command, const char *name);
 hx_status_t hx_names_refuse_file(const char *command, const char *name);
+hx_status_t hx_names_refuse_either(const char *command, const char *name);
 
 /* For struct hx_command.complete: argument 1 is a module, or a file. */
 void hx_names_complete_modules(uint32_t position, struct hx_editor_matches *matches);

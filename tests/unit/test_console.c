@@ -155,6 +155,25 @@ Test(console, bytes_that_come_too_fast_are_counted_and_their_line_is_not_run)
     cr_assert_eq(hx_console_bytes_lost(), lost);
 }
 
+Test(console, a_line_that_is_too_long_is_refused_instead_of_run_in_part)
+{
+    char text[400];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "version # ", 10);
+    memcpy(text + sizeof(text) - 2, "\r", 2);
+    type(text);
+    expect("console: line: it is longer than 255 bytes, what was beyond is missing; ");
+    cr_assert_null(strstr(hal_host_console(), "module ABI"));
+    text[sizeof(text) - 2] = '\x7f'; /* who erases has seen where the line ends */
+    type(text);
+    type("\r");
+    expect("module ABI");
+    text[sizeof(text) - 2] = '\x03';
+    type(text);
+    type("version\r");
+    expect("module ABI");
+}
+
 Test(console, ctrl_c_begins_a_new_line)
 {
     type("color on\003");
@@ -249,6 +268,12 @@ Test(console, spawn_and_kill_refuse_what_makes_no_sense)
     expect("spawn: 300: range: a value does not fit its field; give a priority from 0 to 255, 255 being the highest");
     type("spawn a_name_of_more_than_thirty_one_bytes\r");
     expect("give a name of at most 31 bytes");
+    type("spawn ''\r");
+    expect("spawn: '': invalid: an argument is out of range; give a name of printable ASCII without blanks");
+    type("spawn 'a b'\r");
+    expect("spawn: a b: invalid");
+    type("spawn t\xc3\xa4sk\r");
+    expect("give a name of printable ASCII without blanks");
     type("kill 999\r");
     expect("kill: 999: not-found: there is no such thing; see ps for the tasks there are");
     type("kill 0x0100000000000063\r");
@@ -269,8 +294,12 @@ Test(console, without_a_provider_services_say_so)
     expect("kv: a: no-provider: no module provides the interface; insmod a provider, see lsmod\r\nhelix> ");
     type("date\r");
     expect("date: clock: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
-    type("kv frob\r");
+    type("kv\r");
     expect("kv: arguments: expected `kv get|put|");
+    type("kv frob\r");
+    expect("kv: frob: there is no such operation; type help kv\r\n");
+    type("kv lits\r");
+    expect("kv: lits: there is no such operation; did you mean `list'? Else type help kv\r\n");
 }
 
 Test(console, help_lists_and_explains)

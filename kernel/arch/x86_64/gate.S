@@ -6,11 +6,13 @@
  * function can know; and the whole price is 16 instructions more than `mov slot, %rax; call *op(%rax)`.
  *
  * The counted 16, per call: the caller's call, pushfq, six pushes, push slot, push frame, set frame, entered++, [load,
- * call: the plain indirect call], pop frame, left++, add, ret.
+ * call: the plain indirect call], left++, pop frame, add, ret.
  *
  * Invariant: `entered` is bumped before the slot's vtable is loaded, and `left` after the callee has returned. gate.h says
  *            why a drain is wrong when that order changes. Both are single instructions on this CPU's copy, so an
  *            interrupt or a migration in between moves a count to another CPU and never loses it.
+ * Invariant: `left` is bumped before the frame is taken off, so that a task that is stopped in between still has a frame:
+ *            one without any may be ended on the spot, and would never be counted out.
  * Invariant: on the way out nothing is taken from below the frame, and the six registers are not reloaded: the callee kept
  *            them. Only hx_gate_resume reads them.
  * Stack:     at an entry rsp = 16n + 8; nine words are pushed, so the callee is called with rsp = 16n, as the ABI wants.
@@ -69,8 +71,8 @@ FUNCTION \name
     incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_ENTERED
     mov hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_VTABLE, %rax /* after entered++ */
     call *(8 * \index)(%rax)
-    popq %gs:hx_cpu + HX_CPU_FRAME
     incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_LEFT
+    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
     add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
     ret
 END \name
@@ -94,10 +96,10 @@ FUNCTION hx_gate_call
     mov %r8, %rdx
     mov %r9, %rcx
     call *(%rax, %r10, 8)
-    popq %gs:hx_cpu + HX_CPU_FRAME
-    pop %r11
+    mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
-    add $HX_FRAME_BYTES - HX_FRAME_SLOT - 8, %rsp
+    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
     ret
 END hx_gate_call
 
@@ -115,10 +117,10 @@ FUNCTION hx_gate_module_enter
     incq %gs:HX_SLOT_ENTERED(%r11)
     mov HX_SLOT_VTABLE(%r11), %rax /* after entered++ */
     call *(%rax, %r10)
-    popq %gs:hx_cpu + HX_CPU_FRAME
-    pop %r11
+    mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
-    add $HX_FRAME_BYTES - HX_FRAME_SLOT - 8, %rsp
+    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
     mov %gs:hx_cpu + HX_CPU_FRAME, %rcx
     cmpb $0, HX_FRAME_KILL(%rcx)
     jne hx_gate_killed
@@ -134,8 +136,8 @@ END hx_gate_module_enter
  */
 FUNCTION hx_gate_resume
     mov HX_FRAME_SLOT(%rsp), %rcx
-    popq %gs:hx_cpu + HX_CPU_FRAME
     incq %gs:HX_SLOT_LEFT(%rcx)
+    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
     add $8, %rsp
     pop %r15
     pop %r14

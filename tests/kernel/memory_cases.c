@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory_cases.c - what is mapped and how, the heap, stacks, guarded copies, the audit, and memory that runs out.
+ */
+#include "selftest.h"
+
+#include <lib/fmt.h>
+#include <mm/vm.h>
+#include <string.h>
+
+#define LOWER_HALF_END 0x800000000000ul
+#define IDENTITY_MAPPED 0x100000ul /* by boot.S */
+
+static uint8_t data[] = { RETURN_INSTRUCTION };
+
+static uintptr_t direct_of(const char *symbol)
+{
+    return (uintptr_t)symbol - HX_MM_KERNEL_BASE + HX_MM_DIRECT_BASE;
+}
+
+/* ---- the kernel's own mappings -------------------------------------------------------------------------------------- */
+static void count_lower(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
+{
+    (void)pa, (void)bytes, (void)flags;
+    *(uint32_t *)context += va < LOWER_HALF_END;
+}
+
+static bool lower_half_is_empty(void)
+{
+    uint32_t leaves = 0;
+
+    hx_vm_walk(count_lower, &leaves);
+    EXPECT(leaves == 0);
+    EXPECT(module_call(OP_READ, 0, 0) == HX_E_FAULT);
+    EXPECT(module_call(OP_READ, IDENTITY_MAPPED, 0) == HX_E_FAULT);
+    return true;
+}
+
+static bool boot_stack_is_guarded(void)
+{
+    for (uintptr_t off = 0; off < HX_PAGE_BYTES; off += HX_PAGE_BYTES / 8)
+        EXPECT(!can_read((uintptr_t)hx_boot_stack_guard + off));
+    EXPECT(can_write((uintptr_t)hx_boot_stack));
+    EXPECT(hx_mm_is_stack_guard((uintptr_t)hx_boot_stack - 1));
+    EXPECT(!hx_mm_is_stack_guard((uintptr_t)hx_boot_stack));
+    return true;
+}
+
+static bool is_read_only(const char *start, const char *end)
+{
+    for (const char *page = start; page < end; page += HX_PAGE_BYTES) {
+        EXPECT(can_read((uintptr_t)page) && !can_write((uintptr_t)page));
+        EXPECT(can_read(direct_of(page)) && !can_write(direct_of(page)));
+    }
+    return true;
+}
+
+static bool text_is_read_only(void)
+{
+    return is_read_only(hx_text_start, hx_text_end);
+}
+
+static bool rodata_is_read_only(void)
+{
+    return is_read_only(hx_rodata_start, hx_rodata_end);
+}
+
+static bool data_does_not_run(void)
+{
+    uint8_t on_stack = RETURN_INSTRUCTION;
+    uint8_t *in_heap = hx_hal_alloc(1);
+
+    EXPECT(in_heap);
+    *in_heap = RETURN_INSTRUCTION;
+    EXPECT(!can_run((uintptr_t)data) && !can_run((uintptr_t)&on_stack) && !can_run((uintptr_t)in_heap));
+    hx_hal_free(in_heap);
+    return true;
+}
+
+static bool text_runs_in_one_place(void)
+{
+    const char *at = hx_text_start;
+
+    while (*(const uint8_t *)at != RETURN_INSTRUCTION)
+        at++;
+    EXPECT(can_run((uintptr_t)at));
+    EXPECT(can_read(direct_of(at)) && !can_run(direct_of(at)));
+    return true;
+}
+
+static bool arena_is_not_in_direct_map(void)
+{
+    for (uint32_t i = 0; i < hx_mm_arena.count; i++)
+        EXPECT(!can_read(HX_MM_DIRECT_BASE + hx_mm_arena.first_pa + (uint64_t)i * HX_PAGE_BYTES));
+    return true;
+}
+
+static bool registers_are_uncached(void)
+{
+    uintptr_t va = (uintptr_t)hx_mm_map_mmio(0xfee00020, 4);
+
+    EXPECT(va % HX_PAGE_BYTES == 0x20);
+    EXPECT((*hx_vm_leaf_of(va) | HX_PTE_NX) == (0xfee00000 | HX_VM_MMIO));
+    return true;
+}
+
+/* ---- heap and stacks ------------------------------------------------------------------------------------------------ */
+static uint32_t random_below(uint32_t limit)
+{
+    static uint64_t state = 88172645463325252u; /* Marsaglia, "Xorshift RNGs", 2003 */
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 20) % limit;
+}
+
+static bool is_filled(const uint8_t *memory, size_t bytes, uint8_t with)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        if (memory[i] != with)
+            return false;
+    }
+    return true;
+}
+
+static bool heap_keeps_what_it_is_given(void)
+{
+    enum { OBJECTS = 128, ROUNDS = 2000 };
+    static uint8_t *object[OBJECTS];
+    static size_t bytes[OBJECTS];
+
+    for (uint32_t i = 0; i < ROUNDS + OBJECTS; i++) {
+        uint32_t k = i < ROUNDS ? random_below(OBJECTS) : i - ROUNDS;
+        if (object[k]) {
+            EXPECT(is_filled(object[k], bytes[k], (uint8_t)(k + 1)));
+            hx_hal_free(object[k]);
+            object[k] = NULL;
+        } else if (i < ROUNDS) {
+            bytes[k] = 1 + random_below(random_below(16) ? 2500 : 60000);
+            object[k] = hx_hal_alloc(bytes[k]);
+            EXPECT(object[k] && (uintptr_t)object[k] % 16 == 0 && is_filled(object[k], bytes[k], 0));
+            memset(object[k], (int)(k + 1), bytes[k]);
+        }
+    }
+    return true;
+}
+
+static bool stack_is_whole(uintptr_t low)
+{
+    uintptr_t found_low = 0, found_high = 0, high = low + HX_STACK_BYTES;
+
+    EXPECT(can_write(low) && can_write(high - 1) && !can_run(low));
+    EXPECT(!can_read(low - 1) && !can_read(low - HX_STACK_BYTES) && !can_read(high));
+    EXPECT(hx_mm_is_stack_guard(low - 1) && !hx_mm_is_stack_guard(low));
+    EXPECT(!hx_mm_stack_bounds(low - 1, &found_low, &found_high));
+    EXPECT(hx_mm_stack_bounds(low, &found_low, &found_high) && found_low == low && found_high == high);
+    EXPECT(hx_mm_stack_bounds(high, &found_low, &found_high) && found_low == low);
+    return true;
+}
+
+static bool stacks_are_guarded(void)
+{
+    enum { STACKS = 150 }; /* three tables of leaves */
+    static uintptr_t stack[STACKS];
+
+    for (uint32_t i = 0; i < STACKS; i++) {
+        stack[i] = (uintptr_t)hx_hal_stack_alloc();
+        EXPECT(stack[i]);
+        *(uint8_t *)stack[i] = RETURN_INSTRUCTION;
+    }
+    for (uint32_t i = 0; i < STACKS; i++)
+        EXPECT(stack_is_whole(stack[i]));
+    for (uint32_t i = 0; i < STACKS; i++)
+        hx_hal_stack_free((void *)stack[i * 77 % STACKS]);
+    for (uint32_t i = 0; i < STACKS; i++)
+        EXPECT(!can_read(stack[i]));
+    return true;
+}
+
+/* ---- guarded copies ------------------------------------------------------------------------------------------------- */
+static bool bad_copies_are_refused(void)
+{
+    static const uintptr_t bad[] = { 0, IDENTITY_MAPPED, 0x8000000000000000, 0xffffa00000000000, UINTPTR_MAX - 3 };
+    char here[8] = { 0 };
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(bad); i++) {
+        EXPECT(hx_hal_copy(here, (const void *)bad[i], sizeof(here)) == HX_E_FAULT);
+        EXPECT(hx_hal_copy((void *)bad[i], here, sizeof(here)) == HX_E_FAULT);
+        EXPECT(hx_hal_copy(here, (const void *)bad[i], 0) == HX_OK);
+    }
+    return true;
+}
+
+static bool copy_stops_at_the_fault(void)
+{
+    uint8_t *stack = hx_hal_stack_alloc();
+    uint8_t here[32] = { 0 };
+    uint8_t *end = stack + HX_STACK_BYTES;
+
+    EXPECT(stack);
+    memset(end - 16, 7, 16);
+    EXPECT(hx_hal_copy(here, end - 16, 32) == HX_E_FAULT);
+    EXPECT(is_filled(here, 16, 7) && is_filled(here + 16, 16, 0));
+    EXPECT(hx_hal_copy(here + 3, end - 13, 13) == HX_OK && is_filled(here, 16, 7));
+    hx_hal_stack_free(stack);
+    return true;
+}
+
+/* ---- audit ---------------------------------------------------------------------------------------------------------- */
+static bool audit_passes(void)
+{
+    char text[160];
+
+    EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    return true;
+}
+
+/* The audit's verdict, and its line in @text, while the leaf of a page shows @pa with @flags. */
+static hx_status_t audit_with(uintptr_t page_va, uint64_t pa, uint64_t flags, char *text, size_t bytes)
+{
+    uint64_t *leaf = hx_vm_leaf_of(page_va);
+    uint64_t kept = *leaf;
+
+    *leaf = hx_vm_leaf(pa, flags);
+    hx_vm_flush(page_va, 1);
+    hx_status_t err = hx_mm_audit(text, bytes);
+    *leaf = kept;
+    hx_vm_flush(page_va, 1);
+    return err;
+}
+
+static bool audit_finds_writable_text(void)
+{
+    uint64_t pa = (uintptr_t)hx_text_start + HX_PAGE_BYTES - HX_MM_KERNEL_BASE;
+    char text[160], wanted[160];
+    uintptr_t page_va;
+
+    EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &page_va) == HX_OK);
+    EXPECT(audit_with(page_va, pa, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+    hx_fmt(wanted, sizeof(wanted), "frame %#llx is writable at %#lx and executable at %#lx", (unsigned long long)pa,
+           page_va, (uintptr_t)hx_text_start + HX_PAGE_BYTES);
+    EXPECT_TEXT(text, wanted);
+    EXPECT(audit_with(page_va, pa, HX_VM_R, text, sizeof(text)) == HX_OK);
+    hx_hal_image_free(page_va, HX_PAGE_BYTES);
+    return true;
+}
+
+static bool audit_finds_executable_data(void)
+{
+    uint64_t pa = ((uintptr_t)data & ~(uintptr_t)(HX_PAGE_BYTES - 1)) - HX_MM_KERNEL_BASE;
+    char text[160];
+    uintptr_t page_va;
+
+    EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &page_va) == HX_OK);
+    EXPECT(audit_with(page_va, pa, HX_VM_RX, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(audit_with(page_va, pa, HX_VM_RX | HX_PTE_WRITE, text, sizeof(text)) == HX_E_CORRUPT);
+    hx_hal_image_free(page_va, HX_PAGE_BYTES);
+    return true;
+}
+
+/* ---- no memory ------------------------------------------------------------------------------------------------------ */
+struct hoard {
+    struct hoard *next;
+};
+
+/* Every free frame, largest runs first. */
+static struct hoard *hoard_take(void)
+{
+    struct hoard *first = NULL;
+
+    for (uint32_t frames = HX_FRAMES_RUN_MAX; frames > 0; frames /= 2) {
+        for (;;) {
+            uint64_t pa = hx_frames_alloc(&hx_mm_frames, frames, HX_FRAMES_SCRATCH);
+            if (pa == HX_FRAMES_NONE)
+                break;
+            struct hoard *run = hx_mm_phys_to_virt(pa);
+            run->next = first;
+            first = run;
+        }
+    }
+    return first;
+}
+
+static bool hoard_give(struct hoard *run)
+{
+    while (run) {
+        struct hoard *next = run->next;
+        EXPECT(hx_frames_free(&hx_mm_frames, (uintptr_t)run - HX_MM_DIRECT_BASE, HX_FRAMES_SCRATCH) == HX_OK);
+        run = next;
+    }
+    return true;
+}
+
+static bool no_memory_is_said(void)
+{
+    enum { TWO_TABLES = HX_VM_LARGE_BYTES + HX_PAGE_BYTES };
+    struct hoard *all = hoard_take();
+    uint32_t left = hx_mm_frames.free;
+    void *object = hx_hal_alloc(16);
+    void *stack = hx_hal_stack_alloc();
+    uintptr_t image_va = 0;
+    hx_status_t image = hx_hal_image_alloc(TWO_TABLES, &image_va);
+    char text[160];
+    hx_status_t audit = hx_mm_audit(text, sizeof(text));
+
+    EXPECT(hoard_give(all));
+    EXPECT(left == 0);
+    EXPECT(!object && !stack);
+    EXPECT(image == HX_E_NOMEM);
+    EXPECT(audit == HX_E_NOMEM);
+    return true;
+}
+
+static const struct selftest_case cases[] = {
+    { "nothing is mapped in the lower half, the null page and the identity map included", lower_half_is_empty },
+    { "the boot stack has an unmapped guard below it", boot_stack_is_guarded },
+    { "the kernel's text is read-only, through the direct map too", text_is_read_only },
+    { "the kernel's constants are read-only, through the direct map too", rodata_is_read_only },
+    { "data, heap and stack do not run", data_does_not_run },
+    { "the kernel's text does not run through the direct map", text_runs_in_one_place },
+    { "no frame of the image arena is in the direct map", arena_is_not_in_direct_map },
+    { "device registers are mapped uncached, writable and not executable", registers_are_uncached },
+    { "the heap's objects are zeroed, keep their contents and do not overlap", heap_keeps_what_it_is_given },
+    { "stacks have unmapped guards, known bounds, and are gone when freed", stacks_are_guarded },
+    { "a copy from or to an address that faults is refused", bad_copies_are_refused },
+    { "a copy that runs into a guard keeps what it has copied", copy_stops_at_the_fault },
+    { "the audit passes", audit_passes },
+    { "the audit names a writable alias of text", audit_finds_writable_text },
+    { "the audit reports an executable alias of data", audit_finds_executable_data },
+    { "without a free frame everything refuses, and nothing is lost", no_memory_is_said },
+};
+const struct selftest_group selftest_memory = { cases, HX_ARRAY_SIZE(cases) };
