@@ -122,7 +122,7 @@ class Script:
     @staticmethod
     def as_keys(line):
         """A script has text, no keys: a tab is a blank, other control characters are left out."""
-        return "".join(" " if c == "\t" else c for c in line if c == "\t" or c.isprintable())
+        return "".join(c for c in line.replace("\t", " ") if not (c < " " or "\x7f" <= c <= "\x9f"))
 
 
 class Printer:

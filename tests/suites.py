@@ -97,13 +97,18 @@ def suite_model():
     return python("tests/model/test_*.py")
 
 
+def suite_fuzz():
+    build_main()
+    return python("tests/fuzz/test_*.py")
+
+
 def suite_bench():
     build_main()
     return python("tests/bench/test_*.py")
 
 
 SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "lint": suite_lint, "tools": suite_tools,
-          "boot": suite_boot, "model": suite_model, "bench": suite_bench}
+          "boot": suite_boot, "model": suite_model, "fuzz": suite_fuzz, "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine
 
 

@@ -22,15 +22,15 @@ extern const struct selftest_group selftest_memory, selftest_image, selftest_reg
 /* For the diagnosis of the running case; the first one counts. Returns false. */
 __attribute__((format(printf, 1, 2))) bool selftest_fail(const char *format, ...);
 
-#define EXPECT(condition)                                                                                            \
-    do {                                                                                                             \
-        if (!(condition))                                                                                            \
-            return selftest_fail("%s:%d: not so: %s", __FILE__, __LINE__, #condition);                               \
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            return selftest_fail("%s:%d: not so: %s", __FILE__, __LINE__, #condition);                                 \
     } while (0)
-#define EXPECT_TEXT(got, wanted)                                                                                     \
-    do {                                                                                                             \
-        if (strcmp(got, wanted) != 0)                                                                                \
-            return selftest_fail("%s:%d: \"%s\" instead of \"%s\"", __FILE__, __LINE__, got, wanted);                \
+#define EXPECT_TEXT(got, wanted)                                                                                       \
+    do {                                                                                                               \
+        if (strcmp(got, wanted) != 0)                                                                                  \
+            return selftest_fail("%s:%d: \"%s\" instead of \"%s\"", __FILE__, __LINE__, got, wanted);                  \
     } while (0)
 
 /* ---- what the CPU says of the byte at @va (upper half) ---------------------------------------------------------------- */

@@ -3,7 +3,7 @@
 """fake_qemu.py - stands in for QEMU (by the variable of that name) to test qemu/run itself.
 
 Speaks as firmware, boot loader and a kernel's console would, and ends in every way that QEMU can. HELIX_FAKE chooses what
-happens at start: nothing, "refuse" (QEMU's own failure), "mute" (no prompt), "boot-panic".
+happens at start: nothing, "refuse" (QEMU's own failure), "mute" (no prompt), "boot-panic", "boot-halt".
 """
 import os
 import signal
@@ -34,6 +34,9 @@ def command(line):
         if rest == "exit":
             end(1)
         time.sleep(3600)
+    elif word == "fuse":  # panics by itself, while nobody types
+        signal.signal(signal.SIGALRM, lambda *_: put("\r\npanic: by itself\r\n"))
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
     elif word == "misuse":
         put("panic: what: this is only a command's message\r\n")
     elif word == "hang":
@@ -57,6 +60,9 @@ def read_line():
         if byte == b"\r":
             put("\r\n")
             return line
+        if byte < b" ":
+            put("\r\ncontrol character\r\n")
+            end(99)
         line += byte.decode()
         put(byte.decode())
         if line == "noisy":
@@ -74,6 +80,9 @@ def main():
     if how == "boot-panic":
         put("panic: no memory\r\n")
         end(1)
+    if how == "boot-halt":
+        put("\r\nhelix: boot: memory: 1 KiB usable are not enough; halted\r\n")
+        time.sleep(3600)
     put("arguments: " + " ".join(sys.argv[1:]) + "\r\n")
     while True:
         put("helix> ")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """test_run.py - what qemu/run does with a script on its standard input, against a QEMU that ends in every way."""
 import os
+import pty
 import subprocess
 import sys
 
@@ -65,12 +66,28 @@ def killed():
     contains(err, "SIGSEGV")
 
 
-@case("a QEMU that cannot be started is 125")
+@case("a QEMU that cannot be started is 125, from a script and at a terminal")
 def missing():
-    environment = dict(os.environ, QEMU="/nonexistent/qemu")
-    done = subprocess.run([sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct"], input="", text=True,
-                          env=environment, capture_output=True, timeout=30)
-    equal(done.returncode, 125, "status")
+    ours, terminal = pty.openpty()
+    for stdin in (subprocess.DEVNULL, terminal):
+        for program in ("/nonexistent/qemu", "an 'open quote"):
+            done = subprocess.run([sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct"], stdin=stdin,
+                                  env=dict(os.environ, QEMU=program), capture_output=True, text=True, timeout=30)
+            equal(done.returncode, 125, "status")
+            contains(done.stderr, "qemu/run: QEMU")
+            assert "Traceback" not in done.stderr, done.stderr
+    os.close(terminal)
+    os.close(ours)
+
+
+@case("an empty variable counts as none")
+def empty_variables():
+    names = ("QEMU", "HELIX_ACCEL", "HELIX_GDB_PORT")
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct", "--print", "--debug"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+                          env=dict(os.environ, **dict.fromkeys(names, "")))
+    for part in ("qemu-system-x86_64 -machine", "-accel tcg", "127.0.0.1:1234"):
+        contains(done.stdout, part)
 
 
 @case("a panic is 126, with the last lines, whether the machine halts or ends")
@@ -81,6 +98,20 @@ def panic():
         contains(err, "panic: on request")
         contains(err, "kmain+0x0")
     equal(launch("", fake="boot-panic")[0], 126, "status of a panic at boot")
+    status, _, err = launch("", fake="boot-halt")
+    equal(status, 126, "status of a machine that the kernel refuses")
+    contains(err, "not enough; halted")
+
+
+@case("a panic is told even while the script has nothing to say")
+def panic_while_idle():
+    with subprocess.Popen([sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct"], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          env=dict(os.environ, QEMU=FAKE)) as process:
+        process.stdin.write("fuse\n")
+        process.stdin.flush()
+        equal(process.wait(20), 126, "status")
+        contains(process.stderr.read(), "panic: by itself")
 
 
 @case("a command whose message looks like a panic is not one")
@@ -88,6 +119,14 @@ def no_panic():
     status, out, _ = launch("misuse\necho after\n")
     equal(status, 0, "status")
     contains(out, "after")
+
+
+@case("control characters of a script are no keys")
+def control_characters():
+    status, out, _ = launch("\techo\tone\n\x1b\x00\x03\necho two\x04\x15\n")
+    equal(status, 0, "status")
+    lines = out.splitlines()
+    equal(lines[2:], ["helix>  echo one", "helix>", "helix> echo two", "two", "helix> poweroff"], "the lines")
 
 
 @case("a hang is 124, with the last lines, at boot and in a command")
@@ -119,6 +158,17 @@ def refused():
                           text=True, timeout=30)
     equal(done.returncode, 125, "status")
     contains(done.stderr, "--bogus: unknown option")
+
+
+@case("an option with a wrong value is 125, and no value is taken for an option")
+def wrong_values():
+    for options in (["--smp", "two"], ["--timeout", "soon"], ["--timeout", "0"], ["--timeout", "nan"], ["--smp"],
+                    ["--initrd", ROOT], ["--initrd="]):
+        status, _, err = launch("", *options)
+        equal(status, 125, f"status of {options}")
+        contains(err, f"{options[0].rstrip('=')}")
+        equal(len(err.splitlines()), 1, "lines of " + err)
+    equal(launch("poweroff\n", "--cmdline", "-x --uefi")[0], 0, "status with a cmdline that starts with a dash")
 
 
 @case("options reach QEMU's command line, and --print starts nothing")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""test_selftest.py - the kernel of tests/kernel judges paging, faults and unwinding on the machine; its cases are ours."""
+import re
+
+from harness import Failure, Guest, Machine, built, case, equal, main
+
+KERNEL = built("tests", "kernel", "helix-selftest.elf")
+MACHINES = {
+    "64 MiB": {"memory": "64M"},
+    "2 GiB": {"memory": "2G"},
+    "a plain CPU": {"extra": ["-cpu", "qemu64"]},
+}
+LIMIT_S = 60
+RESULT = re.compile(r"(not )?ok (\d+) - (.*)")
+
+
+def run(machine):
+    """Returns (lines of the console, exit code; None: it did not end by itself, the last line says how)."""
+    with Guest(Machine(kernel=KERNEL, initrd="", **machine)) as guest:
+        try:
+            code = guest.wait_end(LIMIT_S)
+        except Failure as failure:
+            return guest.screen.lines + str(failure).splitlines()[:1], None
+        return guest.screen.lines, code
+
+
+def verdict(failed, diagnosis):
+    def judge():
+        assert not failed, diagnosis
+
+    return judge
+
+
+def adopt(where, lines, code):
+    """Makes each result of a guest a case, and one more of the whole: a plan kept, and an end that agrees."""
+    failures = results = planned = 0
+    for at, line in enumerate(lines):
+        result = RESULT.fullmatch(line)
+        if line.startswith("1.."):
+            planned = int(line[3:])
+        elif result:
+            results += 1
+            failures += bool(result[1])
+            after = lines[at + 1] if at + 1 < len(lines) else ""
+            case(f"{where}: {result[3]}")(verdict(result[1], after.removeprefix("# ")))
+
+    @case(f"{where}: the self-test keeps its plan and ends with the number of its failures")
+    def whole():
+        tail = "\n".join(lines[-20:])
+        assert planned, "no plan\n" + tail
+        equal(results, planned, "results\n" + tail)
+        equal(code, failures, "exit code\n" + tail)
+
+
+for name, options in MACHINES.items():
+    adopt(name, *run(options))
+main()
