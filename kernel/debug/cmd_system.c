@@ -174,8 +174,9 @@ static hx_status_t cmd_irq(int argc, char **argv)
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
         if (copy_irq(line, &irq, &owner))
             print_irq(line, &irq);
-    hx_console_printf("irq: %llu faults of modules unwound, %llu bytes of console input lost\n",
-                      (unsigned long long)hx_exception_unwound(), (unsigned long long)hx_console_bytes_lost());
+    hx_console_printf("irq: %llu faults of modules unwound, %llu NMIs, %llu bytes of console input lost\n",
+                      (unsigned long long)hx_exception_unwound(), (unsigned long long)hx_exception_nmis(),
+                      (unsigned long long)hx_console_bytes_lost());
     return HX_OK;
 }
 

@@ -335,6 +335,7 @@ static enum hx_editor_action enter(struct hx_editor *e)
 
 static enum hx_editor_action cancel(struct hx_editor *e)
 {
+    move_to(e, e->length); /* the mark goes behind the line, not into it */
     uint32_t column = e->prompt_columns + columns_between(e, e->window_off, e->cursor);
     if (column + 2 < HX_EDITOR_COLUMNS)
         put(e, "^C", 2);

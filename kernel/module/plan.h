@@ -29,7 +29,8 @@ struct hx_plan {
 /*
  * Plans the `load` entries of @pack. @skips(name) says whether the owner wants a module left out.
  * HX_E_NOMEM is the only error; reasons against single modules are in their items: HX_E_DEPENDENCY, HX_E_VERSION,
- * HX_E_CYCLE, HX_E_EXIST (a second module of that name), HX_E_DISABLED (skipped), or why the file cannot be read.
+ * HX_E_CYCLE, HX_E_EXIST (a second provider of an interface), HX_E_DISABLED (skipped), or why the file cannot be read. Two
+ * modules of one name are for the load to refuse.
  */
 HX_NODISCARD hx_status_t hx_plan_make(const struct hx_pack *pack, bool (*skips)(const char *name), struct hx_plan *out);
 void hx_plan_release(struct hx_plan *plan);

@@ -76,6 +76,15 @@ def driver():
         equal(guest.poweroff(), 0, "exit code")
 
 
+@case("state converts on a CPU without the crc32 instruction too")
+def old_cpu():
+    with boot(extra=["-cpu", "qemu64"]) as guest:
+        guest.run("kv fill 50")
+        swap(guest, "reload svc_kv", "2.0.0")
+        contains(guest.run("kv verify 50"), "50 of 50")
+        equal(guest.poweroff(), 0, "exit code")
+
+
 @case("commit and rollback end a probation by hand, and say so when there is none")
 def by_hand():
     with boot(cmdline="probation_ms=100000") as guest:

@@ -34,3 +34,15 @@ Test(crc, pieces_sum_up_to_the_whole)
     for (size_t cut = 0; cut <= sizeof(text); cut++)
         cr_assert_eq(hx_crc32c(hx_crc32c(0, text, cut), text + cut, sizeof(text) - cut), whole);
 }
+
+Test(crc, the_table_and_the_instruction_agree)
+{
+    uint8_t bytes[301];
+    uint32_t seed = 1;
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
+    for (size_t length = 0; length <= sizeof(bytes); length++)
+        cr_assert_eq(hx_crc32c_by_table(seed, bytes, length), hx_crc32c(seed, bytes, length), "%zu bytes", length);
+    cr_assert_eq(hx_crc32c_by_table(0, "123456789", 9), 0xe3069283u);
+}

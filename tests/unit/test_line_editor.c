@@ -338,6 +338,8 @@ Test(line_editor, ctrl_c_throws_the_line_away)
     expect("", 0);
     type("\033[A");
     expect("", 0);
+    type("reload\033[D\033[D\003"); /* from the middle, without overwriting what stands there */
+    cr_assert_str_eq(row_text(1), "> reload^C");
 }
 
 Test(line_editor, ctrl_l_clears_the_screen_and_keeps_the_line)
