@@ -177,8 +177,8 @@ static const char *usual_advice(hx_ret_t err)
     case HX_E_BUSY:
     case HX_E_CLOSED:
     case HX_E_TIMEOUT: return "try again";
-    case HX_E_FAULT:
-    case HX_E_FAILED: return "see dmesg; reload or rmmod the module";
+    case HX_E_FAULT: return "see dmesg for what became of it";
+    case HX_E_FAILED: return "rmmod the module, then insmod a version that works, see dmesg";
     case HX_E_ABSENT: return "insmod a provider, see lsmod";
     case HX_E_FULL:
     case HX_E_LIMIT: return "make room first";

@@ -25,28 +25,51 @@ const struct hx_pack *hx_initrd(void)
     return &initrd;
 }
 
-/* `skip=NAME` may be given for one module, `skip=A,B` for several. */
-static bool owner_skips(const char *name)
+/* `skip=NAME` may be given for one module, `skip=A,B` for several. Calls @visit with each name until it says true, and
+ * returns whether it did. */
+static bool skip_list_find(bool (*visit)(const char *name, size_t bytes, const void *context), const void *context)
 {
-    char list[128];
+    char list[HX_BOOT_CMDLINE_MAX];
     if (hx_boot_option(boot, "skip", list, sizeof(list)) != HX_OK)
         return false;
-    size_t bytes = strlen(name);
     for (const char *at = list; *at;) {
         size_t word = 0;
         while (at[word] && at[word] != ',')
             word++;
-        if (word == bytes && strncmp(at, name, bytes) == 0)
+        if (visit(at, word, context))
             return true;
         at += word + (at[word] == ',');
     }
     return false;
 }
 
+static bool is_called(const char *name, size_t bytes, const void *wanted)
+{
+    return strlen(wanted) == bytes && strncmp(name, wanted, bytes) == 0;
+}
+
+static bool owner_skips(const char *name)
+{
+    return skip_list_find(is_called, name);
+}
+
+/* A misspelt name skips nothing, which its owner should not find out by what then goes wrong. */
+static bool report_unplanned(const char *name, size_t bytes, const void *context)
+{
+    const struct hx_plan *plan = context;
+    bool known = bytes == 0;
+    for (uint32_t i = 0; i < plan->count && !known; i++)
+        known = is_called(name, bytes, plan->items[i].name);
+    if (!known)
+        hx_log_line(HX_LOG_WARN, NULL, "boot option skip=%.*s: no module that the initrd loads is called so", (int)bytes,
+                    name);
+    return false;
+}
+
 static bool has_option(const char *name)
 {
-    char value[8];
-    return hx_boot_option(boot, name, value, sizeof(value)) == HX_OK;
+    char value[1];
+    return hx_boot_option(boot, name, value, sizeof(value)) != HX_E_NOENT;
 }
 
 /* NAME.param=value on the command line becomes "param=value" for module NAME. */
@@ -109,6 +132,7 @@ static void load_modules(void)
         hx_log_line(HX_LOG_ERROR, NULL, "modules: %s; none is loaded", hx_err_text(err));
         return;
     }
+    (void)skip_list_find(report_unplanned, &plan);
     for (uint32_t i = 0; i < plan.count; i++)
         if (plan.items[i].err != HX_OK)
             hx_log_line(plan.items[i].err == HX_E_DISABLED ? HX_LOG_INFO : HX_LOG_ERROR, NULL, "%s: %s: %s",

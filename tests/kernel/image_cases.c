@@ -31,6 +31,20 @@ static bool images_have_guards(void)
     return true;
 }
 
+static bool hole_leaves_room_for_the_guard(void)
+{
+    uintptr_t a = 0, b = 0, c = 0;
+
+    EXPECT(hx_hal_image_alloc(IMAGE_BYTES, &a) == HX_OK && hx_hal_image_alloc(HX_PAGE_BYTES, &b) == HX_OK);
+    hx_hal_image_free(a, IMAGE_BYTES);
+    EXPECT(hx_hal_image_alloc(IMAGE_BYTES + HX_PAGE_BYTES, &c) == HX_OK && c > b);
+    hx_hal_image_free(c, IMAGE_BYTES + HX_PAGE_BYTES);
+    EXPECT(hx_hal_image_alloc(IMAGE_BYTES, &c) == HX_OK && c == a);
+    hx_hal_image_free(c, IMAGE_BYTES);
+    hx_hal_image_free(b, HX_PAGE_BYTES);
+    return true;
+}
+
 static bool freed_images_are_gone(void)
 {
     uintptr_t va = 0, again = 0;
@@ -112,6 +126,7 @@ static bool whole_arena_can_be_had(void)
 
 static const struct selftest_case cases[] = {
     { "images have an unmapped guard on either side", images_have_guards },
+    { "a hole is used when the guard fits too, and passed over when it does not", hole_leaves_room_for_the_guard },
     { "a freed image is unmapped, and its memory comes back zeroed", freed_images_are_gone },
     { "each protection of a page is what the CPU obeys, and its neighbours keep theirs", protection_is_obeyed },
     { "no protection makes a page writable and executable", writable_never_runs },

@@ -2,8 +2,9 @@
 /*
  * region_cases.c - state regions: sharing, the first write, and the two ends.
  *
- * Every case runs on a pair of regions of which each crosses from one table of leaves into the next, at different pages, so
- * that a step that is right inside a table only is seen.
+ * Cases run on a pair of regions of which each crosses from one table of leaves into the next, at different pages, so that a
+ * step that is right inside a table only is seen. The tables lie apart in memory: next to each other, one could be walked
+ * off its end into the other without a difference.
  */
 #include "selftest.h"
 
@@ -45,11 +46,37 @@ static uint64_t new_mark(uint32_t page)
     return 0x9e30000 + page;
 }
 
+enum { HELD = 16 };
+
+/* The frames that would be handed out next, so that a table made now does not lie behind the one made last. */
+static void hold(uint64_t held_pa[HELD])
+{
+    for (uint32_t i = 0; i < HELD; i++)
+        held_pa[i] = hx_frames_alloc(&hx_mm_frames, 1, HX_FRAMES_SCRATCH);
+}
+
+static bool let_go(const uint64_t held_pa[HELD])
+{
+    for (uint32_t i = 0; i < HELD; i++)
+        EXPECT(hx_frames_free(&hx_mm_frames, held_pa[i], HX_FRAMES_SCRATCH) == HX_OK);
+    return true;
+}
+
+/* The leaf of the first page that @region_va has in its second table does not follow that of the page before. */
+static bool tables_are_apart(uintptr_t region_va, uint32_t lead)
+{
+    uintptr_t va = region_va + lead * (uintptr_t)HX_PAGE_BYTES;
+
+    return hx_vm_leaf_of(va) != hx_vm_leaf_of(va - HX_PAGE_BYTES) + 1;
+}
+
 /* By first fit: what fills the first table up to the old region is too small for the image behind it. */
 static bool place(struct pair *pair)
 {
+    uint64_t held_first[HELD], held_second[HELD];
     uintptr_t filler_va = 0;
 
+    hold(held_first);
     EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &filler_va) == HX_OK);
     hx_hal_image_free(filler_va, HX_PAGE_BYTES);
     size_t filler_bytes = (size_t)(pages_to_table_end(filler_va) - 1 - OLD_LEAD) * HX_PAGE_BYTES;
@@ -57,11 +84,14 @@ static bool place(struct pair *pair)
     EXPECT(hx_hal_image_alloc(REGION_BYTES, &pair->old_va) == HX_OK);
     hx_hal_image_free(filler_va, filler_bytes);
 
+    hold(held_second);
     uintptr_t behind_va = pair->old_va + REGION_BYTES + HX_PAGE_BYTES;
     pair->image_bytes = (size_t)(pages_to_table_end(behind_va) - NEW_LEAD + PAGES) * HX_PAGE_BYTES;
     EXPECT(hx_hal_image_alloc(pair->image_bytes, &pair->image_va) == HX_OK);
     pair->new_va = pair->image_va + pair->image_bytes - REGION_BYTES;
+    EXPECT(let_go(held_first) && let_go(held_second));
     EXPECT(pages_to_table_end(pair->old_va) == OLD_LEAD && pages_to_table_end(pair->new_va) == NEW_LEAD);
+    EXPECT(tables_are_apart(pair->old_va, OLD_LEAD) && tables_are_apart(pair->new_va, NEW_LEAD));
     return true;
 }
 
@@ -247,6 +277,32 @@ static bool module_writes_first(void)
     return give_both(&pair);
 }
 
+/* Behind such a region lies no table; one that is made for the step after the last page stays, and the runner sees it. */
+static bool end_of_a_table_is_an_end(void)
+{
+    enum { BYTES = 4 * HX_PAGE_BYTES };
+    uintptr_t inside_va = 0, image_va = 0;
+
+    EXPECT(hx_hal_image_alloc(BYTES, &inside_va) == HX_OK);
+    size_t image_bytes = (size_t)(pages_to_table_end(inside_va) - BYTES / HX_PAGE_BYTES - 1) * HX_PAGE_BYTES;
+    EXPECT(hx_hal_image_alloc(image_bytes, &image_va) == HX_OK);
+    uintptr_t last_va = image_va + image_bytes - BYTES;
+    EXPECT(pages_to_table_end(last_va) == BYTES / HX_PAGE_BYTES);
+
+    hx_hal_region_share(last_va, inside_va, BYTES);
+    *word(inside_va, 3) = old_mark(3);
+    EXPECT(*word(last_va, 3) == old_mark(3));
+    hx_hal_region_unshare(last_va, BYTES);
+    hx_hal_region_share(inside_va, last_va, BYTES);
+    *word(last_va, 3) = new_mark(3);
+    EXPECT(*word(inside_va, 3) == new_mark(3));
+    hx_hal_region_commit(inside_va, last_va, BYTES);
+    hx_hal_image_free(image_va, image_bytes);
+    EXPECT(*word(inside_va, 3) == new_mark(3));
+    hx_hal_image_free(inside_va, BYTES);
+    return true;
+}
+
 static bool audit_passes_while_shared(void)
 {
     struct pair pair;
@@ -268,6 +324,7 @@ static const struct selftest_case cases[] = {
     { "the new image can be freed while it shares", new_is_freed_while_shared },
     { "protecting a shared page neither runs it nor ends the sharing", protect_keeps_the_share },
     { "a module's write to a shared page is settled, not unwound", module_writes_first },
+    { "a region may end where its table of leaves ends", end_of_a_table_is_an_end },
     { "the audit passes while regions are shared", audit_passes_while_shared },
 };
 const struct selftest_group selftest_region = { cases, HX_ARRAY_SIZE(cases) };

@@ -121,10 +121,14 @@ def options():
     with boot(cmdline="safe") as guest:
         assert not any("Running" in line for line in guest.run("lsmod"))
         equal(guest.poweroff(), 0, "exit code")
-    with boot(cmdline="skip=drv_rtc loglevel=loud probation_ms=soon sfae") as guest:
+    with boot(cmdline="safe=and_sound") as guest:
+        assert not any("Running" in line for line in guest.run("lsmod"))
+        equal(guest.poweroff(), 0, "exit code")
+    with boot(cmdline="skip=" + "nobody," * 30 + "drv_rtc loglevel=loud probation_ms=soon sfae") as guest:
         contains(guest.boot_lines, "loglevel=loud")
         contains(guest.boot_lines, "probation_ms=soon")
         contains(guest.boot_lines, "boot option sfae: unknown")
+        contains(guest.boot_lines, "boot option skip=nobody: no module that the initrd loads is called so")
         assert "drv_rtc" not in "\n".join(guest.run("lsmod"))
         contains(guest.run("date"), "no-provider")
         equal(guest.poweroff(), 0, "exit code")

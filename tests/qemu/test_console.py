@@ -75,6 +75,7 @@ def history():
         since = len(guest.screen.lines)
         guest.type(b"\r")
         guest.wait_line("module ABI", since=since)
+        idle(guest)
 
 
 @case("Tab completes commands, modules and files, and lists what it cannot decide")
@@ -132,8 +133,11 @@ def long_line():
         since = len(guest.screen.lines)
         guest.type(b"kv put key " + b"v" * 300 + b"\r")
         guest.wait_line("^console: line: it is longer than 255 bytes", since=since)
+        idle(guest)
         contains(guest.run("kv get key"), "kv: key: no")
         guest.type(b"kv put key " + b"v" * 300 + ctrl("W") + b"short\r")
+        guest.wait_line("^kv: stored key", since=since)
+        idle(guest)
         contains(guest.run("kv count"), "1 keys")
         equal(guest.run("kv get key"), ["short"], "the value")
 
