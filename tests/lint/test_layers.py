@@ -46,7 +46,7 @@ BELONGS = {
 ALSO = {("kernel/arch/x86_64/trap_text.c", "kernel/gate/gate.h")}
 # Not ours: what the compiler and the C library have that means the same without an operating system.
 FREESTANDING = re.compile(
-    r"(std(arg|bool|def|int|atomic|align|noreturn)|limits|elf|sys/queue|linux/.*|asm/.*|xen/.*|xxhash|uthash)\.h$")
+    r"(std(arg|bool|def|int|atomic|align|noreturn)|limits|elf|sys/queue|linux/.*|asm/.*|xen/.*|xxhash|uthash|cpuid)\.h$")
 SEARCH = ["include", "kernel", "", "kernel/lib", "kernel/arch/x86_64/include"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 
