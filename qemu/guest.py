@@ -10,7 +10,7 @@ How a run ends, as an exit status:
             so neither QEMU's 0 nor its 1 (its own failures) can be taken for the guest's.
     124     a hang: no prompt within the time limit
     125     QEMU failed, was killed, or the machine was reset under us
-    126     the kernel panicked
+    126     the kernel panicked, or halted while booting
 """
 import dataclasses
 import hashlib

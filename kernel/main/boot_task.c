@@ -61,8 +61,8 @@ static bool report_unplanned(const char *name, size_t bytes, const void *context
     for (uint32_t i = 0; i < plan->count && !known; i++)
         known = is_called(name, bytes, plan->items[i].name);
     if (!known)
-        hx_log_line(HX_LOG_WARN, NULL, "boot option skip=%.*s: no module that the initrd loads is called so", (int)bytes,
-                    name);
+        hx_log_line(HX_LOG_WARN, NULL, "boot option skip=%.*s: no module that the initrd loads is called so",
+                    (int)bytes, name);
     return false;
 }
 

@@ -108,10 +108,13 @@ def panic_while_idle():
     with subprocess.Popen([sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct"], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           env=dict(os.environ, QEMU=FAKE)) as process:
-        process.stdin.write("fuse\n")
-        process.stdin.flush()
-        equal(process.wait(20), 126, "status")
-        contains(process.stderr.read(), "panic: by itself")
+        try:
+            process.stdin.write("fuse\n")
+            process.stdin.flush()
+            equal(process.wait(20), 126, "status")
+            contains(process.stderr.read(), "panic: by itself")
+        finally:
+            process.terminate()
 
 
 @case("a command whose message looks like a panic is not one")
