@@ -138,19 +138,27 @@ static hx_status_t run_swap_job(char **argv, struct hx_job *job)
     return HX_OK;
 }
 
+/* reload NAME [FILE] [PARAM=VALUE...] */
 static hx_status_t cmd_reload(int argc, char **argv)
 {
+    char params[HX_PARAM_TEXT_MAX];
     struct hx_job job;
-    if (argc < 2 || argc > 3)
+    if (argc < 2)
         return hx_command_usage(argv[0]);
     hx_status_t err = prepare_job(argv[0], HX_JOB_RELOAD, argv[1], &job);
     if (err != HX_OK)
         return err;
-    job.may_downgrade = argc == 3;
-    if (argc == 3 && hx_names_find_file(argv[2], &job.file) != HX_OK)
-        return hx_names_refuse_file(argv[0], argv[2]);
-    if (argc == 2 && hx_names_find_newest(argv[1], &job.file) != HX_OK)
+    const char *file = argc > 2 && !memchr(argv[2], '=', strlen(argv[2])) ? argv[2] : NULL;
+    int first_param = file ? 3 : 2;
+    job.may_downgrade = file != NULL;
+    if (file && hx_names_find_file(file, &job.file) != HX_OK)
+        return hx_names_refuse_file(argv[0], file);
+    if (!file && hx_names_find_newest(argv[1], &job.file) != HX_OK)
         return hx_command_refuse(argv[0], argv[1], HX_E_NOENT, "name the file to load, modinfo lists them");
+    if (join_parameters(argc - first_param, argv + first_param, params, sizeof(params)) != HX_OK)
+        return hx_command_refuse(argv[0], argv[1], HX_E_LIMIT, "give parameters of at most 127 bytes together");
+    if (first_param < argc)
+        job.params = params;
     return run_swap_job(argv, &job);
 }
 
@@ -248,12 +256,13 @@ const struct hx_command hx_commands_changes[] = {
       .handler = cmd_rmmod,
       .complete = hx_names_complete_modules },
     { .name = "reload",
-      .arguments = "NAME [FILE]",
+      .arguments = "NAME [FILE] [PARAM=VALUE...]",
       .summary = "replace a running module, its state carried over",
       .handler = cmd_reload,
       .help =
           "Without FILE: by the highest version of NAME in the initrd. With FILE: by that file, an older version or\n"
-          "another module that provides the same included. Refused at any step, the old version runs on.",
+          "another module that provides the same included. Refused at any step, the old version runs on.\n"
+          "Without PARAM the parameters of the running version go on to hold.",
       .complete = complete_reload },
     { .name = "swaps", .arguments = "", .summary = "what became of each reload", .handler = cmd_swaps },
     { .name = "commit",

@@ -62,7 +62,7 @@ static void copy_module(const struct hx_module *module, struct module_row *row)
     memset(row, 0, sizeof(*row));
     memcpy(row->name, module->name, sizeof(row->name));
     row->state = hx_module_state_name(module->state);
-    row->calls = hx_module_calls(module);
+    row->calls = hx_module_calls(module) - module->calls_before;
     row->swaps = module->swaps;
     if (module->running && module->running->record) {
         hx_version_text(module->running->record->version, row->version);
@@ -141,7 +141,7 @@ static void add_identity(struct info *info, const struct hx_module *module, cons
         add(info, "fault:     %s\n", module->fault);
     add(info, "file:      %zu bytes, XXH64 %016llx\n", version->file.bytes, (unsigned long long)version->file_hash);
     add(info, "loaded:    %llu ms after boot, %u swaps, %llu calls\n",
-        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps, (unsigned long long)hx_module_calls(module));
+        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps, (unsigned long long)(hx_module_calls(module) - module->calls_before));
 }
 
 static void add_image(struct info *info, const struct hx_image *image)

@@ -37,9 +37,19 @@ uint64_t hx_swap_probation_ns(void)
 
 /* ---- before the blackout -------------------------------------------------------------------------------------------- */
 
+/* What the owner gave the running version goes on to hold, unless the new one is another module. */
+static const char *params_of(const struct swap *swap)
+{
+    char name[HX_NAME_MAX];
+    if (swap->request->params)
+        return swap->request->params;
+    bool same = hx_version_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
+    return same ? swap->old->params_text : "";
+}
+
 static hx_status_t link_new(struct swap *swap)
 {
-    const char *params = swap->request->params ? swap->request->params : swap->old->params_text;
+    const char *params = params_of(swap);
     swap->report->step = "link";
     hx_status_t err = hx_version_create(swap->module, swap->request->file, params, &swap->new, swap->report);
     if (err != HX_OK)

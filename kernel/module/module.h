@@ -43,6 +43,7 @@ struct hx_module {
     char fault[128];                  /* what the last fault was */
     uint64_t loaded_ns;
     uint32_t swaps;                   /* versions published after the first */
+    uint64_t calls_before;            /* that its slots had served when it was published: others' */
     bool marked;                      /* in the walk over dependencies that is under way */
 
     /* The swap whose probation is pending (previous is not NULL): hotreload's. */

@@ -52,12 +52,7 @@ __attribute__((format(printf, 3, 0))) static void refuse(struct hx_plan_item *it
 
 static void read_item(struct hx_plan_item *item)
 {
-    struct hx_slice module;
-    hx_status_t err = hx_ldr_peek(item->entry->content, HX_RECORDS_MODULE, &module);
-    if (err == HX_OK)
-        err = hx_slice_read(module, offsetof(struct hx_module_record, name), item->name, HX_NAME_MAX);
-    if (err == HX_OK && !hx_name_is_proper(item->name))
-        err = HX_E_FORMAT;
+    hx_status_t err = hx_version_peek_name(item->entry->content, item->name);
     if (err != HX_OK) {
         item->name[0] = 0;
         item->err = err;

@@ -642,6 +642,17 @@ void hx_version_destroy(struct hx_version *version)
     hx_hal_free(version);
 }
 
+hx_status_t hx_version_peek_name(struct hx_slice file, char out[HX_NAME_MAX])
+{
+    struct hx_slice records;
+    hx_status_t err = hx_ldr_peek(file, HX_RECORDS_MODULE, &records);
+    if (err == HX_OK)
+        err = hx_slice_read(records, offsetof(struct hx_module_record, name), out, HX_NAME_MAX);
+    if (err == HX_OK && !hx_name_is_proper(out))
+        err = HX_E_FORMAT;
+    return err;
+}
+
 void hx_version_text(uint32_t version, char out[16])
 {
     hx_fmt(out, 16, "%u.%u.%u", HX_VERSION_MAJOR(version), HX_VERSION_MINOR(version), HX_VERSION_PATCH(version));

@@ -69,6 +69,9 @@ HX_NODISCARD hx_status_t hx_version_create(struct hx_module *module, struct hx_s
 /* Frees everything; calls no hook. NULL is accepted. */
 void hx_version_destroy(struct hx_version *version);
 
+/* The name that a file declares, read without linking it. The errors of hx_ldr_peek; HX_E_FORMAT: not a proper name. */
+HX_NODISCARD hx_status_t hx_version_peek_name(struct hx_slice file, char out[HX_NAME_MAX]);
+
 static inline const char *hx_version_name(const struct hx_version *version)
 {
     return version->record->name;

@@ -195,17 +195,6 @@ static void teardown(struct hx_module *module)
 
 /* ---- load ----------------------------------------------------------------------------------------------------------- */
 
-static hx_status_t peek_name(struct hx_slice file, char out[HX_NAME_MAX])
-{
-    struct hx_slice records;
-    hx_status_t err = hx_ldr_peek(file, HX_RECORDS_MODULE, &records);
-    if (err == HX_OK)
-        err = hx_slice_read(records, offsetof(struct hx_module_record, name), out, HX_NAME_MAX);
-    if (err == HX_OK && (!out[0] || !memchr(out, 0, HX_NAME_MAX)))
-        err = HX_E_FORMAT;
-    return err;
-}
-
 hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const struct hx_version *version,
                                         struct hx_report *report)
 {
@@ -234,6 +223,7 @@ static void publish_first(struct hx_module *module)
 {
     hx_preempt_disable();
     hx_module_open(module, module->running);
+    module->calls_before = hx_module_calls(module);
     hx_irq_bind(module, module->running);
     hx_lifecycle_notify(module->running, NULL, true);
     hx_preempt_enable();
@@ -299,7 +289,7 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
 {
     char name[HX_NAME_MAX];
     report->step = "link";
-    hx_status_t err = peek_name(file, name);
+    hx_status_t err = hx_version_peek_name(file, name);
     if (err != HX_OK)
         hx_fmt(name, sizeof(name), "?"); /* the loader says better what is wrong with the file */
     struct hx_module *module = NULL;

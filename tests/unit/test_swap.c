@@ -381,3 +381,25 @@ Test(swap_allocation, revert_and_teardown_need_no_memory)
     cr_assert_not(hal_host_has_failed(), "a teardown allocates");
     hal_host_fail_at(0);
 }
+
+/* ---- parameters -------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t run_job(struct hx_job *job)
+{
+    return world_run((hx_status_t(*)(void *))hx_engine_run, job);
+}
+
+Test(swap, parameters_go_on_to_hold_for_the_same_module_only)
+{
+    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file("sched_rr.hxm"), .params = "quantum_ms=7", .who = "test" };
+    world_begin(PROBATION_MS);
+    cr_assert_eq(run_job(&job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_reload("sched_rr", "sched_rr-2.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=7");
+    cr_assert_eq(world_reload("sched_rr", "sched_prio.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_str_eq(hx_module_find("sched_prio")->running->params_text, "");
+    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .module = "sched_prio", .file = world_file("sched_rr.hxm"), .who = "test" };
+    job.params = "quantum_ms=3";
+    cr_assert_eq(run_job(&job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=3");
+}
