@@ -37,9 +37,9 @@ struct hx_image_range {
 };
 
 struct hx_image {
-    uintptr_t va;     /* where the image is linked to run */
-    uint8_t *memory;  /* where its bytes lie: (uint8_t *)va in the kernel, elsewhere in mkmodpack */
-    size_t bytes;     /* whole, a multiple of the page */
+    uintptr_t va;    /* where the image is linked to run */
+    uint8_t *memory; /* where its bytes lie: (uint8_t *)va in the kernel, elsewhere in mkmodpack */
+    size_t bytes;    /* whole, a multiple of the page */
     struct hx_image_range part[HX_PART_COUNT];
     struct hx_image_range records[HX_RECORDS_COUNT]; /* bytes 0: there are none */
     uint32_t section_count;
@@ -67,7 +67,7 @@ struct hx_ldr_report {
     enum hx_ldr_step step;
     hx_status_t err;
     char section[HX_NAME_MAX];
-    char symbol[64]; /* the first offending one */
+    char symbol[64];     /* the first offending one */
     uint32_t relocation; /* index in its section; UINT32_MAX: not about one */
     uint64_t offset;
     uint64_t value;

@@ -47,20 +47,21 @@ struct hx_interface_record {
 #define HX_OP_FIELD_(iface, index, op, ...) hx_ret_t (*op)(__VA_ARGS__);
 #define HX_OP_CALLER_(iface, index, op, ...) HX_NODISCARD hx_ret_t iface##_##op(__VA_ARGS__);
 #define HX_OP_TEXT_(iface, index, op, ...) #op "(" #__VA_ARGS__ ")\0"
-#define HX_OP_INDEX_(iface, index, op, ...)                                                                          \
+#define HX_OP_INDEX_(iface, index, op, ...)                                                                            \
     HX_STATIC_ASSERT(offsetof(struct iface##_ops, op) == sizeof(struct hx_ops_head) + (index) * sizeof(void *),        \
-                   "operations are numbered in order");
+                     "operations are numbered in order");
 
-#define HX_INTERFACE(iface, version_number, OPS)                                                                     \
-    struct iface##_ops {                                                                                             \
-        struct hx_ops_head head;                                                                                     \
-        OPS(HX_OP_FIELD_)                                                                                            \
-    };                                                                                                               \
-    OPS(HX_OP_INDEX_)                                                                                                \
-    enum { iface##_version = (int)(version_number) };                                                                \
-    HX_EXTERN_C_BEGIN OPS(HX_OP_CALLER_) HX_EXTERN_C_END
+#define HX_INTERFACE(iface, version_number, OPS)                                                                       \
+    struct iface##_ops {                                                                                               \
+        struct hx_ops_head head;                                                                                       \
+        OPS(HX_OP_FIELD_)                                                                                              \
+    };                                                                                                                 \
+    OPS(HX_OP_INDEX_)                                                                                                  \
+    enum { iface##_version = (int)(version_number) };                                                                  \
+    HX_EXTERN_C_BEGIN                                                                                                  \
+    OPS(HX_OP_CALLER_) HX_EXTERN_C_END
 
 /* First initialiser of a provider's vtable; the second form is for one that stops before `first_missing_op`. */
 #define HX_OPS_HEAD(iface) .head = { (uint32_t)iface##_version, (uint32_t)sizeof(struct iface##_ops) }
-#define HX_OPS_HEAD_UNTIL(iface, version_number, first_missing_op)                                                   \
+#define HX_OPS_HEAD_UNTIL(iface, version_number, first_missing_op)                                                     \
     .head = { (version_number), (uint32_t)offsetof(struct iface##_ops, first_missing_op) }

@@ -11,15 +11,15 @@
 #endif
 
 /* HX_EXPORT(name, arguments): one line an export; the order is part of nothing. Source of the export table and stubs. */
-#define HX_EXPORTS(HX_EXPORT)                                                                                        \
-    HX_EXPORT(hx_log, HX_VAL(level), HX_IN(text))                                                                    \
-    HX_EXPORT(hx_clock_ns, HX_NOTHING)                                                                               \
-    HX_EXPORT(hx_port_read8, HX_VAL(port))                                                                           \
-    HX_EXPORT(hx_port_write8, HX_VAL(port), HX_VAL(value))                                                           \
-    HX_EXPORT(hx_irq_count, HX_IN(key))                                                                             \
-    HX_EXPORT(hx_state_put, HX_IN(name), HX_IN(data))                                                                \
-    HX_EXPORT(hx_state_get, HX_IN(name), HX_VAL(offset), HX_OUT(data))                                               \
-    HX_EXPORT(hx_state_size, HX_IN(name))                                                                            \
+#define HX_EXPORTS(HX_EXPORT)                                                                                          \
+    HX_EXPORT(hx_log, HX_VAL(level), HX_IN(text))                                                                      \
+    HX_EXPORT(hx_clock_ns, HX_NOTHING)                                                                                 \
+    HX_EXPORT(hx_port_read8, HX_VAL(port))                                                                             \
+    HX_EXPORT(hx_port_write8, HX_VAL(port), HX_VAL(value))                                                             \
+    HX_EXPORT(hx_irq_count, HX_IN(key))                                                                                \
+    HX_EXPORT(hx_state_put, HX_IN(name), HX_IN(data))                                                                  \
+    HX_EXPORT(hx_state_get, HX_IN(name), HX_VAL(offset), HX_OUT(data))                                                 \
+    HX_EXPORT(hx_state_size, HX_IN(name))                                                                              \
     HX_EXPORT(hx_sleep_ns, HX_VAL(duration_ns))
 
 #ifndef __ASSEMBLER__

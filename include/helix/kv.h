@@ -25,14 +25,14 @@
  * count:    returns the number of keys.
  * modified: returns the time of the last put of `key`, ns since boot; 0 when it was put before times were kept.
  */
-#define HX_KV_OPS_1_0(OP)                                                                                            \
-    OP(hx_kv, 0, get, HX_IN(key), HX_OUT(value))                                                                     \
-    OP(hx_kv, 1, put, HX_IN(key), HX_IN(value))                                                                      \
-    OP(hx_kv, 2, del, HX_IN(key))                                                                                    \
-    OP(hx_kv, 3, list, HX_VAL(cursor), HX_OUT(key))                                                                  \
+#define HX_KV_OPS_1_0(OP)                                                                                              \
+    OP(hx_kv, 0, get, HX_IN(key), HX_OUT(value))                                                                       \
+    OP(hx_kv, 1, put, HX_IN(key), HX_IN(value))                                                                        \
+    OP(hx_kv, 2, del, HX_IN(key))                                                                                      \
+    OP(hx_kv, 3, list, HX_VAL(cursor), HX_OUT(key))                                                                    \
     OP(hx_kv, 4, count, HX_NOTHING)
-#define HX_KV_OPS(OP)                                                                                                \
-    HX_KV_OPS_1_0(OP)                                                                                                \
+#define HX_KV_OPS(OP)                                                                                                  \
+    HX_KV_OPS_1_0(OP)                                                                                                  \
     OP(hx_kv, 5, modified, HX_IN(key))
 
 #ifndef __ASSEMBLER__

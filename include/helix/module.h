@@ -75,9 +75,9 @@ struct hx_module_record {
 
 /* .hx.irqs: an interrupt line with its handler; the handler runs in interrupt context through the module's atomic slot. */
 struct hx_irq_record {
-    char key[HX_NAME_MAX]; /* stable name: a swap matches declarations by it */
-    uint32_t line;         /* ISA interrupt number, 0..15 */
-    uint32_t flags;        /* none yet: 0 */
+    char key[HX_NAME_MAX];               /* stable name: a swap matches declarations by it */
+    uint32_t line;                       /* ISA interrupt number, 0..15 */
+    uint32_t flags;                      /* none yet: 0 */
     hx_ret_t (*handler)(uint64_t count); /* count: interrupts of the line since the last call, at least 1 */
 };
 
@@ -112,86 +112,91 @@ struct hx_field_record {
 #define HX_UNIQUE_(prefix) HX_JOIN_(prefix, __COUNTER__)
 
 /* Text for people and tools that do not run the module: readelf -p .hx.info shows it. */
-#define HX_INFO(tag, text)                                                                                           \
+#define HX_INFO(tag, text)                                                                                             \
     static const char HX_UNIQUE_(hx_info_)[] __attribute__((section(".hx.info"), used, aligned(1))) = tag "=" text
 
 #define HX_VERSION_TEXT_HX_VERSION(major, minor, patch) #major "." #minor "." #patch
 
-#define HX_MODULE(name_text, version_number, summary_text, ...)                                                      \
-    HX_STATIC_ASSERT(sizeof(name_text) <= HX_NAME_MAX, "the name is too long");                                      \
-    HX_STATIC_ASSERT(sizeof(summary_text) <= HX_SUMMARY_MAX, "the summary is too long");                             \
-    HX_INFO("name", name_text);                                                                                      \
-    HX_INFO("summary", summary_text);                                                                                \
-    HX_INFO("version", HX_VERSION_TEXT_##version_number);                                                                             \
-    static const struct hx_module_record hx_module_record HX_RECORD_(".hx.module") = {                               \
-        .magic = HX_MODULE_MAGIC,                                                                                    \
-        .abi = HX_ABI,                                                                                               \
-        .bytes = sizeof(struct hx_module_record),                                                                    \
-        .version = (version_number),                                                                                 \
-        .name = name_text,                                                                                           \
-        .summary = summary_text,                                                                                     \
-        .hooks = { __VA_ARGS__ },                                                                                    \
+#define HX_MODULE(name_text, version_number, summary_text, ...)                                                        \
+    HX_STATIC_ASSERT(sizeof(name_text) <= HX_NAME_MAX, "the name is too long");                                        \
+    HX_STATIC_ASSERT(sizeof(summary_text) <= HX_SUMMARY_MAX, "the summary is too long");                               \
+    HX_INFO("name", name_text);                                                                                        \
+    HX_INFO("summary", summary_text);                                                                                  \
+    HX_INFO("version", HX_VERSION_TEXT_##version_number);                                                              \
+    static const struct hx_module_record hx_module_record HX_RECORD_(".hx.module") = {                                 \
+        .magic = HX_MODULE_MAGIC,                                                                                      \
+        .abi = HX_ABI,                                                                                                 \
+        .bytes = sizeof(struct hx_module_record),                                                                      \
+        .version = (version_number),                                                                                   \
+        .name = name_text,                                                                                             \
+        .summary = summary_text,                                                                                       \
+        .hooks = { __VA_ARGS__ },                                                                                      \
     }
 
-#define HX_INTERFACE_RECORD_(section_name, iface, OPS, version_number, vtable_pointer)                               \
-    static const char iface##_ops_text_##section_name[] = OPS(HX_OP_TEXT_);                                          \
-    static const struct hx_interface_record iface##_##section_name HX_RECORD_(".hx." #section_name) = {              \
-        .prefix = #iface,                                                                                            \
-        .version = (version_number),                                                                                 \
-        .ops_bytes = sizeof(iface##_ops_text_##section_name),                                                        \
-        .ops = iface##_ops_text_##section_name,                                                                      \
-        .vtable = (vtable_pointer),                                                                                  \
+#define HX_INTERFACE_RECORD_(section_name, iface, OPS, version_number, vtable_pointer)                                 \
+    static const char iface##_ops_text_##section_name[] = OPS(HX_OP_TEXT_);                                            \
+    static const struct hx_interface_record iface##_##section_name HX_RECORD_(".hx." #section_name) = {                \
+        .prefix = #iface,                                                                                              \
+        .version = (version_number),                                                                                   \
+        .ops_bytes = sizeof(iface##_ops_text_##section_name),                                                          \
+        .ops = iface##_ops_text_##section_name,                                                                        \
+        .vtable = (vtable_pointer),                                                                                    \
     }
 
 /* Provides an interface whole, or an older version of it: the version and list that the vtable was built for. */
-#define HX_PROVIDES(iface, OPS, vtable_pointer)                                                                      \
-    HX_INFO("provides", #iface);                                                                                     \
+#define HX_PROVIDES(iface, OPS, vtable_pointer)                                                                        \
+    HX_INFO("provides", #iface);                                                                                       \
     HX_INTERFACE_RECORD_(provides, iface, OPS, (uint32_t)iface##_version, vtable_pointer)
-#define HX_PROVIDES_VERSION(iface, version_number, OPS, vtable_pointer)                                              \
-    HX_INFO("provides", #iface);                                                                                     \
+#define HX_PROVIDES_VERSION(iface, version_number, OPS, vtable_pointer)                                                \
+    HX_INFO("provides", #iface);                                                                                       \
     HX_INTERFACE_RECORD_(provides, iface, OPS, version_number, vtable_pointer)
 
 /* Requires an interface: any provider with the same major and at least this minor. */
-#define HX_REQUIRES(iface, OPS)                                                                                      \
-    HX_INFO("depends", #iface);                                                                                      \
+#define HX_REQUIRES(iface, OPS)                                                                                        \
+    HX_INFO("depends", #iface);                                                                                        \
     HX_INTERFACE_RECORD_(requires, iface, OPS, (uint32_t)iface##_version, NULL)
 /* The same for a user that gets along with an older version: the list and version that it needs. */
-#define HX_REQUIRES_VERSION(iface, version_number, OPS)                                                              \
-    HX_INFO("depends", #iface);                                                                                      \
+#define HX_REQUIRES_VERSION(iface, version_number, OPS)                                                                \
+    HX_INFO("depends", #iface);                                                                                        \
     HX_INTERFACE_RECORD_(requires, iface, OPS, version_number, NULL)
 
-#define HX_IRQ(key_text, line_number, handler_function)                                                              \
-    static const struct hx_irq_record HX_UNIQUE_(hx_irq_) HX_RECORD_(".hx.irqs") = {                                 \
-        .key = key_text, .line = (line_number), .handler = (handler_function)                                        \
-    }
+#define HX_IRQ(key_text, line_number, handler_function)                                                                \
+    static const struct hx_irq_record HX_UNIQUE_(hx_irq_)                                                              \
+        HX_RECORD_(".hx.irqs") = { .key = key_text, .line = (line_number), .handler = (handler_function) }
 
-#define HX_PORTS(first_port, last_port)                                                                              \
-    static const struct hx_ports_record HX_UNIQUE_(hx_ports_)                                                        \
+#define HX_PORTS(first_port, last_port)                                                                                \
+    static const struct hx_ports_record HX_UNIQUE_(hx_ports_)                                                          \
         __attribute__((section(".hx.ports"), used, aligned(4))) = { (first_port), (last_port) }
 
 /* HX_PARAM(uint32_t, quantum_ms, 10, "time slice"): defines the variable with its default. */
-#define HX_PARAM(type, param_name, default_value, summary_text)                                                      \
-    HX_STATIC_ASSERT((type)-1 > 0, "parameters are unsigned");                                                       \
-    static type param_name = (default_value);                                                                        \
-    static const struct hx_param_record hx_param_##param_name HX_RECORD_(".hx.params") = {                           \
-        .name = #param_name, .summary = summary_text, .bytes = sizeof(type), .variable = &param_name                 \
+#define HX_PARAM(type, param_name, default_value, summary_text)                                                        \
+    HX_STATIC_ASSERT((type)-1 > 0, "parameters are unsigned");                                                         \
+    static type param_name = (default_value);                                                                          \
+    static const struct hx_param_record hx_param_##param_name HX_RECORD_(".hx.params") = {                             \
+        .name = #param_name, .summary = summary_text, .bytes = sizeof(type), .variable = &param_name                   \
     }
 
 /* The state: one structure, declared field by field, in memory of its own that outlives the version in a swap. */
 #define HX_STATE_SECTION ".bss.hx_state" /* the prefix makes both compilers emit it without contents */
 #define HX_STATE_SCALAR_(type, name) hx_##type name;
 #define HX_STATE_ARRAY_(type, name, count) hx_##type name[count];
-#define HX_STATE_SCALAR_RECORD_(type_name, field)                                                                    \
-    { .name = #field, .type = HX_FIELD_##type_name, .elem_bytes = sizeof(hx_##type_name), .count = 1,                \
+#define HX_STATE_SCALAR_RECORD_(type_name, field)                                                                      \
+    { .name = #field,                                                                                                  \
+      .type = HX_FIELD_##type_name,                                                                                    \
+      .elem_bytes = sizeof(hx_##type_name),                                                                            \
+      .count = 1,                                                                                                      \
       .offset = offsetof(HX_STATE_TYPE_, field) },
-#define HX_STATE_ARRAY_RECORD_(type_name, field, n)                                                                  \
-    { .name = #field, .type = HX_FIELD_##type_name, .elem_bytes = sizeof(hx_##type_name), .count = (n),              \
+#define HX_STATE_ARRAY_RECORD_(type_name, field, n)                                                                    \
+    { .name = #field,                                                                                                  \
+      .type = HX_FIELD_##type_name,                                                                                    \
+      .elem_bytes = sizeof(hx_##type_name),                                                                            \
+      .count = (n),                                                                                                    \
       .offset = offsetof(HX_STATE_TYPE_, field) },
-#define HX_STATE(state_name, FIELDS)                                                                                 \
-    struct state_name##_state {                                                                                      \
-        FIELDS(HX_STATE_SCALAR_, HX_STATE_ARRAY_)                                                                    \
-    };                                                                                                               \
-    typedef struct state_name##_state HX_STATE_TYPE_;                                                                \
-    static struct state_name##_state state_name __attribute__((section(HX_STATE_SECTION), used));         \
-    static const struct hx_field_record hx_fields[] HX_RECORD_(".hx.fields") = { FIELDS(                             \
-        HX_STATE_SCALAR_RECORD_, HX_STATE_ARRAY_RECORD_) }
+#define HX_STATE(state_name, FIELDS)                                                                                   \
+    struct state_name##_state {                                                                                        \
+        FIELDS(HX_STATE_SCALAR_, HX_STATE_ARRAY_)                                                                      \
+    };                                                                                                                 \
+    typedef struct state_name##_state HX_STATE_TYPE_;                                                                  \
+    static struct state_name##_state state_name __attribute__((section(HX_STATE_SECTION), used));                      \
+    static const struct hx_field_record hx_fields[] HX_RECORD_(                                                        \
+        ".hx.fields") = { FIELDS(HX_STATE_SCALAR_RECORD_, HX_STATE_ARRAY_RECORD_) }

@@ -16,9 +16,9 @@
  * ticks: returns the periodic interrupts served since the module was first loaded, by all its versions together.
  * rate:  returns the interrupts per second that the clock is programmed for.
  */
-#define HX_RTC_OPS(OP)                                                                                               \
-    OP(hx_rtc, 0, now, HX_NOTHING)                                                                                   \
-    OP(hx_rtc, 1, ticks, HX_NOTHING)                                                                                 \
+#define HX_RTC_OPS(OP)                                                                                                 \
+    OP(hx_rtc, 0, now, HX_NOTHING)                                                                                     \
+    OP(hx_rtc, 1, ticks, HX_NOTHING)                                                                                   \
     OP(hx_rtc, 2, rate, HX_NOTHING)
 
 #ifndef __ASSEMBLER__

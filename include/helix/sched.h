@@ -33,12 +33,12 @@
  * info:   writes one line of text about `task` (what the policy holds on it) to `text`, not NUL-terminated. Returns the
  *         length. Unknown task: HX_E_NOENT.
  */
-#define HX_SCHED_OPS(OP)                                                                                             \
-    OP(hx_sched, 0, ready, HX_VAL(task), HX_VAL(priority), HX_VAL(reason))                                           \
-    OP(hx_sched, 1, pick, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns))                              \
-    OP(hx_sched, 2, tick, HX_VAL(task), HX_VAL(ran_ns))                                                              \
-    OP(hx_sched, 3, remove, HX_VAL(task))                                                                            \
-    OP(hx_sched, 4, adjust, HX_VAL(task), HX_VAL(priority))                                                          \
+#define HX_SCHED_OPS(OP)                                                                                               \
+    OP(hx_sched, 0, ready, HX_VAL(task), HX_VAL(priority), HX_VAL(reason))                                             \
+    OP(hx_sched, 1, pick, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns))                                \
+    OP(hx_sched, 2, tick, HX_VAL(task), HX_VAL(ran_ns))                                                                \
+    OP(hx_sched, 3, remove, HX_VAL(task))                                                                              \
+    OP(hx_sched, 4, adjust, HX_VAL(task), HX_VAL(priority))                                                            \
     OP(hx_sched, 5, info, HX_VAL(task), HX_OUT(text))
 
 #ifndef __ASSEMBLER__
@@ -60,7 +60,7 @@ HX_INTERFACE(hx_sched, HX_SCHED_VERSION, HX_SCHED_OPS)
  * know. Arrays by index may end after the highest index in use. "ready" and "waiting" are always there, if empty; the
  * others need not be.
  */
-#define HX_SCHED_STATE_READY "ready"       /* hx_handle_t[n]: ready tasks, next to run first; the running task is not in it */
+#define HX_SCHED_STATE_READY "ready" /* hx_handle_t[n]: ready tasks, next to run first; the running task is not in it */
 #define HX_SCHED_STATE_WAITING "waiting"   /* hx_handle_t[n]: the other tasks that the policy knows, in any order */
 #define HX_SCHED_STATE_PRIORITY "priority" /* hx_u8[up to HX_TASKS_MAX] by index of the task's handle */
 #define HX_SCHED_STATE_RUNTIME "runtime"   /* hx_u64[up to HX_TASKS_MAX] by index: nanoseconds run */

@@ -20,9 +20,9 @@ struct hx_boot_info {
     char cmdline[HX_BOOT_CMDLINE_MAX];
     uint32_t range_count;
     struct hx_boot_range range[HX_BOOT_RANGES_MAX]; /* usable memory, sorted, disjoint, page-aligned inwards */
-    uint64_t initrd_pa; /* 0, 0: none */
+    uint64_t initrd_pa;                             /* 0, 0: none */
     uint64_t initrd_bytes;
-    uint64_t rsdp_pa; /* 0: unknown; where the ACPI RSDP (or its copy in the boot information) lies */
+    uint64_t rsdp_pa;               /* 0: unknown; where the ACPI RSDP (or its copy in the boot information) lies */
     struct hx_boot_range structure; /* the loader's own structure; kept, since rsdp_pa may point into it */
 };
 

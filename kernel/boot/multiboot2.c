@@ -10,7 +10,15 @@
 
 #include <lib/fmt.h>
 
-enum { TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MMAP = 6, TAG_ACPI_OLD = 14, TAG_ACPI_NEW = 15 };
+enum {
+    TAG_END = 0,
+    TAG_CMDLINE = 1,
+    TAG_LOADER = 2,
+    TAG_MODULE = 3,
+    TAG_MMAP = 6,
+    TAG_ACPI_OLD = 14,
+    TAG_ACPI_NEW = 15
+};
 enum { TAG_HEADER_BYTES = 8, RSDP_1_BYTES = 20, RSDP_2_BYTES = 36 };
 
 struct tag {
@@ -118,19 +126,13 @@ static hx_status_t take_map(struct parse *parse, const struct tag *tag, bool usa
 static hx_status_t take_tag(struct parse *parse, const struct tag *tag)
 {
     switch (tag->type) {
-    case TAG_CMDLINE:
-        return take_text(parse, tag, parse->out->cmdline, sizeof(parse->out->cmdline));
-    case TAG_LOADER:
-        return take_text(parse, tag, parse->out->loader, sizeof(parse->out->loader));
-    case TAG_MODULE:
-        return take_module(parse, tag);
-    case TAG_MMAP:
-        return take_map(parse, tag, true);
+    case TAG_CMDLINE: return take_text(parse, tag, parse->out->cmdline, sizeof(parse->out->cmdline));
+    case TAG_LOADER: return take_text(parse, tag, parse->out->loader, sizeof(parse->out->loader));
+    case TAG_MODULE: return take_module(parse, tag);
+    case TAG_MMAP: return take_map(parse, tag, true);
     case TAG_ACPI_OLD:
-    case TAG_ACPI_NEW:
-        return take_rsdp(parse, tag);
-    default:
-        return HX_OK;
+    case TAG_ACPI_NEW: return take_rsdp(parse, tag);
+    default: return HX_OK;
     }
 }
 
@@ -164,8 +166,7 @@ hx_status_t hx_boot_parse_multiboot2(struct hx_slice info, uint64_t info_pa, str
 
     memset(out, 0, sizeof(*out));
     out_message[0] = '\0';
-    if (hx_slice_read(info, 0, &total_bytes, sizeof(total_bytes)) ||
-        hx_slice_sub(info, 0, total_bytes, &parse.info))
+    if (hx_slice_read(info, 0, &total_bytes, sizeof(total_bytes)) || hx_slice_sub(info, 0, total_bytes, &parse.info))
         return refuse(&parse, HX_E_TRUNCATED, "the structure is not all there", 0);
     err = take_tags(&parse, false);
     if (!err)

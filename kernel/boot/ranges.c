@@ -82,9 +82,9 @@ void hx_boot_ranges_add(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *
 void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first, uint64_t end)
 {
     first &= ~(uint64_t)(HX_BOOT_PAGE_BYTES - 1);
-    end = end > UINT64_MAX - (HX_BOOT_PAGE_BYTES - 1) ?
-              UINT64_MAX :
-              (end + HX_BOOT_PAGE_BYTES - 1) & ~(uint64_t)(HX_BOOT_PAGE_BYTES - 1);
+    end = end > UINT64_MAX - (HX_BOOT_PAGE_BYTES - 1)
+              ? UINT64_MAX
+              : (end + HX_BOOT_PAGE_BYTES - 1) & ~(uint64_t)(HX_BOOT_PAGE_BYTES - 1);
 
     for (uint32_t i = 0; i < *count;) {
         uint64_t old_first = set[i].first_pa;

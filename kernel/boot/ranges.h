@@ -15,8 +15,7 @@
 /* Adds [@first, @end), rounded inwards to pages; merges what touches. Empty is fine. */
 void hx_boot_ranges_add(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first, uint64_t end);
 /* Takes [@first, @end), rounded outwards to pages, out of the set. */
-void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first,
-                           uint64_t end);
+void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first, uint64_t end);
 
 /*
  * One entry of a loader's memory map, as both protocols have it. Call twice for the whole map: with @usable_pass first,

@@ -141,7 +141,8 @@ static void add_identity(struct info *info, const struct hx_module *module, cons
         add(info, "fault:     %s\n", module->fault);
     add(info, "file:      %zu bytes, XXH64 %016llx\n", version->file.bytes, (unsigned long long)version->file_hash);
     add(info, "loaded:    %llu ms after boot, %u swaps, %llu calls\n",
-        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps, (unsigned long long)(hx_module_calls(module) - module->calls_before));
+        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps,
+        (unsigned long long)(hx_module_calls(module) - module->calls_before));
 }
 
 static void add_image(struct info *info, const struct hx_image *image)

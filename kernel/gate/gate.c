@@ -71,7 +71,7 @@ static void slot_init(uint32_t index, const char *name, enum hx_slot_kind kind, 
 void hx_gate_init(void)
 {
     memset(&gate, 0, sizeof(gate));
-#define STATIC_SLOT(prefix, PREFIX, is_sleepable)                                                                    \
+#define STATIC_SLOT(prefix, PREFIX, is_sleepable)                                                                      \
     slot_init(HX_SLOT_##prefix, #prefix, HX_SLOT_KIND_INTERFACE, is_sleepable);
     HX_KERNEL_INTERFACES(STATIC_SLOT)
 #undef STATIC_SLOT

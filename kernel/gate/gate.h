@@ -91,7 +91,8 @@ uint64_t hx_slot_calls(struct hx_slot *slot);
  * Typed operations of kernel interfaces have entries of their own, hx_kv_get() and so on, of the same shape.
  * Returns what the operation returns, or HX_E_FAULT when it was unwound.
  */
-HX_NODISCARD hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+HX_NODISCARD hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
+                                   uint64_t d);
 
 /* ---- recovery ------------------------------------------------------------------------------------------------------- */
 /* Innermost frame on this CPU, or NULL. */

@@ -6,9 +6,9 @@
  * first provider or user comes.
  */
 #pragma once
-#define HX_KERNEL_INTERFACES(HX_KERNEL_INTERFACE)                                                                    \
-    HX_KERNEL_INTERFACE(hx_sched, HX_SCHED, 0)                                                                       \
-    HX_KERNEL_INTERFACE(hx_rtc, HX_RTC, 1)                                                                           \
+#define HX_KERNEL_INTERFACES(HX_KERNEL_INTERFACE)                                                                      \
+    HX_KERNEL_INTERFACE(hx_sched, HX_SCHED, 0)                                                                         \
+    HX_KERNEL_INTERFACE(hx_rtc, HX_RTC, 1)                                                                             \
     HX_KERNEL_INTERFACE(hx_kv, HX_KV, 1)
 
 #define HX_SLOT_hx_sched 0

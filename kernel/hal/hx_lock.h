@@ -28,7 +28,10 @@ struct hx_lock {
     uint32_t rank;
     uint32_t outer_rank; /* of the lock that this CPU held before; written by who holds this one */
 };
-#define HX_LOCK_INIT(lock_rank) { 0, (lock_rank), 0 }
+#define HX_LOCK_INIT(lock_rank)                                                                                        \
+    {                                                                                                                  \
+        0, (lock_rank), 0                                                                                              \
+    }
 
 static inline hx_irq_flags_t hx_lock_acquire(struct hx_lock *lock)
 {

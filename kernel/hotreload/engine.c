@@ -152,11 +152,9 @@ static hx_status_t roll_back(struct hx_job *job, struct hx_module *module, struc
 static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
 {
     struct hx_swap_record *record = NULL;
-    struct hx_swap_request request = { .module = module,
-                                       .file = job->file,
-                                       .params = job->params,
-                                       .who = job->who,
-                                       .may_downgrade = job->may_downgrade };
+    struct hx_swap_request request = {
+        .module = module, .file = job->file, .params = job->params, .who = job->who, .may_downgrade = job->may_downgrade
+    };
     hx_status_t err = HX_E_INTERNAL;
     switch (job->kind) {
     case HX_JOB_UNLOAD:
@@ -173,11 +171,8 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
         record = hx_swap_pending(module);
         err = hx_swap_commit(module);
         break;
-    case HX_JOB_ROLLBACK:
-        err = roll_back(job, module, &record);
-        break;
-    case HX_JOB_LOAD:
-        break;
+    case HX_JOB_ROLLBACK: err = roll_back(job, module, &record); break;
+    case HX_JOB_LOAD: break;
     }
     if (record)
         job->swap = *record;

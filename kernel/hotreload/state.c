@@ -119,9 +119,9 @@ static hx_status_t index_fields(struct hx_blob *blob, struct hx_slice body)
         const char *name = (const char *)body.data + at - sizeof(record);
         if (hx_blob_find(blob, name))
             return HX_E_EXIST;
-        blob->field[blob->field_count++] = (struct hx_blob_field){
-            .name = name, .off = (uint32_t)(sizeof(struct blob_header) + at), .bytes = record.bytes
-        };
+        blob->field[blob->field_count++] = (struct hx_blob_field){ .name = name,
+                                                                   .off = (uint32_t)(sizeof(struct blob_header) + at),
+                                                                   .bytes = record.bytes };
         at = padded(at + record.bytes);
     }
     return HX_OK;
@@ -202,21 +202,24 @@ hx_ret_t hx_state_import_size(const char *name)
 
 /* ---- deciding ------------------------------------------------------------------------------------------------------- */
 
-static hx_status_t check_fields_fit(const struct hx_version *from, const struct hx_version *to, struct hx_report *report)
+static hx_status_t check_fields_fit(const struct hx_version *from, const struct hx_version *to,
+                                    struct hx_report *report)
 {
     for (uint32_t i = 0; i < from->fields_count; i++) {
         const struct hx_field_record *old = &from->fields[i];
         const struct hx_field_record *new = hx_version_field(to, old->name);
         if (!new)
-            return hx_report_fail(report, HX_E_SCHEMA, old->name,
-                                  "state field %s has no place in the new version, and save and load hooks to convert it "
-                                  "are missing",
-                                  old->name);
+            return hx_report_fail(
+                report, HX_E_SCHEMA, old->name,
+                "state field %s has no place in the new version, and save and load hooks to convert it "
+                "are missing",
+                old->name);
         if (new->type != old->type || new->count < old->count)
-            return hx_report_fail(report, HX_E_SCHEMA, old->name,
-                                  "state field %s changes its type or shrinks from %u to %u elements; give both versions "
-                                  "save and load hooks",
-                                  old->name, old->count, new->count);
+            return hx_report_fail(
+                report, HX_E_SCHEMA, old->name,
+                "state field %s changes its type or shrinks from %u to %u elements; give both versions "
+                "save and load hooks",
+                old->name, old->count, new->count);
     }
     return HX_OK;
 }
@@ -252,7 +255,8 @@ hx_status_t hx_state_prepare(struct hx_state_transfer *transfer, struct hx_versi
     size_t capacity = from->state_bytes + BLOB_SLACK + HX_BLOB_FIELDS_MAX * sizeof(struct blob_record);
     err = hx_blob_init(&transfer->blob, capacity);
     if (err != HX_OK)
-        return hx_report_fail(report, err, "state", "not enough memory to convert %u bytes of state", (unsigned)capacity);
+        return hx_report_fail(report, err, "state", "not enough memory to convert %u bytes of state",
+                              (unsigned)capacity);
     return HX_OK;
 }
 
@@ -301,18 +305,14 @@ static void carry_fields(struct hx_state_transfer *transfer)
 hx_status_t hx_state_carry(struct hx_state_transfer *transfer, struct hx_report *report)
 {
     switch (transfer->way) {
-    case HX_STATE_NONE:
-        return HX_OK;
+    case HX_STATE_NONE: return HX_OK;
     case HX_STATE_SHARED:
         hx_hal_region_share((uintptr_t)transfer->to->state, (uintptr_t)transfer->from->state,
                             transfer->to->state_mapped);
         transfer->bytes = transfer->from->state_bytes;
         return HX_OK;
-    case HX_STATE_HOOKS:
-        return carry_by_hooks(transfer, report);
-    case HX_STATE_FIELDS:
-        carry_fields(transfer);
-        return HX_OK;
+    case HX_STATE_HOOKS: return carry_by_hooks(transfer, report);
+    case HX_STATE_FIELDS: carry_fields(transfer); return HX_OK;
     }
     return HX_E_INTERNAL;
 }

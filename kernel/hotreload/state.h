@@ -14,7 +14,7 @@
 #include <module/module.h>
 
 enum hx_state_way {
-    HX_STATE_NONE,    /* there is no state to carry */
+    HX_STATE_NONE, /* there is no state to carry */
     HX_STATE_SHARED,
     HX_STATE_HOOKS,
     HX_STATE_FIELDS,

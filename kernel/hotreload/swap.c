@@ -43,7 +43,8 @@ static const char *params_of(const struct swap *swap)
     char name[HX_NAME_MAX];
     if (swap->request->params)
         return swap->request->params;
-    bool same = hx_version_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
+    bool same =
+        hx_version_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
     return same ? swap->old->params_text : "";
 }
 
@@ -70,8 +71,8 @@ static hx_status_t admit_name(struct swap *swap)
     if (other && swap->new->record->version < swap->old->record->version && !swap->request->may_downgrade) {
         hx_version_text(swap->old->record->version, old_text);
         hx_version_text(swap->new->record->version, new_text);
-        return hx_report_fail(swap->report, HX_E_VERSION, name, "%s is older than the running %s; name the file to go back",
-                              new_text, old_text);
+        return hx_report_fail(swap->report, HX_E_VERSION, name,
+                              "%s is older than the running %s; name the file to go back", new_text, old_text);
     }
     return HX_OK;
 }
@@ -402,7 +403,8 @@ hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_re
         return hx_report_fail(swap.report, HX_E_STATE, module->name, "%s is %s, not Running; rmmod and insmod it",
                               module->name, hx_module_state_name(module->state));
     if (module->faulted) /* a moment ago: what is pending is what it goes back to */
-        return hx_report_fail(swap.report, HX_E_FAULT, module->name, "the running version has faulted: %s", module->fault);
+        return hx_report_fail(swap.report, HX_E_FAULT, module->name, "the running version has faulted: %s",
+                              module->fault);
     module->busy = true;
     hx_status_t committed = hx_swap_commit(module);
     (void)committed; /* HX_E_NOENT: nothing was pending */

@@ -18,7 +18,7 @@ struct hx_swap_request {
     struct hx_slice file; /* borrowed while the version lives */
     const char *params;   /* NULL: those of the running version */
     const char *who;
-    bool may_downgrade;   /* the owner named the file */
+    bool may_downgrade; /* the owner named the file */
 };
 
 /* The length of probation of the swaps to come; 0 commits at once. Default 1,000 ms. */

@@ -32,8 +32,8 @@ static void count_nmi(void)
     nmis++;
     if (nmis & (nmis - 1))
         return;
-    size_t bytes = hx_fmt(line, sizeof(line), "\r\nNMI: the hardware reports an error, %llu so far\r\n",
-                          (unsigned long long)nmis);
+    size_t bytes =
+        hx_fmt(line, sizeof(line), "\r\nNMI: the hardware reports an error, %llu so far\r\n", (unsigned long long)nmis);
     hx_hal_console_emergency(line, bytes);
 }
 
@@ -47,7 +47,8 @@ void hx_entry_trap(struct hx_trap *trap)
     }
     hx_hal_trap_describe(trap, description, sizeof(description));
     struct hx_gate_frame *frame = hx_gate_frame();
-    if (kind == HX_TRAP_KIND_MACHINE_CHECK || !frame || hx_hal_ip_in_core(hx_hal_trap_ip(trap)) || !hx_gate_may_unwind(frame))
+    if (kind == HX_TRAP_KIND_MACHINE_CHECK || !frame || hx_hal_ip_in_core(hx_hal_trap_ip(trap)) ||
+        !hx_gate_may_unwind(frame))
         hx_panic(trap, "%s", description);
     unwound++;
     if (module_fault)

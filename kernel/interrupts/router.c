@@ -32,8 +32,8 @@ hx_status_t hx_irq_claim(struct hx_module *module, const char *key, uint32_t lin
 {
     struct hx_irq *irq = &lines[line];
     if (irq->module)
-        return hx_report_fail(report, HX_E_IN_USE, key, "interrupt %s: line %u belongs to %s (%s); unload that first", key,
-                              line, irq->module->name, irq->key);
+        return hx_report_fail(report, HX_E_IN_USE, key, "interrupt %s: line %u belongs to %s (%s); unload that first",
+                              key, line, irq->module->name, irq->key);
     uint64_t unhandled = irq->unhandled;
     memset(irq, 0, sizeof(*irq));
     irq->unhandled = unhandled;
@@ -70,8 +70,8 @@ hx_status_t hx_irq_claim_all(struct hx_module *module, const struct hx_version *
                 claimed |= 1u << record->line;
         } else if (line_of(held) != record->line) {
             err = hx_report_fail(report, HX_E_INVAL, record->key,
-                                 "interrupt %s: its line changes from %u to %u; declare it under another key", record->key,
-                                 line_of(held), record->line);
+                                 "interrupt %s: its line changes from %u to %u; declare it under another key",
+                                 record->key, line_of(held), record->line);
         }
     }
     for (uint32_t line = 0; err != HX_OK && line < HX_IRQ_LINES; line++)

@@ -16,7 +16,7 @@ struct hx_irq {
     struct hx_ledger_node node; /* on the owner's ledger */
     struct hx_module *module;   /* NULL: nobody's */
     char key[HX_NAME_MAX];
-    uint32_t callback;  /* operation of the owner's callbacks slot */
+    uint32_t callback; /* operation of the owner's callbacks slot */
     bool armed;
     uint64_t accepted;  /* since it was claimed */
     uint64_t served;    /* told to a handler that returned */
@@ -26,7 +26,8 @@ struct hx_irq {
 };
 
 /* Claims @line for @module under @key, not armed. HX_E_IN_USE names the owner. */
-HX_NODISCARD hx_status_t hx_irq_claim(struct hx_module *module, const char *key, uint32_t line, struct hx_report *report);
+HX_NODISCARD hx_status_t hx_irq_claim(struct hx_module *module, const char *key, uint32_t line,
+                                      struct hx_report *report);
 /* Claims every line that @version declares and @module does not hold; on refusal those claimed here are released again. A
  * key that the module holds on another line is refused. */
 HX_NODISCARD hx_status_t hx_irq_claim_all(struct hx_module *module, const struct hx_version *version,

@@ -30,7 +30,8 @@ static void print(const char *line, size_t bytes)
 static void report(const char *name, uint64_t insns)
 {
     char line[128];
-    size_t bytes = hx_fmt(line, sizeof(line), "{\"name\": \"%s\", \"insns\": %llu}\r\n", name, (unsigned long long)insns);
+    size_t bytes =
+        hx_fmt(line, sizeof(line), "{\"name\": \"%s\", \"insns\": %llu}\r\n", name, (unsigned long long)insns);
     print(line, bytes);
 }
 

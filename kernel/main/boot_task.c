@@ -96,7 +96,8 @@ static bool open_initrd(void)
         return false;
     }
     if (!hx_mm_is_memory(boot, boot->initrd_pa, boot->initrd_bytes)) {
-        hx_log_line(HX_LOG_ERROR, NULL, "initrd at 0x%llx, %llu bytes: not in memory; the boot loader is wrong about it",
+        hx_log_line(HX_LOG_ERROR, NULL,
+                    "initrd at 0x%llx, %llu bytes: not in memory; the boot loader is wrong about it",
                     (unsigned long long)boot->initrd_pa, (unsigned long long)boot->initrd_bytes);
         return false;
     }

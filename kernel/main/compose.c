@@ -76,7 +76,9 @@ static const struct hx_panic_binding panic_binding = {
  * module's. */
 static void report_unknown_words(const char *cmdline)
 {
-    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe", "probation_ms", "bench", "color" };
+    static const char *const known[] = {
+        "panic", "loglevel", "seed", "skip", "safe", "probation_ms", "bench", "color"
+    };
     for (const char *at = cmdline; *at;) {
         size_t word = 0, name = 0;
         while (at[word] && at[word] != ' ')
@@ -87,10 +89,11 @@ static void report_unknown_words(const char *cmdline)
         for (uint32_t i = 0; !taken && i < HX_ARRAY_SIZE(known); i++)
             taken = strlen(known[i]) == name && strncmp(known[i], at, name) == 0;
         if (!taken)
-            hx_log_line(HX_LOG_WARN, NULL,
-                        "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color= "
-                        "and MODULE.PARAM=",
-                        (int)word, at);
+            hx_log_line(
+                HX_LOG_WARN, NULL,
+                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color= "
+                "and MODULE.PARAM=",
+                (int)word, at);
         at += word + (at[word] == ' ');
     }
 }

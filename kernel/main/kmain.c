@@ -62,8 +62,7 @@ static hx_status_t read_pvh(uint64_t info_pa, char *message)
     struct hx_slice info;
 
     if (provisional_at(info_pa, START_INFO_BYTES, &info)) {
-        (void)hx_fmt(message, HX_BOOT_MESSAGE_BYTES, "pvh: no start information at %#llx",
-                     (unsigned long long)info_pa);
+        (void)hx_fmt(message, HX_BOOT_MESSAGE_BYTES, "pvh: no start information at %#llx", (unsigned long long)info_pa);
         return HX_E_RANGE;
     }
     return hx_boot_parse_pvh(info, info_pa, provisional_at, &boot, message);

@@ -42,7 +42,8 @@ size_t hx_core_symbolise(uintptr_t ip, char *text, size_t bytes)
     const struct symtab *table = (const struct symtab *)(const void *)hx_symbols_start;
     const struct symtab_entry *entry;
 
-    if (ip < (uintptr_t)hx_text_start || ip >= (uintptr_t)hx_text_end || (uintptr_t)hx_symbols_start == (uintptr_t)hx_symbols_end)
+    if (ip < (uintptr_t)hx_text_start || ip >= (uintptr_t)hx_text_end ||
+        (uintptr_t)hx_symbols_start == (uintptr_t)hx_symbols_end)
         return 0;
     entry = find(table, (uint32_t)(ip - (uintptr_t)hx_text_start));
     if (!entry)

@@ -87,7 +87,8 @@ hx_status_t hx_mm_audit(char *text, size_t bytes)
     }
     err = HX_OK;
     (void)hx_fmt(text, bytes, "%llu KiB executable, %llu KiB writable, no frame is both",
-                 (unsigned long long)(audit.executable_bytes / 1024), (unsigned long long)(audit.writable_bytes / 1024));
+                 (unsigned long long)(audit.executable_bytes / 1024),
+                 (unsigned long long)(audit.writable_bytes / 1024));
 out:
     hx_hal_free(audit.list);
     hx_irq_restore(irq);

@@ -13,7 +13,7 @@
 
 enum {
     HX_FRAMES_BYTES = 4096,
-    HX_FRAMES_ORDERS = 13,                         /* largest run: 2^12 frames, 16 MiB */
+    HX_FRAMES_ORDERS = 13,                           /* largest run: 2^12 frames, 16 MiB */
     HX_FRAMES_RUN_MAX = 1 << (HX_FRAMES_ORDERS - 1), /* frames */
 };
 #define HX_FRAMES_NONE UINT64_MAX

@@ -85,7 +85,7 @@ static struct hx_heap_slab *slab_create(struct hx_heap *heap, uint32_t class)
     capacity = (uint32_t)(SLAB_BYTES - SLAB_HEAD_BYTES) / class_bytes(class);
     *slab = (struct hx_heap_slab){
         .magic = SLAB_MAGIC,
-        .class = (uint16_t)class,
+        .class = (uint16_t) class,
         .object_bytes = (uint16_t)class_bytes(class),
         .capacity = (uint16_t)capacity,
         .free = (uint16_t)capacity,

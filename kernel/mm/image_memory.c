@@ -19,11 +19,11 @@
 #define WINDOW_PAGES (WINDOW_BYTES / HX_PAGE_BYTES)
 #define PAGES_A_TABLE (HX_VM_LARGE_BYTES / HX_PAGE_BYTES)
 
-static uintptr_t window_va;    /* first page: a guard */
+static uintptr_t window_va; /* first page: a guard */
 static uint32_t window_pages;
-static uint64_t taken[WINDOW_PAGES / 64];                    /* pages allocated, the guard behind each included */
-static uint16_t table_pages[WINDOW_PAGES / PAGES_A_TABLE];   /* pages mapped through each table of leaves */
-static uint16_t *spare;                                      /* [arena frames] */
+static uint64_t taken[WINDOW_PAGES / 64];                  /* pages allocated, the guard behind each included */
+static uint16_t table_pages[WINDOW_PAGES / PAGES_A_TABLE]; /* pages mapped through each table of leaves */
+static uint16_t *spare;                                    /* [arena frames] */
 static uint32_t mapped_pages;
 static uintptr_t copy_window_va; /* a page to reach a frame through while it is filled */
 

@@ -26,7 +26,8 @@
 #define BOOKS_SHARE 64 /* at most one part in this many may go into bookkeeping for holes */
 #define DIRECT_BYTES (HX_MM_STACK_BASE - HX_MM_DIRECT_BASE)
 _Static_assert(ARENA_MAX / HX_FRAMES_BYTES <= UINT16_MAX + 1u, "image_memory.c keeps frame indices in 16 bits");
-_Static_assert((int)HX_FRAMES_BYTES == (int)HX_PAGE_BYTES && (int)HX_FRAMES_BYTES == (int)HX_BOOT_PAGE_BYTES, "one page");
+_Static_assert((int)HX_FRAMES_BYTES == (int)HX_PAGE_BYTES && (int)HX_FRAMES_BYTES == (int)HX_BOOT_PAGE_BYTES,
+               "one page");
 
 struct hx_lock hx_mm_lock = HX_LOCK_INIT(HX_RANK_MEMORY);
 struct hx_frames hx_mm_frames;

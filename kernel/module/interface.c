@@ -79,9 +79,9 @@ static hx_status_t create_kernel(struct hx_slot *slot, uint32_t version, struct 
 hx_status_t hx_interface_init(void)
 {
     hx_status_t err = HX_OK;
-#define CREATE(prefix, PREFIX, sleepable)                                                                            \
-    if (err == HX_OK)                                                                                                \
-        err = create_kernel(&hx_slots[HX_SLOT_##prefix], PREFIX##_VERSION,                                           \
+#define CREATE(prefix, PREFIX, sleepable)                                                                              \
+    if (err == HX_OK)                                                                                                  \
+        err = create_kernel(&hx_slots[HX_SLOT_##prefix], PREFIX##_VERSION,                                             \
                             hx_slice_of(prefix##_ops_text, sizeof(prefix##_ops_text)));
     HX_KERNEL_INTERFACES(CREATE)
 #undef CREATE

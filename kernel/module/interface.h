@@ -59,8 +59,8 @@ void hx_interface_display(const char *prefix, char out[HX_NAME_MAX]);
  * borrowed until hx_interface_withdraw().
  * HX_E_FORMAT: the list is malformed; HX_E_VERSION: another definition, or another major; HX_E_NOMEM; HX_E_LIMIT.
  */
-HX_NODISCARD hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, struct hx_interface **out,
-                                            struct hx_report *report);
+HX_NODISCARD hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer,
+                                            struct hx_interface **out, struct hx_report *report);
 void hx_interface_withdraw(struct hx_interface *interface, struct hx_interface_offer *offer);
 /* For a user: the interface exists. */
 void hx_interface_hold(struct hx_interface *interface);

@@ -45,11 +45,12 @@ hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx
 {
     const struct hx_module *holder = hx_module_holding(name);
     if (holder)
-        return hx_report_fail(report, HX_E_EXIST, name,
-                              strcmp(holder->name, name) == 0
-                                  ? "a module called %s is loaded; reload or rmmod it"
-                                  : "the name %s is that of a version on whose return probation may decide; commit first",
-                              name);
+        return hx_report_fail(
+            report, HX_E_EXIST, name,
+            strcmp(holder->name, name) == 0
+                ? "a module called %s is loaded; reload or rmmod it"
+                : "the name %s is that of a version on whose return probation may decide; commit first",
+            name);
     char slot_name[HX_NAME_MAX];
     hx_fmt(slot_name, sizeof(slot_name), "%.20s:irq", name);
     struct hx_module *module = hx_hal_alloc(sizeof(*module));
@@ -256,8 +257,8 @@ hx_status_t hx_module_gate_wait(struct hx_slot *slot)
 const char *hx_module_state_name(enum hx_module_state state)
 {
     static const char *const names[HX_MODULE_STATE_COUNT] = {
-        [HX_MODULE_LOADING] = "Loading", [HX_MODULE_LOADED] = "Loaded",     [HX_MODULE_INITIALIZING] = "Initializing",
-        [HX_MODULE_RUNNING] = "Running", [HX_MODULE_PAUSED] = "Paused",     [HX_MODULE_STOPPING] = "Stopping",
+        [HX_MODULE_LOADING] = "Loading", [HX_MODULE_LOADED] = "Loaded",       [HX_MODULE_INITIALIZING] = "Initializing",
+        [HX_MODULE_RUNNING] = "Running", [HX_MODULE_PAUSED] = "Paused",       [HX_MODULE_STOPPING] = "Stopping",
         [HX_MODULE_STOPPED] = "Stopped", [HX_MODULE_UNLOADING] = "Unloading", [HX_MODULE_ERROR] = "Error",
     };
     return state < HX_MODULE_STATE_COUNT ? names[state] : "?";

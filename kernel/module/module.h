@@ -28,30 +28,30 @@ enum hx_module_state {
 };
 
 struct hx_module {
-    TAILQ_ENTRY(hx_module) link;      /* all, in order of loading */
-    LIST_ENTRY(hx_module) name_link;  /* its bucket */
+    TAILQ_ENTRY(hx_module) link;     /* all, in order of loading */
+    LIST_ENTRY(hx_module) name_link; /* its bucket */
     char name[HX_NAME_MAX];
     enum hx_module_state state;
-    bool busy;                        /* a load, swap or unload has not finished */
-    struct hx_version *running;       /* the version cell */
-    struct hx_version *previous;      /* while the running one is on probation */
-    struct hx_slot *callbacks;        /* interrupt handlers; atomic */
-    struct hx_ledger ledger;          /* identity half: what outlives versions */
+    bool busy;                   /* a load, swap or unload has not finished */
+    struct hx_version *running;  /* the version cell */
+    struct hx_version *previous; /* while the running one is on probation */
+    struct hx_slot *callbacks;   /* interrupt handlers; atomic */
+    struct hx_ledger ledger;     /* identity half: what outlives versions */
     struct hx_ledger_node callbacks_node;
-    struct hx_waitq callers;          /* who waits for a closed slot of it */
-    bool faulted;                     /* slots were closed by a fault; the worker decides */
-    char fault[128];                  /* what the last fault was */
+    struct hx_waitq callers; /* who waits for a closed slot of it */
+    bool faulted;            /* slots were closed by a fault; the worker decides */
+    char fault[128];         /* what the last fault was */
     uint64_t loaded_ns;
-    uint32_t swaps;                   /* versions published after the first */
-    uint64_t calls_before;            /* that its slots had served when it was published: others' */
-    bool marked;                      /* in the walk over dependencies that is under way */
+    uint32_t swaps;        /* versions published after the first */
+    uint64_t calls_before; /* that its slots had served when it was published: others' */
+    bool marked;           /* in the walk over dependencies that is under way */
 
     /* The swap whose probation is pending (previous is not NULL): hotreload's. */
-    uint64_t pending_swap;            /* its number in history */
-    uint32_t pending_way;             /* how its state came over */
+    uint64_t pending_swap; /* its number in history */
+    uint32_t pending_way;  /* how its state came over */
     uint64_t calls_at_swap;
     struct hx_timer probation;
-    bool probation_over;              /* the timer has fired; the worker commits */
+    bool probation_over; /* the timer has fired; the worker commits */
 };
 
 void hx_module_registry_init(void);

@@ -119,7 +119,8 @@ static void enter_providers(struct planner *planner)
                 continue;
             uint16_t *bucket = provider_bucket(planner, record.prefix, &ignored);
             if (*bucket != NOBODY && *bucket != i)
-                refuse(item, HX_E_EXIST, "%s is provided by another module of the pack; hold one of them", record.prefix);
+                refuse(item, HX_E_EXIST, "%s is provided by another module of the pack; hold one of them",
+                       record.prefix);
             else
                 *bucket = (uint16_t)i;
         }

@@ -14,10 +14,10 @@
 
 struct hx_plan_item {
     const struct hx_pack_entry *entry;
-    char name[HX_NAME_MAX]; /* of the module, "" when the file does not say */
+    char name[HX_NAME_MAX];             /* of the module, "" when the file does not say */
     struct hx_slice provides, requires; /* records, unrelocated */
-    hx_status_t err;        /* HX_OK: it is in the order */
-    char message[192];      /* why not */
+    hx_status_t err;                    /* HX_OK: it is in the order */
+    char message[192];                  /* why not */
 };
 
 struct hx_plan {

@@ -8,10 +8,10 @@
 #include <helix/types.h>
 
 struct hx_report {
-    const char *step;    /* "link", "admit", ...; static text */
-    hx_status_t err;     /* HX_E_INTERNAL until somebody says otherwise */
-    char subject[64];    /* the offending symbol, field, interface, task or line; may be empty */
-    char message[320];   /* what, why, what to do: one line without newline */
+    const char *step;  /* "link", "admit", ...; static text */
+    hx_status_t err;   /* HX_E_INTERNAL until somebody says otherwise */
+    char subject[64];  /* the offending symbol, field, interface, task or line; may be empty */
+    char message[320]; /* what, why, what to do: one line without newline */
 };
 
 void hx_report_init(struct hx_report *report);

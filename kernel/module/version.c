@@ -164,9 +164,10 @@ static hx_status_t check_provider(const struct hx_interface *interface, uint32_t
                               HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least));
     if (provider->state == HX_MODULE_ERROR)
         return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
-                              "requires %s, whose provider %s is in Error; rmmod that, insmod a version that works", display,
-                              provider->name);
-    const struct hx_provided *before = provider->previous ? hx_version_provided(provider->previous, interface) : provided;
+                              "requires %s, whose provider %s is in Error; rmmod that, insmod a version that works",
+                              display, provider->name);
+    const struct hx_provided *before =
+        provider->previous ? hx_version_provided(provider->previous, interface) : provided;
     if (provided->version >= least && (!before || before->version < least))
         return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
                               "requires %s %u.%u, which %s has on probation only; `commit %s' first", display,
@@ -202,8 +203,8 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
             char display[HX_NAME_MAX];
             hx_interface_display(record.prefix, display);
             return hx_report_fail(report, HX_E_DEPENDENCY, record.prefix,
-                                  "requires %s %u.%u, which no loaded module provides; load its provider first", display,
-                                  HX_VERSION_MAJOR(record.version), HX_VERSION_MINOR(record.version));
+                                  "requires %s %u.%u, which no loaded module provides; load its provider first",
+                                  display, HX_VERSION_MAJOR(record.version), HX_VERSION_MINOR(record.version));
         }
         err = check_provider(interface, record.version, report);
         if (err != HX_OK)
@@ -247,8 +248,8 @@ static const struct {
 };
 
 /* The array of one kind: whole records, not too many, aligned as the kernel reads them. */
-static hx_status_t records_of(struct hx_version *version, enum hx_image_records kind, const void **out, uint32_t *out_count,
-                              struct hx_report *report)
+static hx_status_t records_of(struct hx_version *version, enum hx_image_records kind, const void **out,
+                              uint32_t *out_count, struct hx_report *report)
 {
     const struct hx_image_range *range = &version->image->records[kind];
     const uint8_t *at = version->image->memory + range->off;
@@ -295,11 +296,12 @@ static hx_status_t check_module_record(struct hx_version *version, struct hx_rep
                               HX_MODULE_MAGIC);
     if (HX_VERSION_MAJOR(record->abi) != HX_VERSION_MAJOR(HX_ABI) || record->abi > HX_ABI ||
         record->bytes != sizeof(*record))
-        return hx_report_fail(report, HX_E_ABI, "abi",
-                              "built for ABI %u.%u (descriptor of %u bytes), this kernel has %u.%u (%u bytes); rebuild it "
-                              "with this kernel's headers",
-                              HX_VERSION_MAJOR(record->abi), HX_VERSION_MINOR(record->abi), record->bytes,
-                              HX_VERSION_MAJOR(HX_ABI), HX_VERSION_MINOR(HX_ABI), (unsigned)sizeof(*record));
+        return hx_report_fail(
+            report, HX_E_ABI, "abi",
+            "built for ABI %u.%u (descriptor of %u bytes), this kernel has %u.%u (%u bytes); rebuild it "
+            "with this kernel's headers",
+            HX_VERSION_MAJOR(record->abi), HX_VERSION_MINOR(record->abi), record->bytes, HX_VERSION_MAJOR(HX_ABI),
+            HX_VERSION_MINOR(HX_ABI), (unsigned)sizeof(*record));
     if (!hx_name_is_proper(record->name) || !summary_is_proper(record->summary))
         return hx_report_fail(report, HX_E_FORMAT, ".hx.module",
                               "the module's name must be 1 to %u of [A-Za-z0-9_.+-], its summary printable text",
@@ -341,8 +343,9 @@ static hx_status_t record_ops(const struct hx_version *version, const struct hx_
                           ? hx_image_at(version->image, (uintptr_t)record->ops, record->ops_bytes)
                           : NULL;
     if (!ops || record->ops_bytes == 0)
-        return hx_report_fail(report, HX_E_RANGE, "interface", "an interface record's list of operations lies outside "
-                                                               "the image; use the macros of <helix/module.h>");
+        return hx_report_fail(report, HX_E_RANGE, "interface",
+                              "an interface record's list of operations lies outside "
+                              "the image; use the macros of <helix/module.h>");
     *out = hx_slice_of(ops, record->ops_bytes);
     return HX_OK;
 }
@@ -354,17 +357,19 @@ static hx_status_t check_requires(struct hx_version *version, struct hx_report *
     hx_status_t err = records_of(version, HX_RECORDS_REQUIRES, &records, &count, report);
     const struct hx_interface_record *record = records;
     if (err == HX_OK && count != version->requires_count)
-        err = hx_report_fail(report, HX_E_FORMAT, "requires", "its requires records cannot be read before it is linked");
+        err =
+            hx_report_fail(report, HX_E_FORMAT, "requires", "its requires records cannot be read before it is linked");
     for (uint32_t i = 0; err == HX_OK && i < count; i++) {
         struct hx_slice ops;
         const struct hx_interface_use *use = &version->requires[i];
         err = record_ops(version, &record[i], &ops, report);
         if (err != HX_OK)
             break;
-        if (use->version != record[i].version || strcmp(hx_slot_info(use->interface->slot)->name, record[i].prefix) != 0)
-            err = hx_report_fail(report, HX_E_FORMAT, record[i].prefix, "requires record %u is changed by a relocation", i);
-        else if (hx_interface_count_ops(ops) < 0 ||
-                 !hx_interface_agrees(use->interface, record[i].version, ops))
+        if (use->version != record[i].version ||
+            strcmp(hx_slot_info(use->interface->slot)->name, record[i].prefix) != 0)
+            err = hx_report_fail(report, HX_E_FORMAT, record[i].prefix, "requires record %u is changed by a relocation",
+                                 i);
+        else if (hx_interface_count_ops(ops) < 0 || !hx_interface_agrees(use->interface, record[i].version, ops))
             err = hx_report_fail(report, HX_E_VERSION, record[i].prefix,
                                  "interface %s: the module's operations differ from those of its provider; build both "
                                  "sides with the same header",
@@ -384,18 +389,19 @@ static hx_status_t read_vtable(struct hx_version *version, const struct hx_inter
                               record->prefix);
     memcpy(&head, vtable, sizeof(head));
     if (head.version != record->version || head.bytes != bytes)
-        return hx_report_fail(report, HX_E_FORMAT, record->prefix,
-                              "interface %s: the vtable's head says %u bytes, the list of operations makes %u; start it "
-                              "with HX_OPS_HEAD",
-                              record->prefix, head.bytes, (unsigned)bytes);
+        return hx_report_fail(
+            report, HX_E_FORMAT, record->prefix,
+            "interface %s: the vtable's head says %u bytes, the list of operations makes %u; start it "
+            "with HX_OPS_HEAD",
+            record->prefix, head.bytes, (unsigned)bytes);
     vtable_clear(out);
     for (uint32_t i = 0; i < op_count; i++) {
         const void *op = NULL;
         memcpy(&op, vtable + sizeof(head) + i * sizeof(op), sizeof(op));
         if (!is_code(version, op))
             return hx_report_fail(report, HX_E_RANGE, record->prefix,
-                                  "interface %s: operation %u points to %p, outside the module's code", record->prefix, i,
-                                  op);
+                                  "interface %s: operation %u points to %p, outside the module's code", record->prefix,
+                                  i, op);
         out->op[i] = op;
     }
     return HX_OK;
@@ -416,7 +422,8 @@ static hx_status_t read_provides(struct hx_version *version, struct hx_report *r
         hx_ret_t op_count = hx_interface_count_ops(ops);
         const struct hx_interface *known = hx_interface_find(record[i].prefix);
         if (known && hx_version_provided(version, known))
-            return hx_report_fail(report, HX_E_EXIST, record[i].prefix, "interface %s is provided twice", record[i].prefix);
+            return hx_report_fail(report, HX_E_EXIST, record[i].prefix, "interface %s is provided twice",
+                                  record[i].prefix);
         provided->offer = (struct hx_interface_offer){ .ops = ops, .version = record[i].version };
         err = hx_interface_offer(record[i].prefix, &provided->offer, &provided->interface, report);
         if (err != HX_OK)
@@ -438,10 +445,11 @@ static hx_status_t read_irqs(struct hx_version *version, struct hx_report *repor
     for (uint32_t i = 0; err == HX_OK && i < version->irqs_count; i++) {
         const struct hx_irq_record *irq = &version->irqs[i];
         if (!hx_name_is_proper(irq->key) || irq->line > 15 || irq->flags != 0)
-            return hx_report_fail(report, HX_E_RANGE, "irq", "interrupt record %u: key, line or flags are out of range", i);
+            return hx_report_fail(report, HX_E_RANGE, "irq", "interrupt record %u: key, line or flags are out of range",
+                                  i);
         if (!is_code(version, (const void *)irq->handler))
-            return hx_report_fail(report, HX_E_RANGE, irq->key, "interrupt %s: its handler lies outside the module's code",
-                                  irq->key);
+            return hx_report_fail(report, HX_E_RANGE, irq->key,
+                                  "interrupt %s: its handler lies outside the module's code", irq->key);
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(irq->key, version->irqs[j].key) == 0)
                 return hx_report_fail(report, HX_E_EXIST, irq->key, "interrupt %s is declared twice", irq->key);
@@ -475,10 +483,11 @@ static hx_status_t check_field(const struct hx_version *version, uint32_t index,
     uint64_t end = field->offset + bytes;
     if (field->type == 0 || field->type >= HX_ARRAY_SIZE(type_bytes) || field->elem_bytes != type_bytes[field->type] ||
         field->count == 0 || end > version->image->part[HX_PART_STATE].bytes)
-        return hx_report_fail(report, HX_E_RANGE, field->name,
-                              "state field %s: its type or place does not fit the module's state of %u bytes; declare it "
-                              "with HX_STATE",
-                              field->name, (unsigned)version->image->part[HX_PART_STATE].bytes);
+        return hx_report_fail(
+            report, HX_E_RANGE, field->name,
+            "state field %s: its type or place does not fit the module's state of %u bytes; declare it "
+            "with HX_STATE",
+            field->name, (unsigned)version->image->part[HX_PART_STATE].bytes);
     return HX_OK;
 }
 
@@ -507,10 +516,11 @@ static hx_status_t read_fields(struct hx_version *version, struct hx_report *rep
     if (version->fields_count)
         /* The name is part of it: two modules that declare alike need not mean alike. */
         version->schema = hx_hash_xxh64(version->fields, version->fields_count * sizeof(*version->fields),
-                                        hx_hash_name(version->record->name, strlen(version->record->name))) | 1;
+                                        hx_hash_name(version->record->name, strlen(version->record->name))) |
+                          1;
     else if (version->state)
-        err = hx_report_fail(report, HX_E_FORMAT, HX_STATE_SECTION, "section %s without fields; declare it with HX_STATE",
-                             HX_STATE_SECTION);
+        err = hx_report_fail(report, HX_E_FORMAT, HX_STATE_SECTION,
+                             "section %s without fields; declare it with HX_STATE", HX_STATE_SECTION);
     return err;
 }
 
@@ -550,8 +560,8 @@ static hx_status_t set_param(struct hx_version *version, const char *name, size_
         memcpy(version->image->memory + ((uintptr_t)param->variable - version->image->va), &value, param->bytes);
         return HX_OK;
     }
-    return hx_report_fail(report, HX_E_NOENT, "parameter", "it has no parameter %.*s; modinfo lists them", (int)name_bytes,
-                          name);
+    return hx_report_fail(report, HX_E_NOENT, "parameter", "it has no parameter %.*s; modinfo lists them",
+                          (int)name_bytes, name);
 }
 
 static hx_status_t read_params(struct hx_version *version, const char *text, struct hx_report *report)
@@ -615,8 +625,8 @@ static hx_status_t build(struct hx_version *version, const char *params, struct 
     return err;
 }
 
-hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, const char *params, struct hx_version **out,
-                              struct hx_report *report)
+hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, const char *params,
+                              struct hx_version **out, struct hx_report *report)
 {
     struct hx_version *version = hx_hal_alloc(sizeof(*version));
     if (!version)

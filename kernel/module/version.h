@@ -31,10 +31,10 @@ struct hx_provided {
 };
 
 struct hx_version {
-    struct hx_module *module; /* c: whose version it is */
+    struct hx_module *module;              /* c: whose version it is */
     const struct hx_module_record *record; /* in the image, checked */
-    struct hx_slice file;     /* the pristine bytes: borrowed from the pack */
-    uint64_t file_hash;       /* XXH64 of them */
+    struct hx_slice file;                  /* the pristine bytes: borrowed from the pack */
+    uint64_t file_hash;                    /* XXH64 of them */
     struct hx_image *image;
     struct hx_ledger ledger;
     struct hx_ledger_node image_node, hooks_node, interfaces_node;
@@ -46,17 +46,17 @@ struct hx_version {
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
     struct hx_provided provides[HX_PROVIDES_MAX];
     struct hx_interface_use requires[HX_REQUIRES_MAX];
-    const struct hx_irq_record *irqs;       /* the rest: in the image, checked */
+    const struct hx_irq_record *irqs; /* the rest: in the image, checked */
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
 
-    uint64_t schema;      /* identity of the declared state; 0: none declared */
-    uint8_t *state;       /* the declared state in the image, NULL: none */
-    size_t state_bytes;   /* declared */
-    size_t state_mapped;  /* in whole pages */
+    uint64_t schema;                     /* identity of the declared state; 0: none declared */
+    uint8_t *state;                      /* the declared state in the image, NULL: none */
+    size_t state_bytes;                  /* declared */
+    size_t state_mapped;                 /* in whole pages */
     char params_text[HX_PARAM_TEXT_MAX]; /* as given by the owner */
-    bool initialised;     /* init has succeeded, fini has not been called */
+    bool initialised;                    /* init has succeeded, fini has not been called */
 };
 
 /*

@@ -145,7 +145,8 @@ static hx_status_t drain_atomic(struct hx_module *module, struct hx_report *repo
 hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report)
 {
     if (hx_gate_chain_has(hx_gate_frame(), module))
-        return hx_report_fail(report, HX_E_BUSY, module->name, "%s cannot be replaced from inside itself", module->name);
+        return hx_report_fail(report, HX_E_BUSY, module->name, "%s cannot be replaced from inside itself",
+                              module->name);
     hx_module_close(module, false);
     hx_status_t err = drain(module, false, report);
     if (err == HX_OK) {
@@ -206,12 +207,13 @@ hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const st
         if (!owner || owner == module)
             continue;
         if (owner->state == HX_MODULE_ERROR)
-            return hx_report_fail(report, HX_E_EXIST, info->name, "%s belongs to %s, which is in Error; `rmmod %s' first",
-                                  display, owner->name, owner->name);
+            return hx_report_fail(report, HX_E_EXIST, info->name,
+                                  "%s belongs to %s, which is in Error; `rmmod %s' first", display, owner->name,
+                                  owner->name);
         if (!info->owner)
             return hx_report_fail(report, HX_E_EXIST, info->name,
-                                  "%s belongs to %s again if its probation ends in a revert; `commit %s' first", display,
-                                  owner->name, owner->name);
+                                  "%s belongs to %s again if its probation ends in a revert; `commit %s' first",
+                                  display, owner->name, owner->name);
         return hx_report_fail(report, HX_E_EXIST, info->name, "%s is provided by %s already; use `reload %s FILE'",
                               display, owner->name, owner->name);
     }
@@ -250,11 +252,12 @@ static hx_status_t withdraw(struct hx_module *module, hx_status_t err, struct hx
         return err;
     }
     hx_lifecycle_fail(module);
-    return hx_report_fail(report, err, inside.subject, "its start failed, and %s is inside; it is in Error; rmmod it later",
-                          inside.subject);
+    return hx_report_fail(report, err, inside.subject,
+                          "its start failed, and %s is inside; it is in Error; rmmod it later", inside.subject);
 }
 
-static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, const char *params, struct hx_report *report)
+static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, const char *params,
+                            struct hx_report *report)
 {
     report->step = "link";
     hx_status_t err = hx_version_create(module, file, params, &module->running, report);
@@ -285,7 +288,8 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     return err == HX_OK ? HX_OK : withdraw(module, err, report);
 }
 
-hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct hx_module **out, struct hx_report *report)
+hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct hx_module **out,
+                              struct hx_report *report)
 {
     char name[HX_NAME_MAX];
     report->step = "link";

@@ -388,7 +388,8 @@ Test(engine, state_that_is_saved_but_not_declared_is_not_dropped)
     struct hx_job job;
     world_begin(PROBATION_MS);
     cr_assert_eq(world_load("saves_undeclared.hxm", &job), HX_OK, "%s", job.report.message);
-    cr_assert_eq(world_reload("saves_undeclared", "good_minimal.hxm", &job), HX_E_SCHEMA, "%s", job.swap.report.message);
+    cr_assert_eq(world_reload("saves_undeclared", "good_minimal.hxm", &job), HX_E_SCHEMA, "%s",
+                 job.swap.report.message);
     cr_assert_str_eq(job.swap.report.step, "reserve");
     cr_assert_str_eq(job.swap.report.subject, "load");
 }

@@ -9,15 +9,9 @@
 /* Section 3.2 of the specification as corrected: one row a state, in order of enum hx_module_state; x: legal. */
 static const char *const edges[HX_MODULE_STATE_COUNT] = {
     /*               LdLoInRuPaSgSdUnEr */
-    [HX_MODULE_LOADING] = ".x.....xx",
-    [HX_MODULE_LOADED] = "..x....xx",
-    [HX_MODULE_INITIALIZING] = "...x...xx",
-    [HX_MODULE_RUNNING] = "....xx..x",
-    [HX_MODULE_PAUSED] = "...x.x..x",
-    [HX_MODULE_STOPPING] = "......x.x",
-    [HX_MODULE_STOPPED] = "x......xx",
-    [HX_MODULE_UNLOADING] = ".........",
-    [HX_MODULE_ERROR] = "x..x...x.",
+    [HX_MODULE_LOADING] = ".x.....xx", [HX_MODULE_LOADED] = "..x....xx",    [HX_MODULE_INITIALIZING] = "...x...xx",
+    [HX_MODULE_RUNNING] = "....xx..x", [HX_MODULE_PAUSED] = "...x.x..x",    [HX_MODULE_STOPPING] = "......x.x",
+    [HX_MODULE_STOPPED] = "x......xx", [HX_MODULE_UNLOADING] = ".........", [HX_MODULE_ERROR] = "x..x...x.",
 };
 
 Test(lifecycle, every_pair_of_states_is_legal_or_not_as_specified)
@@ -27,7 +21,8 @@ Test(lifecycle, every_pair_of_states_is_legal_or_not_as_specified)
             struct hx_module module = { .state = (enum hx_module_state)from };
             bool legal = edges[from][to] == 'x';
             hx_status_t err = hx_lifecycle_transition(&module, (enum hx_module_state)to);
-            cr_assert_eq(err, legal ? HX_OK : HX_E_STATE, "%s -> %s", hx_module_state_name(from), hx_module_state_name(to));
+            cr_assert_eq(err, legal ? HX_OK : HX_E_STATE, "%s -> %s", hx_module_state_name(from),
+                         hx_module_state_name(to));
             cr_assert_eq(module.state, legal ? to : from);
         }
     }
@@ -137,9 +132,15 @@ Test(lifecycle, parameters_are_set_before_init_and_checked)
         const char *params;
         hx_status_t err;
     } cases[] = {
-        { "quantum_ms=5", HX_OK },       { "quantum_ms=0x10", HX_OK },          { "", HX_OK },
-        { "quantum_ms", HX_E_FORMAT },   { "quantum_ms=", HX_E_RANGE },         { "quantum_ms=ten", HX_E_RANGE },
-        { "nothing=1", HX_E_NOENT },     { "quantum_ms=4294967296", HX_E_RANGE }, { "quantum_ms=18446744073709551616", HX_E_RANGE },
+        { "quantum_ms=5", HX_OK },
+        { "quantum_ms=0x10", HX_OK },
+        { "", HX_OK },
+        { "quantum_ms", HX_E_FORMAT },
+        { "quantum_ms=", HX_E_RANGE },
+        { "quantum_ms=ten", HX_E_RANGE },
+        { "nothing=1", HX_E_NOENT },
+        { "quantum_ms=4294967296", HX_E_RANGE },
+        { "quantum_ms=18446744073709551616", HX_E_RANGE },
     };
     struct hx_job job;
     world_begin(0);

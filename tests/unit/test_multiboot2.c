@@ -260,11 +260,8 @@ Test(multiboot2, a_map_that_ends_inside_an_entry_is_refused)
 Test(multiboot2, memory_that_wraps_or_lies_where_none_can_be_is_refused)
 {
     static const struct entry bad[] = {
-        { UINT64_MAX - 4096, 8192, 1, 0 },
-        { MIB, UINT64_MAX, 1, 0 },
-        { 1ull << 52, 4096, 1, 0 },
-        { (1ull << 52) - 4096, 8192, 1, 0 },
-        { UINT64_MAX, 1, 1, 0 },
+        { UINT64_MAX - 4096, 8192, 1, 0 },   { MIB, UINT64_MAX, 1, 0 }, { 1ull << 52, 4096, 1, 0 },
+        { (1ull << 52) - 4096, 8192, 1, 0 }, { UINT64_MAX, 1, 1, 0 },
     };
 
     for (size_t i = 0; i < HX_ARRAY_SIZE(bad); i++) {
@@ -305,7 +302,10 @@ Test(multiboot2, what_is_usable_and_not_is_not)
 Test(multiboot2, overlapping_and_unsorted_memory_is_joined)
 {
     static const struct entry entries[] = {
-        { 48 * MIB, 16 * MIB, 1, 0 }, { MIB, 20 * MIB, 1, 0 }, { 10 * MIB, 30 * MIB, 1, 0 }, { 40 * MIB, 8 * MIB, 1, 0 },
+        { 48 * MIB, 16 * MIB, 1, 0 },
+        { MIB, 20 * MIB, 1, 0 },
+        { 10 * MIB, 30 * MIB, 1, 0 },
+        { 40 * MIB, 8 * MIB, 1, 0 },
     };
 
     map_only(entries, 4);

@@ -18,7 +18,7 @@ static struct hx_plan plan_of(const char *const *files, uint32_t count, bool (*s
     return plan;
 }
 
-#define PLAN(skips, ...)                                                                                             \
+#define PLAN(skips, ...)                                                                                               \
     plan_of((const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *), skips)
 
 static void begin(void)
@@ -89,7 +89,8 @@ Test(plan, what_the_owner_skips_takes_its_users_with_it, .init = begin)
 
 Test(plan, a_file_without_a_proper_name_is_left_out, .init = begin)
 {
-    struct hx_plan plan = PLAN(NULL, "descriptor_missing.hxm", "name_unprintable.hxm", "name_unterminated.hxm", "svc_kv.hxm");
+    struct hx_plan plan =
+        PLAN(NULL, "descriptor_missing.hxm", "name_unprintable.hxm", "name_unterminated.hxm", "svc_kv.hxm");
     for (uint32_t i = 0; i < 3; i++) {
         cr_assert_neq(plan.items[i].err, HX_OK, "%s", plan.items[i].entry->name);
         for (const char *c = plan.items[i].message; *c; c++)

@@ -73,7 +73,8 @@ Test(router, a_line_that_the_new_version_lacks_is_kept_until_the_commit)
 {
     struct hx_job job;
     begin("irq_handler_says_closed.hxm");
-    cr_assert_eq(world_reload("irq_handler_says_closed", "good_minimal.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_eq(world_reload("irq_handler_says_closed", "good_minimal.hxm", &job), HX_OK, "%s",
+                 job.swap.report.message);
     cr_assert_not_null(hx_irq_of_line(9)->module);
     cr_assert_not(hal_host_irq_unmasked(9));
     cr_assert_eq(world_load("irq_handler_says_closed.hxm", &job), HX_E_EXIST);

@@ -148,9 +148,9 @@ Test(swap, a_fault_after_probation_ends_in_error_and_the_module_can_be_unloaded_
 /* ---- refusals, one a step --------------------------------------------------------------------------------------------- */
 
 struct refusal {
-    const char *load;    /* what runs */
-    const char *first;   /* what it is swapped to before, or NULL */
-    const char *file;    /* what is refused */
+    const char *load;  /* what runs */
+    const char *first; /* what it is swapped to before, or NULL */
+    const char *file;  /* what is refused */
     const char *step;
     hx_status_t err;
     const char *subject; /* part of it */
@@ -182,10 +182,10 @@ static void check_refusal(const struct refusal *r)
     cr_assert_eq(world_reload(module, r->load, &job), HX_OK, "%s: %s", r->load, job.swap.report.message);
 }
 
-#define REFUSAL(name, ...)                                                                                           \
-    Test(swap_refused, name)                                                                                         \
-    {                                                                                                                \
-        check_refusal(&(const struct refusal){ __VA_ARGS__ });                                                       \
+#define REFUSAL(name, ...)                                                                                             \
+    Test(swap_refused, name)                                                                                           \
+    {                                                                                                                  \
+        check_refusal(&(const struct refusal){ __VA_ARGS__ });                                                         \
     }
 
 REFUSAL(at_link_for_a_missing_symbol, "svc_kv.hxm", NULL, "missing_symbol.hxm", "link", HX_E_SYMBOL, "hx_no")
@@ -200,8 +200,7 @@ REFUSAL(at_state_by_load, "sched_rr.hxm", NULL, "sched_load_refuses.hxm", "state
 REFUSAL(at_state_by_a_faulting_load, "sched_rr.hxm", NULL, "sched_load_faults.hxm", "state", HX_E_FAULT, "load")
 REFUSAL(at_state_when_save_claims_too_much, "sched_rr.hxm", "sched_save_too_much.hxm", "sched_rr-2.hxm", "state",
         HX_E_LIMIT, "save")
-REFUSAL(at_state_by_save, "sched_rr.hxm", "sched_save_fails.hxm", "sched_rr-2.hxm", "state", HX_E_HARDWARE,
-        "save")
+REFUSAL(at_state_by_save, "sched_rr.hxm", "sched_save_fails.hxm", "sched_rr-2.hxm", "state", HX_E_HARDWARE, "save")
 REFUSAL(at_start, "sched_rr.hxm", NULL, "sched_start_fails.hxm", "start", HX_E_HARDWARE, "start")
 REFUSAL(at_check, "sched_rr.hxm", NULL, "sched_check_fails.hxm", "check", HX_E_CORRUPT, "check")
 
@@ -391,14 +390,18 @@ static hx_status_t run_job(struct hx_job *job)
 
 Test(swap, parameters_go_on_to_hold_for_the_same_module_only)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file("sched_rr.hxm"), .params = "quantum_ms=7", .who = "test" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = world_file("sched_rr.hxm"), .params = "quantum_ms=7", .who = "test"
+    };
     world_begin(PROBATION_MS);
     cr_assert_eq(run_job(&job), HX_OK, "%s", job.report.message);
     cr_assert_eq(world_reload("sched_rr", "sched_rr-2.hxm", &job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=7");
     cr_assert_eq(world_reload("sched_rr", "sched_prio.hxm", &job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_prio")->running->params_text, "");
-    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .module = "sched_prio", .file = world_file("sched_rr.hxm"), .who = "test" };
+    job = (struct hx_job){
+        .kind = HX_JOB_RELOAD, .module = "sched_prio", .file = world_file("sched_rr.hxm"), .who = "test"
+    };
     job.params = "quantum_ms=3";
     cr_assert_eq(run_job(&job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=3");

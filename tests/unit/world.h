@@ -30,16 +30,16 @@ struct census {
     uint64_t heap_bytes, heap_objects, image_pages, modules;
 };
 struct census world_census(void);
-#define ASSERT_CENSUS(before)                                                                                        \
-    do {                                                                                                             \
-        struct census now_ = world_census(), then_ = (before);                                                       \
-        cr_assert_eq(now_.heap_objects, then_.heap_objects, "heap objects: %lu, before %lu", now_.heap_objects,      \
-                     then_.heap_objects);                                                                            \
-        cr_assert_eq(now_.heap_bytes, then_.heap_bytes, "heap bytes: %lu, before %lu", now_.heap_bytes,              \
-                     then_.heap_bytes);                                                                              \
-        cr_assert_eq(now_.image_pages, then_.image_pages, "image pages: %lu, before %lu", now_.image_pages,          \
-                     then_.image_pages);                                                                             \
-        cr_assert_eq(now_.modules, then_.modules, "modules: %lu, before %lu", now_.modules, then_.modules);          \
+#define ASSERT_CENSUS(before)                                                                                          \
+    do {                                                                                                               \
+        struct census now_ = world_census(), then_ = (before);                                                         \
+        cr_assert_eq(now_.heap_objects, then_.heap_objects, "heap objects: %lu, before %lu", now_.heap_objects,        \
+                     then_.heap_objects);                                                                              \
+        cr_assert_eq(now_.heap_bytes, then_.heap_bytes, "heap bytes: %lu, before %lu", now_.heap_bytes,                \
+                     then_.heap_bytes);                                                                                \
+        cr_assert_eq(now_.image_pages, then_.image_pages, "image pages: %lu, before %lu", now_.image_pages,            \
+                     then_.image_pages);                                                                               \
+        cr_assert_eq(now_.modules, then_.modules, "modules: %lu, before %lu", now_.modules, then_.modules);            \
     } while (0)
 
 /* Keys 0..count-1 with values that name them, through the gate. */
