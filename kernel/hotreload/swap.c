@@ -158,12 +158,7 @@ static hx_status_t admit(struct swap *swap)
 static hx_status_t run_hook(struct swap *swap, enum hx_hook hook, uint64_t argument)
 {
     swap->report->step = hx_hook_name(hook);
-    hx_ret_t result = hx_version_hook(swap->new, hook, argument);
-    if (result >= 0)
-        return HX_OK;
-    return hx_report_fail(swap->report, (hx_status_t)result, hx_hook_name(hook), "its %s %s: %s", hx_hook_name(hook),
-                          result == HX_E_FAULT ? "faulted" : "refused",
-                          result == HX_E_FAULT ? swap->module->fault : hx_err_text(result));
+    return hx_version_try_hook(swap->new, hook, argument, swap->report);
 }
 
 static hx_status_t init_new(struct swap *swap)

@@ -682,6 +682,17 @@ hx_ret_t hx_version_hook(struct hx_version *version, enum hx_hook hook, uint64_t
     return hx_gate_call(version->hooks, hook, argument, 0, 0, 0);
 }
 
+hx_status_t hx_version_try_hook(struct hx_version *version, enum hx_hook hook, uint64_t argument,
+                                struct hx_report *report)
+{
+    hx_ret_t result = hx_version_hook(version, hook, argument);
+    bool faulted = result == HX_E_FAULT;
+    if (result >= 0)
+        return HX_OK;
+    return hx_report_fail(report, (hx_status_t)result, hx_hook_name(hook), "its %s %s: %s", hx_hook_name(hook),
+                          faulted ? "faulted" : "refused", faulted ? version->module->fault : hx_err_text(result));
+}
+
 const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name)
 {
     for (uint32_t i = 0; i < version->fields_count; i++)

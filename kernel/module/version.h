@@ -82,6 +82,9 @@ bool hx_name_is_proper(const char name[HX_NAME_MAX]);
 void hx_version_text(uint32_t version, char out[16]);
 /* Calls a hook through the gate; a hook that the version does not have is HX_OK. */
 HX_NODISCARD hx_ret_t hx_version_hook(struct hx_version *version, enum hx_hook hook, uint64_t argument);
+/* The same, with the reason of a refusal or fault in @report. */
+HX_NODISCARD hx_status_t hx_version_try_hook(struct hx_version *version, enum hx_hook hook, uint64_t argument,
+                                             struct hx_report *report);
 static inline bool hx_version_has_hook(const struct hx_version *version, enum hx_hook hook)
 {
     return version->hooks_vtable.op[hook] != (const void *)hx_gate_op_unsupported;

@@ -231,16 +231,6 @@ static void publish_first(struct hx_module *module)
     hx_preempt_enable();
 }
 
-static hx_status_t run_hook(struct hx_module *module, enum hx_hook hook, struct hx_report *report)
-{
-    hx_ret_t result = hx_version_hook(module->running, hook, 0);
-    if (result >= 0)
-        return HX_OK;
-    return hx_report_fail(report, (hx_status_t)result, hx_hook_name(hook), "its %s %s%s%s", hx_hook_name(hook),
-                          result == HX_E_FAULT ? "faulted: " : "refused: ",
-                          result == HX_E_FAULT ? module->fault : hx_err_text(result), "");
-}
-
 /* Start has failed with @err. Nobody can have been told of the module; who came in by chance is waited for, and when he does
  * not leave, it cannot go. */
 static hx_status_t withdraw(struct hx_module *module, hx_status_t err, struct hx_report *report)
@@ -276,13 +266,13 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     report->step = "init";
     err = hx_lifecycle_transition(module, HX_MODULE_INITIALIZING);
     if (err == HX_OK)
-        err = run_hook(module, HX_HOOK_INIT, report);
+        err = hx_version_try_hook(module->running, HX_HOOK_INIT, 0, report);
     if (err != HX_OK)
         return err;
     module->running->initialised = true;
     report->step = "start";
     publish_first(module);
-    err = run_hook(module, HX_HOOK_START, report);
+    err = hx_version_try_hook(module->running, HX_HOOK_START, 0, report);
     if (err == HX_OK)
         err = hx_lifecycle_transition(module, HX_MODULE_RUNNING);
     return err == HX_OK ? HX_OK : withdraw(module, err, report);
@@ -340,7 +330,7 @@ hx_status_t hx_lifecycle_may_unload(const struct hx_module *module, struct hx_re
 /* Returns with preemption off. A refusal leaves the module as it was before, or in Error when it faults on the way. */
 static hx_status_t stop_running(struct hx_module *module, struct hx_report *report)
 {
-    hx_status_t err = run_hook(module, HX_HOOK_STOP, report);
+    hx_status_t err = hx_version_try_hook(module->running, HX_HOOK_STOP, 0, report);
     if (err == HX_E_FAULT)
         hx_lifecycle_fail(module);
     if (err != HX_OK)

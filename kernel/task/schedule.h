@@ -67,3 +67,50 @@ void hx_sched_tell_removed(hx_handle_t task);
 void hx_sched_tell_priority(hx_handle_t task, uint8_t priority);
 /* @task's priority has changed: puts it where it belongs. */
 void hx_sched_reorder(struct hx_task *task);
+
+/* ---- policy.c ------------------------------------------------------------------------------------------------------- */
+/* Why the picked task does not run: one of enum hx_sched_reason, or this: a core task came first. */
+enum { HX_SCHED_INTERRUPTED = HX_SCHED_EXIT + 1 };
+
+/* What a CPU knows of its ready tasks and of what its policy knows: see policy.c. */
+struct hx_sched_book {
+    struct hx_task_list core;   /* ready, by priority, first come first within one */
+    struct hx_task_list policy; /* ready and running, first come first; those that the core chose go to the end */
+    struct hx_task_list inbox;
+    struct hx_task *picked;
+    hx_handle_t running;
+    uint64_t stop;   /* of the picked task */
+    uint64_t ran_ns; /* by the task that the policy picked last, before it was last started; 0 while a quick one runs */
+    struct hx_task *dead;  /* exited, to be reaped */
+    struct hx_timer slice; /* runs on freely while policy tasks run, so that a switch need not touch it */
+    bool tick_due;
+    struct hx_task *starved; /* gets its turn, compared by address alone */
+    uint64_t slow_switches;
+    uint64_t gone_switches; /* of tasks that are no more */
+    struct hx_sched_stats stats;
+    struct hx_task idle;
+};
+
+extern struct hx_sched_book hx_sched_book_template;
+extern const struct hx_slot_info *hx_sched_slot;
+
+static inline struct hx_sched_book *hx_sched_book(void)
+{
+    return HX_THIS_CPU(hx_sched_book_template);
+}
+
+static inline bool hx_sched_is_open(void)
+{
+    return hx_likely(hx_sched_slot->state == HX_SLOT_OPEN);
+}
+
+/* The policy class's part of hx_sched_ready_add() and hx_sched_ready_remove(). */
+void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news);
+bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task);
+/* A policy task to run, ready and picked, or NULL. */
+struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns);
+/* The policy was asked, and so told that the running task has stopped; @prev is that where it is still ready, else NULL.
+ * Returns what follows from its answer, picked. */
+struct hx_task *hx_sched_answered(struct hx_sched_book *book, struct hx_task *prev, hx_ret_t answer, uint64_t now_ns);
+/* Whether the policy task that runs should be replaced by another policy task. */
+bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task);

@@ -133,7 +133,8 @@ void hx_waitq_init(struct hx_waitq *queue);
 HX_NODISCARD hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context,
                                        uint64_t deadline_ns);
 /* Makes the first waiter, or all, ready. Any context, interrupts included. Returns how many. In a thread that may be
- * preempted the switch, when one is due, happens in here. */
+ * preempted the switch, when one is due, happens in here. A waiter that is killed before it has run takes its wake with
+ * it: where policy tasks wait and each wake counts, wake all. */
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue);
 uint32_t hx_waitq_wake_all(struct hx_waitq *queue);
 
@@ -147,7 +148,7 @@ struct hx_sched_stats {
     uint64_t decisions;   /* asked of a policy */
     uint64_t fallbacks;   /* decided by the core: no policy, closed, failed or wrong */
     uint64_t bad_answers; /* errors and wrong answers of operations */
-    uint64_t starved;     /* turns given by the core to a task that the policy let wait for HX_SCHED_STARVE_NS */
+    uint64_t starved;     /* of the fallbacks: for a task that the policy let wait for HX_SCHED_STARVE_NS */
     uint64_t switches;
 };
 void hx_sched_stats(struct hx_sched_stats *out);

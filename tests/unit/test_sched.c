@@ -18,7 +18,7 @@ static struct {
     char name[HX_TASKS_MAX][16]; /* by index and end of the generation: tasks are called by one letter */
     bool quiet;                  /* nothing is written down */
     bool eager;                  /* what becomes ready should run at once */
-    bool fault_in_pick, fault_in_ready, fault_in_tick;
+    bool fault_in_pick, fault_in_ready, fault_in_tick, fault_in_remove, fault_in_adjust;
     hx_ret_t ready_answer; /* negative: given by ready in place of its own */
     hx_ret_t tick_answer;
     uint64_t answers; /* pick's next answers, one bit each, that are wrong_answer */
@@ -27,6 +27,7 @@ static struct {
     bool inside;           /* in something that lets time pass */
     void (*in_pick)(void); /* called once, in the next pick */
     void (*in_ready)(void);
+    void (*in_tick)(void);
 } policy;
 
 static struct hx_gate_vtable policy_vtable;
@@ -140,6 +141,7 @@ static hx_ret_t policy_tick(uint64_t task, uint64_t ran_ns)
     cr_assert_eq(task, hx_task_current()->handle);
     if (!policy.quiet)
         note("tick:%c/%llu", letter(task), (unsigned long long)ran_ns);
+    once(&policy.in_tick);
     fault_if(&policy.fault_in_tick);
     return policy.tick_answer;
 }
@@ -149,6 +151,7 @@ static hx_ret_t policy_remove(uint64_t task)
     check_context();
     if (!policy.quiet)
         note("remove:%c", letter(task));
+    fault_if(&policy.fault_in_remove);
     return queue_remove(task) ? HX_OK : HX_E_NOENT;
 }
 
@@ -157,6 +160,7 @@ static hx_ret_t policy_adjust(uint64_t task, uint64_t priority)
     check_context();
     if (!policy.quiet)
         note("adjust:%c/%llu", letter(task), (unsigned long long)priority);
+    fault_if(&policy.fault_in_adjust);
     return HX_OK;
 }
 
@@ -307,6 +311,25 @@ Test(sched, a_core_task_of_equal_priority_does_not_preempt)
     spawn_core("h", 10, wait_at_gate, NULL);
     spawn_core("l", 10, wake_gate, NULL);
     expect_trace("wake woke h.");
+    stop_checked();
+}
+
+static hx_status_t step_back(void *argument)
+{
+    note("10");
+    expect_ok(hx_task_set_priority(hx_task_current()->handle, (uint8_t)(uintptr_t)argument));
+    note("5");
+    return HX_OK;
+}
+
+Test(sched, a_core_task_that_steps_back_behind_another_is_preempted)
+{
+    machine_start();
+    hx_preempt_disable();
+    spawn_core("a", 10, step_back, (void *)5);
+    spawn_core("b", 7, burn, NULL);
+    hx_preempt_enable();
+    expect_trace("10 b. 5");
     stop_checked();
 }
 
@@ -482,6 +505,18 @@ Test(sched, wakes_during_an_operation_are_told_in_order_before_the_next_question
     stop_checked();
 }
 
+Test(sched, a_wake_in_the_question_of_a_tick_is_told_after_it)
+{
+    start_with_policy();
+    spawn("w", sleep_then_end, (void *)2000050);
+    (void)noted();
+    policy.in_tick = advance_100;
+    policy.eager = true;
+    spawn("a", burn, (void *)3000000);
+    expect_trace("+a/new -/block/0>a tick:a/2000000 +w/woken a/preempt/2000100>w w. w/exit/0>a a. a/exit/1000000>-");
+    stop_checked();
+}
+
 static struct hx_waitq core_gate = HX_WAITQ_INIT(core_gate);
 static bool core_gate_open;
 
@@ -583,9 +618,41 @@ static hx_status_t wait_then_spawn(void *argument)
 Test(sched, an_exit_that_a_core_task_delays_is_told_when_the_memory_is_gone)
 {
     start_with_policy();
+    spawn_core("c", 1, wait_then_wake_gate, NULL);
+    spawn("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn("a", make_core_ready_and_exit, NULL);
+    expect_trace("+a/new -/block/0>a wake woke +w/woken a/exit/0>w w. w/exit/0>-");
+    stop_checked();
+}
+
+Test(sched, an_end_is_told_before_another_task_has_its_index)
+{
+    start_with_policy();
     spawn_core("c", 1, wait_then_spawn, NULL);
     spawn("a", make_core_ready_and_exit, NULL);
-    expect_trace("+a/new -/block/0>a c +b/new a/exit/0>b b. b/exit/0>-");
+    expect_trace("+a/new -/block/0>a c remove:a +b/new -/block/0>b b. b/exit/0>-");
+    stop_checked();
+}
+
+static hx_status_t replace_victim_at_500(void *argument)
+{
+    (void)argument;
+    expect_ok(sleep_ns(500));
+    expect_ok(hx_task_kill(victim));
+    hx_handle_t heir = spawn("h", turns, (void *)0);
+    cr_assert_eq(hx_handle_index(heir), hx_handle_index(victim));
+    return HX_OK;
+}
+
+Test(sched, killing_the_interrupted_task_is_told_before_another_has_its_index)
+{
+    start_with_policy();
+    spawn_core("k", 1, replace_victim_at_500, NULL);
+    hx_preempt_disable();
+    victim = spawn("a", burn, (void *)1000);
+    hx_preempt_enable();
+    expect_trace("+a/new -/block/0>a remove:a +h/new -/block/0>h h. h/exit/0>-");
     stop_checked();
 }
 
@@ -797,6 +864,24 @@ Test(sched, a_fault_in_ready_or_tick_is_survived)
     spawn_letters("cd", burn, (void *)3000000);
     cr_assert_eq(hx_task_count(), 1);
     cr_assert_eq(stats().bad_answers, 2);
+    stop_checked();
+}
+
+Test(sched, a_fault_in_remove_or_adjust_is_survived)
+{
+    start_with_policy();
+    hx_preempt_disable();
+    victim = spawn("a", turns, (void *)1);
+    spawn("b", turns, (void *)1);
+    hx_sched_announce_all();
+    policy.fault_in_adjust = true;
+    expect_ok(hx_task_set_priority(victim, 42));
+    policy.fault_in_remove = true;
+    expect_ok(hx_task_kill(victim));
+    policy.fault_in_remove = policy.fault_in_adjust = true; /* again, when the core says what it chose */
+    hx_preempt_enable();
+    expect_trace("+a/new +b/new adjust:a/42 remove:a -/block/0>a remove:a remove:b adjust:b/100 b b/yield/0>b b. "
+                 "b/exit/0>-");
     stop_checked();
 }
 

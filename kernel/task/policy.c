@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy.c - the second opinion: what the policy is told and asked, and what is made of its answers.
+ *
+ * The truth about the policy class is the core's list: every policy task that is ready or runs stands in it. The policy
+ * has queues of its own, and the core keeps book of what it has been told:
+ *   told     the policy has the task queued;
+ *   inbox    ready, and the policy does not know: to be told before the next question;
+ *   running  the handle that the policy believes to run (it was picked, and no later pick named it as prev), and
+ *   picked   its task while that lives: kept only while no policy task runs. It may be ready: a core task interrupted
+ *            it, which is none of the policy's business.
+ * An answer is right when it names a task that was told. Everything else is looked into by ask_again().
+ *
+ * Two events that would make the books disagree are told as something equivalent: a picked task that stopped and woke
+ * before the policy was asked has yielded; one that was killed has exited.
+ *
+ * Context: interrupts off on entry and on return. Operations of the policy run with interrupts on and preemption off, so
+ *          that meanwhile interrupts can add to the lists and to the inbox, and nothing else can change.
+ * Cost:    constant, but for announcing and for an answer of "none" that is doubtful.
+ */
+#include "schedule.h"
+
+static inline void policy_enter(void)
+{
+    hx_cpu_add32(preempt_off, 1);
+    hx_irq_enable();
+}
+
+static inline void policy_leave(void)
+{
+    hx_irq_disable();
+    hx_cpu_add32(preempt_off, -1);
+}
+
+static void policy_rotate(struct hx_sched_book *book, struct hx_task *task)
+{
+    TAILQ_REMOVE(&book->policy, task, ready_link);
+    TAILQ_INSERT_TAIL(&book->policy, task, ready_link);
+}
+
+static void inbox_add(struct hx_sched_book *book, struct hx_task *task)
+{
+    TAILQ_INSERT_TAIL(&book->inbox, task, inbox_link);
+    task->in_inbox = true;
+}
+
+static void inbox_remove(struct hx_sched_book *book, struct hx_task *task)
+{
+    TAILQ_REMOVE(&book->inbox, task, inbox_link);
+    task->in_inbox = false;
+}
+
+void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news)
+{
+    TAILQ_INSERT_TAIL(&book->policy, task, ready_link);
+    task->news = (uint8_t)news;
+    task->started_ns = 0;
+    if (task == book->picked)
+        book->stop = HX_SCHED_YIELD; /* its stop has not been told, so neither need its return be */
+    else
+        inbox_add(book, task);
+}
+
+bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task)
+{
+    bool told = task->told || task->doubted;
+    if (task->state == HX_TASK_READY)
+        TAILQ_REMOVE(&book->policy, task, ready_link);
+    if (task->in_inbox)
+        inbox_remove(book, task);
+    if (task == book->picked) {
+        book->picked = NULL;
+        book->stop = HX_SCHED_EXIT;
+        told = false; /* the next question says that it is gone */
+    }
+    task->told = task->doubted = false;
+    return told;
+}
+
+/* ---- what the policy is told ---------------------------------------------------------------------------------------- */
+void hx_sched_tell_removed(hx_handle_t task)
+{
+    if (hx_sched_is_open())
+        (void)!hx_sched_remove(task); /* one that it does not know is none of our worries */
+}
+
+void hx_sched_tell_priority(hx_handle_t task, uint8_t priority)
+{
+    if (hx_sched_is_open())
+        (void)!hx_sched_adjust(task, priority);
+}
+
+/* @want becomes true when one of them should replace the running task. False: an operation failed, its task stays. */
+static bool tell_inbox(struct hx_sched_book *book, bool *want)
+{
+    struct hx_task *task;
+    while ((task = TAILQ_FIRST(&book->inbox))) {
+        inbox_remove(book, task);
+        task->told = true;
+        policy_enter();
+        hx_ret_t answer = hx_sched_ready(task->handle, task->priority, task->news);
+        policy_leave();
+        if (hx_unlikely(answer < 0)) {
+            task->told = false;
+            inbox_add(book, task);
+            book->stats.bad_answers++;
+            return false;
+        }
+        task->doubted = false;
+        task->news = HX_SCHED_WOKEN; /* it is told once that a task is new */
+        *want |= answer > 0;
+    }
+    return true;
+}
+
+/* The picked task is done with as far as the policy's books go; what it does not know of it yet comes by the inbox. */
+static void settle_picked(struct hx_sched_book *book, const struct hx_task *except)
+{
+    struct hx_task *picked = book->picked;
+    if (picked && picked != except && picked->state == HX_TASK_READY && !picked->told && !picked->in_inbox)
+        inbox_add(book, picked);
+    book->picked = NULL;
+    book->running = HX_HANDLE_NONE;
+    book->stop = HX_SCHED_BLOCK;
+    book->ran_ns = 0;
+}
+
+static inline void set_picked(struct hx_sched_book *book, struct hx_task *task)
+{
+    task->told = false;
+    book->picked = task;
+    book->running = task->handle;
+    book->stop = HX_SCHED_INTERRUPTED; /* until it runs */
+    book->ran_ns = 0;
+}
+
+/* ---- what the core decides itself ----------------------------------------------------------------------------------- */
+/* The core chooses @task, which is ready, whatever the policy thinks; then both agree that it runs. */
+static struct hx_task *choose_ourselves(struct hx_sched_book *book, struct hx_task *task)
+{
+    settle_picked(book, task);
+    book->stats.fallbacks++;
+    if (task->in_inbox)
+        inbox_remove(book, task);
+    bool queued = task->told || task->doubted;
+    set_picked(book, task);
+    policy_rotate(book, task);
+    if (!queued)
+        return task;
+    task->doubted = !hx_sched_is_open();
+    if (!task->doubted) {
+        policy_enter();
+        hx_sched_tell_removed(task->handle);
+        hx_sched_tell_priority(task->handle, task->priority);
+        policy_leave();
+    }
+    return task;
+}
+
+static struct hx_task *fall_back(struct hx_sched_book *book)
+{
+    struct hx_task *first = TAILQ_FIRST(&book->policy);
+    if (first)
+        return choose_ourselves(book, first);
+    settle_picked(book, NULL);
+    return NULL;
+}
+
+/* ---- what the policy is asked --------------------------------------------------------------------------------------- */
+static bool any_told(const struct hx_sched_book *book)
+{
+    const struct hx_task *task;
+    TAILQ_FOREACH(task, &book->policy, ready_link)
+        if (task->told)
+            return true;
+    return false;
+}
+
+static hx_ret_t ask(struct hx_sched_book *book, hx_handle_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns)
+{
+    book->stats.decisions++;
+    policy_enter();
+    hx_ret_t answer = hx_sched_pick(prev, reason, ran_ns, now_ns);
+    policy_leave();
+    return answer;
+}
+
+/*
+ * @answer names no task that was told. Right all the same: no task, while none was told; a ready task that the policy has
+ * kept queued from the time when it was not asked. A waiting one of that kind is taken off its queue, and it is asked
+ * again. The rest is wrong. @prev: the previous task where it is still ready, else NULL.
+ */
+static struct hx_task *ask_again(struct hx_sched_book *book, struct hx_task *prev, hx_ret_t answer, uint64_t now_ns)
+{
+    struct hx_task *task;
+    while ((task = hx_task_lookup((hx_handle_t)answer)) && !task->told && task->doubted) {
+        task->doubted = false;
+        if (task->state == HX_TASK_READY) {
+            if (task->in_inbox)
+                inbox_remove(book, task);
+            return task;
+        }
+        policy_enter();
+        hx_sched_tell_removed(task->handle);
+        policy_leave();
+        answer = ask(book, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, now_ns);
+    }
+    if (task && task->told)
+        return task;
+    if (answer == (hx_ret_t)HX_HANDLE_NONE && !any_told(book))
+        return NULL;
+    if (hx_sched_is_open())
+        book->stats.bad_answers++;
+    if (answer > 0) {
+        policy_enter();
+        hx_sched_tell_removed((hx_handle_t)answer);
+        policy_leave();
+    } else if (answer < 0 && prev && prev->told) {
+        /* Nobody knows whether it was queued before the operation failed. */
+        prev->told = false;
+        prev->doubted = true;
+        inbox_add(book, prev);
+    }
+    return fall_back(book);
+}
+
+struct hx_task *hx_sched_answered(struct hx_sched_book *book, struct hx_task *prev, hx_ret_t answer, uint64_t now_ns)
+{
+    settle_picked(book, prev);
+    struct hx_task *task = ask_again(book, prev, answer, now_ns);
+    if (task && task != book->picked)
+        set_picked(book, task);
+    return task;
+}
+
+static struct hx_task *ask_policy(struct hx_sched_book *book, uint64_t now_ns)
+{
+    struct hx_task *prev = book->stop <= HX_SCHED_YIELD ? book->picked : NULL;
+    hx_handle_t running = book->running;
+    uint64_t stop = book->stop, ran_ns = book->ran_ns;
+    if (prev)
+        prev->told = true; /* by this question */
+    settle_picked(book, prev);
+    return hx_sched_answered(book, prev, ask(book, running, stop, ran_ns, now_ns), now_ns);
+}
+
+/* The policy's choice @next stands back for the task that it has let wait too long. */
+static struct hx_task *choose_starved(struct hx_sched_book *book, struct hx_task *next)
+{
+    struct hx_task *task = book->starved;
+    book->starved = NULL;
+    if (!next || next == task || TAILQ_FIRST(&book->policy) != task)
+        return next;
+    book->stats.starved++;
+    return choose_ourselves(book, task); /* @next was picked: it goes to the inbox */
+}
+
+/*
+ * Who has the index of a task that ended would be told as new before that end, and a policy that goes by the index would
+ * take the end for his. So it is told first, in the other way there is.
+ */
+static void settle_exit(struct hx_sched_book *book)
+{
+    hx_handle_t gone = book->running;
+    if (hx_task_table[hx_handle_index(gone)] == &hx_task_nobody)
+        return; /* the question will say it */
+    settle_picked(book, NULL);
+    policy_enter();
+    hx_sched_tell_removed(gone);
+    policy_leave();
+}
+
+struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns)
+{
+    bool want = false, open = hx_sched_is_open();
+    if (TAILQ_EMPTY(&book->policy) && book->running == HX_HANDLE_NONE)
+        return NULL;
+    if (open && hx_unlikely(book->stop == HX_SCHED_EXIT))
+        settle_exit(book);
+    if (open && !tell_inbox(book, &want))
+        return fall_back(book);
+    if (book->stop == HX_SCHED_INTERRUPTED) {
+        if (!want)
+            return book->picked; /* its turn is not over */
+        book->stop = HX_SCHED_PREEMPT;
+    }
+    if (!open)
+        return fall_back(book);
+    struct hx_task *next = ask_policy(book, now_ns);
+    return book->starved ? choose_starved(book, next) : next;
+}
+
+/* ---- ticks ---------------------------------------------------------------------------------------------------------- */
+/*
+ * Each tick looks at one task, so everybody comes by in time. One that woke is not stamped by the wake, which would cost a
+ * reading of the clock, but by the first look at it.
+ */
+static bool anybody_starves(struct hx_sched_book *book, uint64_t now_ns)
+{
+    struct hx_task *task = TAILQ_FIRST(&book->policy);
+    if (task->state != HX_TASK_READY || task->started_ns == 0) {
+        if (task->state == HX_TASK_READY)
+            task->started_ns = now_ns;
+        policy_rotate(book, task);
+        return false;
+    }
+    bool starves = now_ns - task->started_ns >= HX_SCHED_STARVE_NS;
+    if (starves)
+        book->starved = task; /* stays at the head */
+    else
+        policy_rotate(book, task);
+    return starves;
+}
+
+/* The running task's account up to now, as if it had been started now. */
+static void account(struct hx_sched_book *book, struct hx_task *task, uint64_t now_ns)
+{
+    uint64_t ran_ns = now_ns - task->started_ns;
+    task->run_ns += ran_ns;
+    task->started_ns = now_ns;
+    task->quick = false; /* until it is picked again: ran_ns is more than can be seen from started_ns */
+    book->ran_ns += ran_ns;
+}
+
+static bool tick_wants(struct hx_sched_book *book, struct hx_task *task)
+{
+    uint64_t now_ns = hx_hal_clock_ns();
+    account(book, task, now_ns);
+    policy_enter();
+    hx_ret_t answer = hx_sched_tick(task->handle, book->ran_ns);
+    policy_leave();
+    if (answer < 0)
+        book->stats.bad_answers++;
+    return anybody_starves(book, now_ns) || answer != 0;
+}
+
+bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task)
+{
+    bool tick = book->tick_due, want = false;
+    book->tick_due = false;
+    if (!hx_sched_is_open())
+        return tick;
+    bool told = tell_inbox(book, &want);
+    if (tick) {
+        want |= tick_wants(book, task);
+        told = told && tell_inbox(book, &want); /* what woke meanwhile */
+    }
+    return want || !told; /* the question that follows falls back */
+}
+
+/* ---- policies that come and go -------------------------------------------------------------------------------------- */
+/* Whoever provides the slot next may have it queued, if it comes with a state of an earlier time. */
+static bool forget(struct hx_task *task, void *context)
+{
+    (void)context;
+    task->told = false;
+    task->doubted = task->class == HX_TASK_POLICY;
+    return true;
+}
+
+/* Interrupts off. */
+static void forget_all(struct hx_sched_book *book)
+{
+    hx_task_for_each(forget, NULL);
+    while (!TAILQ_EMPTY(&book->inbox))
+        inbox_remove(book, TAILQ_FIRST(&book->inbox));
+    book->picked = NULL;
+    book->running = HX_HANDLE_NONE;
+    book->stop = HX_SCHED_BLOCK;
+    struct hx_task *task;
+    TAILQ_FOREACH(task, &book->policy, ready_link) {
+        if (task->state == HX_TASK_READY)
+            inbox_add(book, task);
+    }
+}
+
+void hx_sched_forget_all(void)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    forget_all(hx_sched_book());
+    hx_irq_restore(flags);
+}
+
+void hx_sched_announce_all(void)
+{
+    bool want = false;
+    hx_irq_flags_t flags = hx_irq_save();
+    struct hx_sched_book *book = hx_sched_book();
+    forget_all(book);
+    if (hx_sched_is_open())
+        (void)tell_inbox(book, &want);
+    if (want)
+        hx_cpu_write(need_resched, 1);
+    hx_irq_restore(flags);
+}
