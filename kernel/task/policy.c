@@ -90,8 +90,11 @@ void hx_sched_tell_priority(hx_handle_t task, uint8_t priority)
         (void)!hx_sched_adjust(task, priority);
 }
 
-/* @want becomes true when one of them should replace the running task. False: an operation failed, its task stays. */
-static bool tell_inbox(struct hx_sched_book *book, bool *want)
+/*
+ * @want becomes true when one of them should replace the running task. False: an operation failed, its task stays.
+ * Inline, because every wake comes by here.
+ */
+static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_book *book, bool *want)
 {
     struct hx_task *task;
     while ((task = TAILQ_FIRST(&book->inbox))) {

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * version_link.c - names and memory for a version: what the loader is owed, and what the file requires.
+ *
+ * Invariant: what is required is held before linking, because undefined names resolve to it.
+ */
+#include "version_steps.h"
+
+#include <string.h>
+
+#include "exports.h"
+#include "module.h"
+
+/* ---- the loader's environment: image memory and heap of the machine, names of the kernel ---------------------------- */
+
+static hx_status_t env_alloc(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory)
+{
+    (void)context;
+    hx_status_t err = hx_hal_image_alloc(bytes, out_va);
+    if (err == HX_OK)
+        *out_memory = (uint8_t *)*out_va;
+    return err;
+}
+
+static void env_protect(void *context, uintptr_t va, size_t bytes, enum hx_image_part part)
+{
+    (void)context;
+    static const enum hx_prot prot[HX_PART_COUNT] = {
+        [HX_PART_TEXT] = HX_PROT_RX,
+        [HX_PART_RODATA] = HX_PROT_R,
+        [HX_PART_DATA] = HX_PROT_RW,
+        [HX_PART_STATE] = HX_PROT_RW,
+    };
+    hx_hal_image_protect(va, bytes, prot[part]);
+}
+
+static void env_release(void *context, uintptr_t va, uint8_t *memory, size_t bytes)
+{
+    (void)context, (void)memory;
+    hx_hal_image_free(va, bytes);
+}
+
+/* A name is a kernel export, or PREFIX_OPERATION of an interface that the module requires; nothing else. */
+static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+{
+    (void)weak;
+    struct hx_version *version = context;
+    const void *stub = NULL;
+    if (hx_exports_find(name, &stub) == HX_OK) {
+        *out_value = (uintptr_t)stub;
+        return HX_OK;
+    }
+    for (uint32_t i = 0; i < version->requires_count; i++) {
+        struct hx_interface *interface = version->requires[i].interface;
+        const char *prefix = hx_slot_info(interface->slot)->name;
+        size_t prefix_bytes = strlen(prefix);
+        if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '_')
+            continue;
+        const char *op = name + prefix_bytes + 1;
+        hx_ret_t index = hx_interface_op(interface, op, strlen(op));
+        uintptr_t va = 0;
+        if (index < 0)
+            continue;
+        hx_status_t err = hx_interface_stub(interface, (uint32_t)index, &va);
+        *out_value = va;
+        return err;
+    }
+    return HX_E_SYMBOL;
+}
+
+static void *env_scratch(void *context, size_t bytes)
+{
+    (void)context;
+    return hx_hal_alloc(bytes);
+}
+
+static void env_scratch_free(void *context, void *memory)
+{
+    (void)context;
+    hx_hal_free(memory);
+}
+
+static struct hx_ldr_env loader_env(struct hx_version *version)
+{
+    return (struct hx_ldr_env){ .context = version,
+                                .alloc = env_alloc,
+                                .protect = env_protect,
+                                .release = env_release,
+                                .resolve = env_resolve,
+                                .scratch = env_scratch,
+                                .scratch_free = env_scratch_free };
+}
+
+void hx_version_release_image(struct hx_ledger_node *node)
+{
+    struct hx_version *version = HX_VERSION_OF(node, image_node);
+    struct hx_ldr_env env = loader_env(version);
+    hx_ldr_unload(version->image, &env);
+}
+
+/* ---- what it requires: known before linking, because names resolve to it -------------------------------------------- */
+
+static hx_status_t check_provider(const struct hx_interface *interface, uint32_t least, struct hx_report *report)
+{
+    const char *prefix = hx_slot_info(interface->slot)->name;
+    char display[HX_NAME_MAX];
+    hx_interface_display(prefix, display);
+    const struct hx_module *provider = hx_module_providing(interface);
+    const struct hx_provided *provided = provider ? hx_version_provided(provider->running, interface) : NULL;
+    if (!provided)
+        return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
+                              "requires %s %u.%u, which no loaded module provides; load its provider first", display,
+                              HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least));
+    if (provider->state == HX_MODULE_ERROR)
+        return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
+                              "requires %s, whose provider %s is in Error; rmmod that, insmod a version that works",
+                              display, provider->name);
+    const struct hx_provided *before =
+        provider->previous ? hx_version_provided(provider->previous, interface) : provided;
+    if (provided->version >= least && (!before || before->version < least))
+        return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
+                              "requires %s %u.%u, which %s has on probation only; `commit %s' first", display,
+                              HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name, provider->name);
+    if (provided->version < least)
+        return hx_report_fail(report, HX_E_VERSION, prefix, "requires %s %u.%u, but %s provides %u.%u", display,
+                              HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name,
+                              HX_VERSION_MAJOR(provided->version), HX_VERSION_MINOR(provided->version));
+    return HX_OK;
+}
+
+/*
+ * The operations' names are behind a pointer that linking has yet to fill in, so the definition that the provider agreed
+ * on decides what a name means; check_requires() compares the two afterwards, before any code runs.
+ */
+static hx_status_t hold_requires(struct hx_version *version, struct hx_report *report)
+{
+    struct hx_slice records;
+    hx_status_t err = hx_ldr_peek(version->file, HX_RECORDS_REQUIRES, &records);
+    if (err != HX_OK) /* none, or a file that the loader will refuse with its reasons */
+        return HX_OK;
+    uint32_t count = (uint32_t)(records.bytes / sizeof(struct hx_interface_record));
+    if (count > HX_REQUIRES_MAX)
+        return hx_report_fail(report, HX_E_LIMIT, "requires", "requires %u interfaces; the limit is %u", count,
+                              (unsigned)HX_REQUIRES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        struct hx_interface_record record;
+        if (hx_slice_read(records, i * sizeof(record), &record, sizeof(record)) != HX_OK ||
+            !hx_name_is_proper(record.prefix))
+            return hx_report_fail(report, HX_E_FORMAT, "requires", "requires record %u has no proper name", i);
+        struct hx_interface *interface = hx_interface_find(record.prefix);
+        if (!interface) {
+            char display[HX_NAME_MAX];
+            hx_interface_display(record.prefix, display);
+            return hx_report_fail(report, HX_E_DEPENDENCY, record.prefix,
+                                  "requires %s %u.%u, which no loaded module provides; load its provider first",
+                                  display, HX_VERSION_MAJOR(record.version), HX_VERSION_MINOR(record.version));
+        }
+        err = check_provider(interface, record.version, report);
+        if (err != HX_OK)
+            return err;
+        struct hx_interface_use *use = &version->requires[version->requires_count++];
+        *use = (struct hx_interface_use){ .interface = interface, .version = record.version, .user = version };
+        TAILQ_INSERT_TAIL(&interface->uses, use, link);
+        hx_interface_hold(interface);
+    }
+    return HX_OK;
+}
+
+/* ---- linking -------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t link_image(struct hx_version *version, struct hx_report *report)
+{
+    struct hx_ldr_report ldr;
+    struct hx_ldr_env env = loader_env(version);
+    hx_status_t err = hx_ldr_load(version->file, &env, &version->image, &ldr);
+    if (err != HX_OK) {
+        const char *subject = ldr.symbol[0] ? ldr.symbol : ldr.section;
+        return hx_report_fail(report, err, subject, "%s", ldr.message);
+    }
+    return HX_OK;
+}
+
+hx_status_t hx_version_link(struct hx_version *version, struct hx_report *report)
+{
+    hx_status_t err = hold_requires(version, report);
+    return err == HX_OK ? link_image(version, report) : err;
+}
