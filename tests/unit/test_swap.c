@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <helix/kv.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { KEYS = 1000, PROBATION_MS = 1000 };
@@ -156,6 +157,32 @@ struct refusal {
     const char *subject; /* part of it */
 };
 
+static uint8_t *copy_of_state(const char *module)
+{
+    const struct hx_version *running = hx_module_find(module)->running;
+    uint8_t *copy = malloc(running->state_bytes);
+    memcpy(copy, running->state, running->state_bytes);
+    return copy;
+}
+
+static hx_status_t sleep_long(void *argument)
+{
+    (void)argument;
+    return hx_task_sleep_until(UINT64_MAX - 1);
+}
+
+/* Gives the module something to lose: keys, or a task that it has on its books. */
+static void fill_state(const char *module)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    if (strcmp(module, "svc_kv") == 0) {
+        world_kv_fill(KEYS);
+        return;
+    }
+    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "sleeper", 77, sleep_long, NULL, &task), HX_OK);
+    hal_host_advance(1000000);
+}
+
 static void check_refusal(const struct refusal *r)
 {
     struct hx_job job;
@@ -168,7 +195,9 @@ static void check_refusal(const struct refusal *r)
         cr_assert_eq(world_simple(HX_JOB_COMMIT, module, &job), HX_OK);
     }
     strcpy(version, world_version(module));
+    fill_state(module);
     struct census before = world_census();
+    uint8_t *state = copy_of_state(module);
     hx_status_t err = world_reload(module, r->file, &job);
     cr_assert_eq(err, r->err, "%s: %d, %s: %s", r->file, err, job.swap.report.step, job.swap.report.message);
     cr_assert_str_eq(job.swap.report.step, r->step, "%s: %s", r->file, job.swap.report.step);
@@ -178,6 +207,10 @@ static void check_refusal(const struct refusal *r)
     cr_assert_str_eq(world_version(module), version, "%s", r->file);
     cr_assert_eq(hx_module_find(module)->state, HX_MODULE_RUNNING);
     ASSERT_CENSUS(before);
+    const struct hx_version *running = hx_module_find(module)->running;
+    cr_assert_eq(memcmp(state, running->state, running->state_bytes), 0, "%s: the old version's state has changed",
+                 r->file);
+    free(state);
     /* The same module swaps to a good version afterwards. */
     cr_assert_eq(world_reload(module, r->load, &job), HX_OK, "%s: %s", r->load, job.swap.report.message);
 }
