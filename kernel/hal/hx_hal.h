@@ -115,9 +115,6 @@ enum hx_trap_kind {
 };
 enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap);
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap);
-uintptr_t hx_hal_trap_sp(const struct hx_trap *trap);
-/* The address that a memory fault concerns, 0 for others. */
-uintptr_t hx_hal_trap_address(const struct hx_trap *trap);
 /* Whether @ip lies in the core's own text, where nothing may be unwound. */
 bool hx_hal_ip_in_core(uintptr_t ip);
 /* Short text like "page fault: read of unmapped 0x0" into @text; returns its length. */
@@ -126,8 +123,6 @@ size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes
 size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t bytes);
 /* On return from the trap the gate frame's caller goes on with @result: the frame's registers and flags come back. */
 void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_ret_t result);
-/* On return from the trap execution goes on at @ip. */
-void hx_hal_trap_resume(struct hx_trap *trap, uintptr_t ip);
 /* Return addresses from the trap (or from the caller when NULL) outwards; each frame pointer is checked. */
 size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t max);
 /* Bounds of the current stack. */

@@ -312,6 +312,23 @@ static hx_status_t bench_boot(const char *name)
     return HX_OK;
 }
 
+/* ---- the idle task --------------------------------------------------------------------------------------------------- */
+
+static bool add_idle(struct hx_task *task, void *context)
+{
+    if (task->class == HX_TASK_IDLE)
+        *(uint64_t *)context += task->switches;
+    return true;
+}
+
+/* How often an idle task has been switched to. */
+static uint64_t idle_runs(void)
+{
+    uint64_t runs = 0;
+    hx_task_for_each(add_idle, &runs);
+    return runs;
+}
+
 /* ---- all of them ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -347,12 +364,20 @@ static bool is_asked_for(const char *names, const char *name)
     return false;
 }
 
+static bool run_bench(uint32_t index)
+{
+    uint64_t idle_before = idle_runs();
+    if (benches[index].run(benches[index].name) != HX_OK)
+        return false;
+    return idle_runs() == idle_before || complain(benches[index].name, "void: the idle task ran meanwhile") == HX_OK;
+}
+
 void hx_bench_run(const char *names, const struct hx_pack *initrd)
 {
     bool failed = false;
     pack = initrd;
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(benches); i++)
-        if (is_asked_for(names, benches[i].name) && benches[i].run(benches[i].name) != HX_OK)
+        if (is_asked_for(names, benches[i].name) && !run_bench(i))
             failed = true;
     hx_task_sleep_until(hx_hal_clock_ns() + 20000000); /* the console's buffer drains */
     hx_hal_poweroff(failed);

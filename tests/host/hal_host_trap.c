@@ -80,19 +80,14 @@ uintptr_t hx_hal_trap_ip(const struct hx_trap *trap)
     return reg(trap, REG_RIP);
 }
 
-uintptr_t hx_hal_trap_sp(const struct hx_trap *trap)
+static uintptr_t trap_sp(const struct hx_trap *trap)
 {
     return reg(trap, REG_RSP);
 }
 
-uintptr_t hx_hal_trap_address(const struct hx_trap *trap)
-{
-    return trap->address;
-}
-
 uintptr_t hal_host_trapped_sp(void)
 {
-    return running_trap ? hx_hal_trap_sp(running_trap) : 0;
+    return running_trap ? trap_sp(running_trap) : 0;
 }
 
 bool hx_hal_ip_in_core(uintptr_t ip)
@@ -135,7 +130,7 @@ size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t byte
 static void forget_frames(const struct hx_trap *trap, const struct hx_gate_frame *until)
 {
 #if HAL_HOST_ASAN
-    uintptr_t low, high, sp = hx_hal_trap_sp(trap);
+    uintptr_t low, high, sp = trap_sp(trap);
     hx_hal_stack_bounds(&low, &high);
     if (sp < low || sp >= (uintptr_t)until)
         sp = low;
@@ -158,11 +153,6 @@ void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_re
     reg_set(trap, REG_RSP, (uintptr_t)frame);
     reg_set(trap, REG_RAX, (uint64_t)result);
     reg_set(trap, REG_EFL, reg(trap, REG_EFL) & ~(uint64_t)EFLAGS_DF);
-}
-
-void hx_hal_trap_resume(struct hx_trap *trap, uintptr_t ip)
-{
-    reg_set(trap, REG_RIP, ip);
 }
 
 size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t max)

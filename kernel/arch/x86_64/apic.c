@@ -67,11 +67,6 @@ uint32_t hx_arch_apic_in_service(uint32_t vector)
     return hx_arch_apic_read(APIC_IN_SERVICE + vector / 32 * 16) & 1u << vector % 32;
 }
 
-void hx_arch_irq_self(uint32_t line)
-{
-    hx_arch_apic_write(APIC_COMMAND_LOW, COMMAND_SELF | COMMAND_ASSERT | (HX_VECTOR_LINE + line));
-}
-
 static void local_init(void)
 {
     if (!(hx_cpuid(1, 0).edx & CPUID_1_EDX_APIC))

@@ -36,8 +36,6 @@ enum { HX_ARCH_SPIN_INSNS = 3 };
 extern uint64_t hx_arch_calibration_spins;
 /* The time stamp counter: retired instructions in an emulator that counts them. */
 uint64_t hx_arch_tsc(void);
-/* Raises the vector of ISA line @line on this CPU, as the device would. */
-void hx_arch_irq_self(uint32_t line);
 
 /* ---- interrupts that nobody asked for, for `irq` ---------------------------------------------------------------------- */
 struct hx_arch_irq_stats {

@@ -51,16 +51,6 @@ uintptr_t hx_hal_trap_ip(const struct hx_trap *trap)
     return trap->rip;
 }
 
-uintptr_t hx_hal_trap_sp(const struct hx_trap *trap)
-{
-    return trap->rsp;
-}
-
-uintptr_t hx_hal_trap_address(const struct hx_trap *trap)
-{
-    return trap->vector == HX_TRAP_PF ? trap->cr2 : 0;
-}
-
 /* ---- texts ---------------------------------------------------------------------------------------------------------- */
 
 static size_t describe_page_fault(const struct hx_trap *trap, char *text, size_t bytes)
@@ -151,11 +141,6 @@ void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_re
     trap->cs = HX_SELECTOR_CODE;
     trap->ss = HX_SELECTOR_DATA;
     trap->rflags = RFLAGS_ONE;
-}
-
-void hx_hal_trap_resume(struct hx_trap *trap, uintptr_t ip)
-{
-    trap->rip = ip;
 }
 
 /* ---- backtrace ------------------------------------------------------------------------------------------------------ */
