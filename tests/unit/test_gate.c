@@ -64,13 +64,17 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 static volatile int steps;
 
+static struct hx_slot *kv, *sched;
+static volatile int frameless_steps; /* between two instructions kv counted a call inside without a frame of it */
+
 static void on_step(int number)
 {
     (void)number;
     steps++;
+    if (kv && inside(kv) > 0 && (!frame_here() || frame_here()->slot != kv))
+        frameless_steps++;
 }
 
-static struct hx_slot *kv, *sched;
 static struct hx_gate_vtable table;
 static uint8_t *stub_page;
 
@@ -456,4 +460,17 @@ Test(gate, modules_stub_costs_at_most_34_instructions_more_than_a_plain_indirect
     gate_probe_step_stub((const void *)stub_to(kv, KV_COUNT));
     cr_assert_gt(plain, 0);
     cr_assert_leq(steps - plain, 34, "%d instead of %d", steps, plain);
+}
+
+/* A task is stopped anywhere; one that has no frame may be ended on the spot, so it must not be counted inside. */
+Test(gate, whoever_is_counted_inside_has_a_frame_at_every_instruction)
+{
+    static struct hx_gate_frame own;
+    publish(kv, KV_COUNT, (const void *)gate_probe_alignment, NULL);
+    gate_probe_step_entry();
+    cr_assert_gt(steps, 16, "single-stepping does not work here");
+    ((struct hx_cpu *)((uintptr_t)&hx_cpu + area_offset))->frame = &own;
+    gate_probe_step_stub((const void *)stub_to(kv, KV_COUNT));
+    cr_assert_eq(frameless_steps, 0, "at %d instructions", frameless_steps);
+    cr_assert_eq(inside(kv), 0u);
 }
