@@ -335,7 +335,7 @@ static const struct {
     const char *name;
     hx_status_t (*run)(const char *name);
 } benches[] = {
-    { "boot_to_prompt", bench_boot }, /* first: it counts up to here */
+    { "boot_to_prompt", bench_boot }, /* first: it counts from kmain() up to here, where the console would start */
     { "gate_overhead", bench_gate },
     { "context_switch", bench_context_switch },
     { "wake_round_trip", bench_wake_round_trip },
