@@ -10,6 +10,8 @@
  */
 #include <modloader/elf_file.h>
 
+#include <lib/hash.h>
+
 static hx_status_t check_ident(struct hx_ldr_job *job, const Elf64_Ehdr *header)
 {
     const unsigned char *ident = header->e_ident;
@@ -171,46 +173,60 @@ static hx_status_t check_rela(struct hx_ldr_job *job, const struct hx_ldr_sectio
     return HX_OK;
 }
 
-static bool same_signature(const struct hx_ldr_job *job, uint32_t a, uint32_t b)
-{
-    return a == b || strcmp(hx_ldr_symbol_name(job, a), hx_ldr_symbol_name(job, b)) == 0;
-}
+/* The signatures seen so far: open addressing by name, a section's index in each bucket. */
+struct signatures {
+    uint32_t *bucket; /* 0: empty */
+    uint32_t mask;
+};
 
 /* A group that is there twice would need one copy thrown away; `ld -r` does that, this loader does not. */
-static hx_status_t check_group(struct hx_ldr_job *job, uint32_t index, uint32_t *seen, uint32_t *seen_count)
+static hx_status_t check_group(struct hx_ldr_job *job, uint32_t index, struct signatures *seen)
 {
     const struct hx_ldr_section *group = &job->section[index];
+    const char *name;
+    uint32_t at;
 
     if (group->link != job->symtab_index || group->info >= job->symbol_count)
         return hx_ldr_refuse_section(job, HX_E_FORMAT, group->name, "its signature, symbol %u, does not exist",
                                      group->info);
-    if (*seen_count == HX_LDR_GROUPS_MAX)
-        return hx_ldr_refuse_section(job, HX_E_LIMIT, group->name, "more than %d section groups; link with ld -r",
-                                     HX_LDR_GROUPS_MAX);
-    for (uint32_t i = 0; i < *seen_count; i++)
-        if (same_signature(job, job->section[seen[i]].info, group->info))
+    name = hx_ldr_symbol_name(job, group->info);
+    at = (uint32_t)hx_hash_name(name, strlen(name)) & seen->mask;
+    for (; seen->bucket[at]; at = (at + 1) & seen->mask)
+        if (strcmp(hx_ldr_symbol_name(job, job->section[seen->bucket[at]].info), name) == 0)
             return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, group->name,
                                          "section group %u is there twice; link the module with ld -r", group->info);
-    seen[(*seen_count)++] = index;
+    seen->bucket[at] = index;
     return HX_OK;
+}
+
+static hx_status_t check_groups(struct hx_ldr_job *job)
+{
+    struct signatures seen = { NULL, 3 };
+    hx_status_t err = HX_OK;
+
+    while (seen.mask < 2 * job->group_count)
+        seen.mask = 2 * seen.mask + 1;
+    seen.bucket = job->env->scratch(job->env->context, (seen.mask + 1) * sizeof(*seen.bucket));
+    if (!seen.bucket)
+        return hx_ldr_refuse(job, HX_E_NOMEM, "no memory for %u section groups", job->group_count);
+    for (uint32_t i = 1; i < job->section_count && !err; i++)
+        if (job->section[i].type == SHT_GROUP)
+            err = check_group(job, i, &seen);
+    job->env->scratch_free(job->env->context, seen.bucket);
+    return err;
 }
 
 /* Tables that speak of other tables, once all are known. */
 static hx_status_t check_references(struct hx_ldr_job *job)
 {
-    uint32_t groups[HX_LDR_GROUPS_MAX];
-    uint32_t group_count = 0;
     hx_status_t err = HX_OK;
 
     for (uint32_t i = 1; i < job->section_count && !err; i++) {
-        const struct hx_ldr_section *section = &job->section[i];
-
-        if (section->type == SHT_RELA)
-            err = check_rela(job, section);
-        else if (section->type == SHT_GROUP)
-            err = check_group(job, i, groups, &group_count);
+        if (job->section[i].type == SHT_RELA)
+            err = check_rela(job, &job->section[i]);
+        job->group_count += job->section[i].type == SHT_GROUP;
     }
-    return err;
+    return !err && job->group_count ? check_groups(job) : err;
 }
 
 static hx_status_t check_type(struct hx_ldr_job *job, const struct hx_ldr_section *section)

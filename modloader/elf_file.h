@@ -11,9 +11,9 @@
 #include <elf.h>
 
 enum {
-    HX_LDR_PAGE = 4096,              /* parts begin on one; no section may want more */
+    HX_LDR_PAGE = 4096,              /* no section may want a larger alignment */
     HX_LDR_IMAGE_MAX = 16 * 1048576, /* bytes of an image */
-    HX_LDR_GROUPS_MAX = 256,         /* COMDAT groups: each is compared with all before it */
+    HX_LDR_ARRAYS_MAX = 64,          /* sections of constructors or destructors: they are sorted */
     HX_LDR_NOT_LOADED = 0xff,        /* struct hx_ldr_section.part */
 };
 
@@ -50,14 +50,18 @@ struct hx_ldr_job {
     uint32_t symtab_index;
     uint32_t symbol_count;
     uint32_t first_global;
+    uint32_t group_count;
     struct hx_slice symbols;
     struct hx_slice symbol_names; /* a string table that ends with NUL */
 
-    /* hx_ldr_place() */
-    struct hx_image *image; /* its memory by hx_ldr_load() between the two halves of placing */
-
-    /* hx_ldr_resolve() */
+    /* hx_ldr_resolve(), finished by hx_ldr_rebase() */
     uint64_t *value; /* [symbol_count], by the caller */
+    uint32_t common_count, import_count;
+
+    /* hx_ldr_place() */
+    struct hx_image *image; /* the memory of its parts by hx_ldr_load(), after placing */
+    size_t bytes;           /* of all parts so far */
+    uint64_t common_off;    /* in the part of data: where the first common symbol may lie */
 };
 
 /* elf_check.c: nothing but the file is read. */
@@ -68,13 +72,20 @@ HX_NODISCARD hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job);
 HX_NODISCARD hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index,
                                              const struct hx_ldr_section *symtab, const struct hx_ldr_section *names);
 
-/* elf_place.c: where each section goes, then its bytes. */
+/* elf_symbols.c: checks all symbols; those of sections get their offset, the others their value. */
+HX_NODISCARD hx_status_t hx_ldr_resolve(struct hx_ldr_job *job);
+/* The parts lie where they will run: offsets become addresses. */
+void hx_ldr_rebase(struct hx_ldr_job *job);
+
+/* elf_place.c: where in the parts each section goes, then its bytes. */
 HX_NODISCARD hx_status_t hx_ldr_place(struct hx_ldr_job *job);
 void hx_ldr_copy(struct hx_ldr_job *job);
+/* Room at the end of a part, aligned to @align; HX_E_LIMIT without a report. */
+HX_NODISCARD hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes, uint64_t align,
+                                       size_t *out_off);
+/* The next common symbol's place in the part of data, from *@off on; *@off becomes its end. */
+uint64_t hx_ldr_common_place(const Elf64_Sym *symbol, uint64_t *off);
 extern const char *const hx_ldr_record_names[HX_RECORDS_COUNT];
-
-/* elf_symbols.c */
-HX_NODISCARD hx_status_t hx_ldr_resolve(struct hx_ldr_job *job);
 
 /* elf_link.c */
 HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);

@@ -250,7 +250,7 @@ hx_status_t hx_ldr_relocate(struct hx_ldr_job *job)
             return hx_ldr_refuse_section(job, HX_E_FORMAT, rela->name, "%s has no contents to relocate", section->name);
         target = (struct target){
             .rela = rela,
-            .memory = job->image->memory + (job->image->section_va[rela->info] - job->image->va),
+            .memory = job->image->part[section->part].memory + section->off,
             .va = job->image->section_va[rela->info],
             .end32 = end_of(section->bytes, sizeof(uint32_t)),
             .end64 = end_of(section->bytes, sizeof(uint64_t)),

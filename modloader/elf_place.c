@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * elf_place.c - which sections are loaded, into which part, and where.
+ * elf_place.c - which sections are loaded, into which part, and where in it.
  *
- * Why separate: placing needs memory, linking needs names; apart, a load is refused before anything global is touched.
- * Policy:    sections with one permission share a part, parts begin on a page of their own; a section that wants two
- *            kinds of permission is refused. Records and .data.rel.ro are relocated, then read-only.
+ * Why separate: all that decides how much memory an image takes is here, and is known before any is taken.
+ * Policy:    sections with one permission and one lifetime share a part; a section that wants two kinds of permission is
+ *            refused. Records, constructors' addresses and .data.rel.ro are relocated, then read-only. What the loader
+ *            makes itself comes last in its part: common symbols in data, the GOT in rodata, veneers in text.
  * Not loaded: sections without SHF_ALLOC, notes, and .eh_frame with its relocations: the gate unwinds by its own frames
  *            and backtraces follow rbp, so nothing would ever read it.
  * Invariant: on HX_OK every section's part and offset are set, and no sum of sizes has wrapped.
@@ -18,9 +19,9 @@ const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
 };
 
 /* What a loaded section may carry; anything else could change its meaning. */
+#define FLAG_X86_64_LARGE UINT64_C(0x10000000) /* psABI 1.0, table 4.6: may lie far away, but need not */
 static const uint64_t known_flags = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE | SHF_STRINGS | SHF_INFO_LINK |
-                                    SHF_LINK_ORDER | SHF_GROUP | SHF_GNU_RETAIN;
-#define FLAG_X86_64_LARGE UINT64_C(0x10000000) /* psABI 1.0, table 4.6 */
+                                    SHF_LINK_ORDER | SHF_GROUP | SHF_GNU_RETAIN | FLAG_X86_64_LARGE;
 
 /* In place and not by strncmp(): nearly every name differs in its second byte, and a load asks this of each section. */
 static inline bool begins_with(const char *text, const char *prefix)
@@ -63,8 +64,6 @@ static hx_status_t check_flags(struct hx_ldr_job *job, const struct hx_ldr_secti
     if (section->flags & SHF_COMPRESSED)
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name,
                                      "it is compressed; build without -gz for this section");
-    if (section->flags & FLAG_X86_64_LARGE)
-        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name, "a large-model section; build with -mcmodel=kernel");
     if (section->flags & ~known_flags)
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name, "unknown section flags 0x%lx",
                                      section->flags & ~known_flags);
@@ -73,12 +72,6 @@ static hx_status_t check_flags(struct hx_ldr_job *job, const struct hx_ldr_secti
     if (section->align > HX_LDR_PAGE)
         return hx_ldr_refuse_section(job, HX_E_LIMIT, name, "alignment 0x%lx is more than a page", section->align);
     return HX_OK;
-}
-
-static hx_status_t refuse_constructors(struct hx_ldr_job *job, const struct hx_ldr_section *section)
-{
-    return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
-                                 "constructors and destructors are not run; use the hooks init and fini");
 }
 
 /* Whether a section with SHF_ALLOC has anything to load. */
@@ -90,15 +83,18 @@ static hx_status_t check_loadable(struct hx_ldr_job *job, const struct hx_ldr_se
         if (is_named(section->name, ".eh_frame"))
             return HX_OK;
         if (begins_with(section->name, ".ctors") || begins_with(section->name, ".dtors"))
-            return refuse_constructors(job, section);
+            return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
+                                         "constructors of the old kind; build with a compiler that uses .init_array");
         break;
-    case SHT_NOBITS: break;
+    case SHT_NOBITS:
+    case SHT_INIT_ARRAY:
+    case SHT_FINI_ARRAY: break;
     case SHT_NULL:
     case SHT_NOTE:
     case SHT_X86_64_UNWIND: return HX_OK;
-    case SHT_INIT_ARRAY:
-    case SHT_FINI_ARRAY:
-    case SHT_PREINIT_ARRAY: return refuse_constructors(job, section);
+    case SHT_PREINIT_ARRAY:
+        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
+                                     "only programs have constructors of this kind; use .init_array or the hook init");
     default:
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name, "section type 0x%x cannot be loaded",
                                      section->type);
@@ -116,49 +112,62 @@ static hx_status_t check_records(struct hx_ldr_job *job, const struct hx_ldr_sec
     return HX_OK;
 }
 
-static hx_status_t choose_part(struct hx_ldr_job *job, const struct hx_ldr_section *section, uint32_t kind,
-                               uint32_t *out_part)
+/* By name, where the flags do not say it: how long it is needed, and who may write it. */
+static uint32_t part_by_name(const struct hx_ldr_section *section)
 {
-    bool writable = section->flags & SHF_WRITE;
+    const char *name = section->name;
 
-    if (kind != HX_RECORDS_COUNT) {
-        *out_part = HX_PART_RODATA;
-        return check_records(job, section, kind);
-    }
-    if (section->flags & SHF_EXECINSTR) {
-        *out_part = HX_PART_TEXT;
-    } else if (writable && is_named(section->name, HX_STATE_SECTION)) {
-        *out_part = HX_PART_STATE;
-        if (job->image->part[HX_PART_STATE].bytes)
-            return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "a second state; declare one structure");
-    } else if (writable && !begins_with(section->name, ".data.rel.ro")) {
-        *out_part = HX_PART_DATA;
-    } else {
-        *out_part = HX_PART_RODATA;
-    }
+    if (section->flags & SHF_EXECINSTR)
+        return begins_with(name, ".init.text") ? HX_PART_INIT_TEXT : HX_PART_TEXT;
+    if (begins_with(name, ".init.data") || begins_with(name, ".init.rodata"))
+        return HX_PART_INIT_DATA;
+    if (!(section->flags & SHF_WRITE) || begins_with(name, ".data.rel.ro"))
+        return HX_PART_RODATA;
+    if (is_named(name, HX_STATE_SECTION))
+        return HX_PART_STATE;
+    return begins_with(name, HX_RO_AFTER_INIT_SECTION) ? HX_PART_RO_AFTER_INIT : HX_PART_DATA;
+}
+
+static hx_status_t refuse_size(struct hx_ldr_job *job, const struct hx_ldr_section *section, uint64_t bytes)
+{
+    return hx_ldr_refuse_section(job, HX_E_LIMIT, section->name, "its 0x%lx bytes make the image exceed %d MiB", bytes,
+                                 HX_LDR_IMAGE_MAX >> 20);
+}
+
+/* No sum wraps: each addend and each part is at most HX_LDR_IMAGE_MAX. */
+hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes, uint64_t align, size_t *out_off)
+{
+    struct hx_image_piece *piece = &job->image->part[part];
+    uint64_t off = (piece->bytes + align - 1) & ~(align - 1);
+
+    if (bytes > HX_LDR_IMAGE_MAX || job->bytes + (off - piece->bytes) + bytes > HX_LDR_IMAGE_MAX)
+        return HX_E_LIMIT;
+    job->bytes += off - piece->bytes + bytes;
+    piece->bytes = off + bytes;
+    if (piece->align < align)
+        piece->align = align;
+    *out_off = off;
     return HX_OK;
 }
 
-/* Appends the section to its part. Sizes stay below HX_LDR_IMAGE_MAX, so that no sum of them wraps. */
-static hx_status_t append(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part)
+static hx_status_t append_section(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part)
 {
-    struct hx_image_range *range = &job->image->part[part];
-    uint64_t off = (range->bytes + section->align - 1) & ~(section->align - 1);
-
-    if (section->bytes > HX_LDR_IMAGE_MAX || off + section->bytes > HX_LDR_IMAGE_MAX)
-        return hx_ldr_refuse_section(job, HX_E_LIMIT, section->name, "its 0x%lx bytes make the image exceed %d MiB",
-                                     section->bytes, HX_LDR_IMAGE_MAX >> 20);
+    if (hx_ldr_append(job, part, section->bytes, section->align, &section->off))
+        return refuse_size(job, section, section->bytes);
     section->part = part;
-    section->off = off;
-    range->bytes = off + section->bytes;
     return HX_OK;
+}
+
+/* Constructors and destructors wait: they are placed by priority. */
+static bool is_array(const struct hx_ldr_section *section)
+{
+    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY;
 }
 
 static hx_status_t place_section(struct hx_ldr_job *job, struct hx_ldr_section *section)
 {
-    uint32_t part = HX_LDR_NOT_LOADED;
     bool loaded = false;
-    uint32_t kind;
+    uint32_t kind, part;
     hx_status_t err;
 
     if (!(section->flags & SHF_ALLOC)) {
@@ -168,43 +177,136 @@ static hx_status_t place_section(struct hx_ldr_job *job, struct hx_ldr_section *
         return HX_OK;
     }
     err = check_loadable(job, section, &loaded);
-    if (err || !loaded)
+    if (err || !loaded || is_array(section))
         return err;
     kind = record_kind(section->name);
-    err = choose_part(job, section, kind, &part);
-    if (err)
-        return err;
-    err = append(job, section, part);
+    part = kind == HX_RECORDS_COUNT ? part_by_name(section) : HX_PART_RODATA;
+    if (kind != HX_RECORDS_COUNT)
+        err = check_records(job, section, kind);
+    else if (part == HX_PART_STATE && job->image->part[HX_PART_STATE].bytes)
+        err = hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "a second state; declare one structure");
+    if (!err)
+        err = append_section(job, section, part);
     if (!err && kind != HX_RECORDS_COUNT)
         job->image->records[kind] = (struct hx_image_range){ section->off, section->bytes };
     return err;
 }
 
-hx_status_t hx_ldr_place(struct hx_ldr_job *job)
+/* ---- constructors and destructors ------------------------------------------------------------------------------------ */
+enum { PRIORITY_LAST = 65536 }; /* of a section without a number in its name */
+
+/* ".init_array.00101" comes before ".init_array"; so do the linkers' default scripts sort them. */
+static uint32_t array_priority(const char *name)
 {
-    struct hx_image *image = job->image;
-    size_t bytes = 0;
+    uint32_t priority = 0;
+    size_t i = sizeof(".init_array") - 1;
+
+    if (!begins_with(name, ".init_array.") && !begins_with(name, ".fini_array."))
+        return PRIORITY_LAST;
+    for (i++; name[i] >= '0' && name[i] <= '9' && priority < PRIORITY_LAST; i++)
+        priority = 10 * priority + (uint32_t)(name[i] - '0');
+    return name[i] || priority > PRIORITY_LAST ? PRIORITY_LAST : priority;
+}
+
+static hx_status_t check_array(struct hx_ldr_job *job, const struct hx_ldr_section *section, uint32_t *count)
+{
+    if (section->bytes % sizeof(uint64_t) != 0 || section->align > sizeof(uint64_t))
+        return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "its 0x%lx bytes are no array of addresses",
+                                     section->bytes);
+    if (section->flags & SHF_EXECINSTR)
+        return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "an array of addresses must be data");
+    if (++*count > HX_LDR_ARRAYS_MAX)
+        return hx_ldr_refuse_section(job, HX_E_LIMIT, section->name,
+                                     "more than %d sections of constructors or destructors; link with ld -r",
+                                     HX_LDR_ARRAYS_MAX);
+    return HX_OK;
+}
+
+/* The one of @type that comes next: lowest priority, then first in the file. */
+static struct hx_ldr_section *next_array(const struct hx_ldr_job *job, uint32_t type)
+{
+    struct hx_ldr_section *next = NULL;
+    uint32_t lowest = UINT32_MAX;
 
     for (uint32_t i = 1; i < job->section_count; i++) {
-        hx_status_t err = place_section(job, &job->section[i]);
+        struct hx_ldr_section *section = &job->section[i];
 
-        if (err)
-            return err;
+        if (section->type != type || !(section->flags & SHF_ALLOC) || section->part != HX_LDR_NOT_LOADED ||
+            array_priority(section->name) >= lowest)
+            continue;
+        lowest = array_priority(section->name);
+        next = section;
     }
-    for (uint32_t part = 0; part < HX_PART_COUNT; part++) {
-        image->part[part].off = bytes;
-        bytes += (image->part[part].bytes + HX_LDR_PAGE - 1) & ~(size_t)(HX_LDR_PAGE - 1);
+    return next;
+}
+
+static hx_status_t place_arrays(struct hx_ldr_job *job, uint32_t type, struct hx_image_range *out)
+{
+    struct hx_ldr_section *section;
+    hx_status_t err = HX_OK;
+
+    while (!err && (section = next_array(job, type)) != NULL) {
+        section->align = sizeof(uint64_t);
+        err = append_section(job, section, HX_PART_RODATA);
+        if (!err && out->bytes == 0)
+            out->off = section->off;
+        out->bytes += section->bytes;
     }
-    for (uint32_t kind = 0; kind < HX_RECORDS_COUNT; kind++)
-        if (image->records[kind].bytes)
-            image->records[kind].off += image->part[HX_PART_RODATA].off;
-    if (bytes == 0)
-        return hx_ldr_refuse(job, HX_E_FORMAT, "there is nothing to load in it");
-    if (bytes > HX_LDR_IMAGE_MAX)
-        return hx_ldr_refuse(job, HX_E_LIMIT, "the image would take 0x%zx bytes, more than %d MiB", bytes,
-                             HX_LDR_IMAGE_MAX >> 20);
-    image->bytes = bytes;
+    return err;
+}
+
+static hx_status_t place_all_arrays(struct hx_ldr_job *job)
+{
+    uint32_t count = 0;
+    hx_status_t err = HX_OK;
+
+    for (uint32_t i = 1; i < job->section_count && !err; i++)
+        if (is_array(&job->section[i]) && (job->section[i].flags & SHF_ALLOC))
+            err = check_array(job, &job->section[i], &count);
+    if (!err && count)
+        err = place_arrays(job, SHT_INIT_ARRAY, &job->image->constructors);
+    if (!err && count)
+        err = place_arrays(job, SHT_FINI_ARRAY, &job->image->destructors);
+    return err;
+}
+
+/* ---- common symbols -------------------------------------------------------------------------------------------------- */
+uint64_t hx_ldr_common_place(const Elf64_Sym *symbol, uint64_t *off)
+{
+    uint64_t place = (*off + symbol->st_value - 1) & ~(symbol->st_value - 1);
+
+    *off = place + symbol->st_size;
+    return place;
+}
+
+static hx_status_t place_commons(struct hx_ldr_job *job)
+{
+    job->common_off = job->image->part[HX_PART_DATA].bytes;
+    for (uint32_t i = 1; job->common_count && i < job->symbol_count; i++) {
+        const Elf64_Sym symbol = hx_ldr_symbol(job, i);
+        size_t off;
+
+        if (symbol.st_shndx == SHN_COMMON && hx_ldr_append(job, HX_PART_DATA, symbol.st_size, symbol.st_value, &off))
+            return hx_ldr_refuse_symbol(job, HX_E_LIMIT, i, "its 0x%lx bytes make the image exceed %d MiB",
+                                        symbol.st_size, HX_LDR_IMAGE_MAX >> 20);
+    }
     return HX_OK;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+hx_status_t hx_ldr_place(struct hx_ldr_job *job)
+{
+    hx_status_t err = HX_OK;
+
+    for (uint32_t i = 1; i < job->section_count && !err; i++)
+        err = place_section(job, &job->section[i]);
+    if (!err)
+        err = place_all_arrays(job);
+    if (!err)
+        err = place_commons(job);
+    if (!err && job->bytes == 0)
+        err = hx_ldr_refuse(job, HX_E_FORMAT, "there is nothing to load in it");
+    return err;
 }
 
 void hx_ldr_copy(struct hx_ldr_job *job)
@@ -213,13 +315,13 @@ void hx_ldr_copy(struct hx_ldr_job *job)
 
     for (uint32_t i = 1; i < job->section_count; i++) {
         const struct hx_ldr_section *section = &job->section[i];
-        size_t off;
+        const struct hx_image_piece *piece;
 
         if (section->part == HX_LDR_NOT_LOADED)
             continue;
-        off = image->part[section->part].off + section->off;
-        image->section_va[i] = image->va + off;
+        piece = &image->part[section->part];
+        image->section_va[i] = piece->va + section->off;
         if (section->content.bytes)
-            memcpy(image->memory + off, section->content.data, section->content.bytes);
+            memcpy(piece->memory + section->off, section->content.data, section->content.bytes);
     }
 }

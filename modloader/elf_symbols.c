@@ -4,7 +4,8 @@
  *
  * Why an array: a relocation then costs one load instead of a search, and all missing names are known at once.
  * Policy:    an undefined symbol is what the environment says it is, never another symbol of some module.
- * Invariant: on HX_OK value[] is whole; symbols of sections that are not loaded have HX_LDR_NO_VALUE.
+ * Why two steps: names are resolved before memory is taken, addresses are known after it.
+ * Invariant: after hx_ldr_rebase() value[] is whole; symbols of sections that are not loaded have HX_LDR_NO_VALUE.
  * Source:    System V gABI, chapter 4, "Symbol Table".
  */
 #include <modloader/elf_file.h>
@@ -29,17 +30,13 @@ static hx_status_t refuse_type(struct hx_ldr_job *job, uint32_t index, unsigned 
     case STT_GNU_IFUNC:
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
                                     "an indirect function; remove attributes ifunc and target_clones");
-    case STT_COMMON:
-        return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "a common symbol; build with -fno-common");
     default: return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "symbol type %u is not supported", type);
     }
 }
 
 static hx_status_t check_binding(struct hx_ldr_job *job, uint32_t index, unsigned int binding)
 {
-    if (binding == STB_GNU_UNIQUE)
-        return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "a unique symbol; build with -fno-gnu-unique");
-    if (binding != STB_LOCAL && binding != STB_GLOBAL && binding != STB_WEAK)
+    if (binding != STB_LOCAL && binding != STB_GLOBAL && binding != STB_WEAK && binding != STB_GNU_UNIQUE)
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "symbol binding %u is not supported", binding);
     if ((binding == STB_LOCAL) != (index < job->first_global))
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index,
@@ -54,7 +51,7 @@ static hx_status_t check_symbol(struct hx_ldr_job *job, uint32_t index, const El
 
     if (symbol->st_name >= job->symbol_names.bytes)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "its name lies outside of the string table");
-    if (type > STT_FILE)
+    if (type > STT_COMMON)
         return refuse_type(job, index, type);
     return check_binding(job, index, ELF64_ST_BIND(symbol->st_info));
 }
@@ -63,7 +60,6 @@ static hx_status_t check_symbol(struct hx_ldr_job *job, uint32_t index, const El
 static hx_status_t define(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol)
 {
     const struct hx_ldr_section *section;
-    uintptr_t va;
 
     if (symbol->st_shndx >= job->section_count)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "section %u does not exist", symbol->st_shndx);
@@ -72,8 +68,22 @@ static hx_status_t define(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index,
                                     "its place (0x%lx bytes at 0x%lx) lies outside of its section", symbol->st_size,
                                     symbol->st_value);
-    va = job->image->section_va[symbol->st_shndx];
-    job->value[index] = va ? va + symbol->st_value : HX_LDR_NO_VALUE;
+    job->value[index] = symbol->st_value;
+    return HX_OK;
+}
+
+/* Memory that the linker is to make: st_value is its alignment. */
+static hx_status_t define_common(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol)
+{
+    uint64_t align = symbol->st_value;
+
+    if (align == 0 || (align & (align - 1)) || align > HX_LDR_PAGE)
+        return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index,
+                                    "a common symbol's alignment 0x%lx is no power of two up to a page", align);
+    if (symbol->st_size > HX_LDR_IMAGE_MAX)
+        return hx_ldr_refuse_symbol(job, HX_E_LIMIT, index, "its 0x%lx bytes make the image exceed %d MiB",
+                                    symbol->st_size, HX_LDR_IMAGE_MAX >> 20);
+    job->common_count++;
     return HX_OK;
 }
 
@@ -82,8 +92,7 @@ static hx_status_t define_special(struct hx_ldr_job *job, uint32_t index, const 
 {
     switch (symbol->st_shndx) {
     case SHN_ABS: job->value[index] = symbol->st_value; return HX_OK;
-    case SHN_COMMON:
-        return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "a common symbol; build with -fno-common");
+    case SHN_COMMON: return define_common(job, index, symbol);
     case SHN_XINDEX:
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
                                     "extended section numbering (SHN_XINDEX) is not supported");
@@ -138,7 +147,7 @@ static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
     err = job->env->resolve(job->env->context, name, weak, &value);
     if (!err) {
         job->value[index] = value;
-        job->image->import_count++;
+        job->import_count++;
         return HX_OK;
     }
     if (err != HX_E_SYMBOL)
@@ -174,4 +183,25 @@ hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
     if (job->report->missing_count)
         return refuse_missing(job, &missing);
     return HX_OK;
+}
+
+void hx_ldr_rebase(struct hx_ldr_job *job)
+{
+    const struct hx_image *image = job->image;
+    uint64_t common_off = job->common_off;
+
+    for (uint32_t i = 1; i < job->symbol_count; i++) {
+        uint16_t section;
+
+        memcpy(&section, job->symbols.data + i * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_shndx), sizeof(section));
+        if (section == SHN_COMMON) {
+            Elf64_Sym symbol = hx_ldr_symbol(job, i);
+
+            job->value[i] = image->part[HX_PART_DATA].va + hx_ldr_common_place(&symbol, &common_off);
+            if (job->env->common)
+                job->env->common(job->env->context, i, job->value[i]);
+        } else if (section != SHN_UNDEF && section < SHN_LORESERVE) {
+            job->value[i] = image->section_va[section] ? image->section_va[section] + job->value[i] : HX_LDR_NO_VALUE;
+        }
+    }
 }

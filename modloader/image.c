@@ -7,24 +7,43 @@
  */
 #include <modloader/elf_file.h>
 
-static bool in_range(const struct hx_image *image, const struct hx_image_range *range, uintptr_t va, size_t bytes)
+static bool in_piece(const struct hx_image_piece *piece, uintptr_t va, size_t bytes)
 {
-    uintptr_t off = va - image->va - range->off;
+    uintptr_t off = va - piece->va;
 
-    return off <= range->bytes && bytes <= range->bytes - off;
+    return off < piece->bytes && bytes <= piece->bytes - off;
 }
 
 const void *hx_image_at(const struct hx_image *image, uintptr_t va, size_t bytes)
 {
     for (uint32_t part = 0; part < HX_PART_COUNT; part++)
-        if (in_range(image, &image->part[part], va, bytes))
-            return image->memory + (va - image->va);
+        if (in_piece(&image->part[part], va, bytes))
+            return image->part[part].memory + (va - image->part[part].va);
     return NULL;
 }
 
 bool hx_image_in_part(const struct hx_image *image, uintptr_t va, enum hx_image_part part)
 {
-    return in_range(image, &image->part[part], va, 1);
+    return in_piece(&image->part[part], va, 1);
+}
+
+bool hx_image_holds(const struct hx_image *image, uintptr_t va)
+{
+    return hx_image_at(image, va, 1) != NULL;
+}
+
+bool hx_image_is_code(const struct hx_image *image, uintptr_t va)
+{
+    return hx_image_in_part(image, va, HX_PART_TEXT) || hx_image_in_part(image, va, HX_PART_INIT_TEXT);
+}
+
+size_t hx_image_bytes(const struct hx_image *image)
+{
+    size_t bytes = 0;
+
+    for (uint32_t part = 0; part < HX_PART_COUNT; part++)
+        bytes += image->part[part].bytes;
+    return bytes;
 }
 
 const char *hx_image_part_name(enum hx_image_part part)
@@ -34,6 +53,9 @@ const char *hx_image_part_name(enum hx_image_part part)
         [HX_PART_RODATA] = "rodata",
         [HX_PART_DATA] = "data",
         [HX_PART_STATE] = "state",
+        [HX_PART_RO_AFTER_INIT] = "ro_after_init",
+        [HX_PART_INIT_TEXT] = "init_text",
+        [HX_PART_INIT_DATA] = "init_data",
     };
 
     return (uint32_t)part < HX_PART_COUNT ? names[part] : "?";
@@ -111,7 +133,7 @@ hx_status_t hx_image_symbol(const struct hx_image *image, struct hx_slice file, 
     const char *best_name = NULL;
     uintptr_t best = 0;
 
-    if (!hx_image_in_part(image, va, HX_PART_TEXT) || find_symtab(&job) || job.section_count != image->section_count)
+    if (!hx_image_is_code(image, va) || find_symtab(&job) || job.section_count != image->section_count)
         return HX_E_NOENT;
     for (uint32_t i = 1; i < job.symbol_count; i++) {
         Elf64_Sym symbol = hx_ldr_symbol(&job, i);

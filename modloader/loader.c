@@ -27,32 +27,6 @@ static hx_status_t check(struct hx_ldr_job *job)
     return hx_ldr_check_sections(job);
 }
 
-/* The image and its section addresses are one piece of memory. */
-static hx_status_t place(struct hx_ldr_job *job)
-{
-    size_t bytes = sizeof(struct hx_image) + job->section_count * sizeof(uintptr_t);
-    struct hx_image *image = job->env->scratch(job->env->context, bytes);
-    uint8_t *memory = NULL;
-    uintptr_t va = 0;
-    hx_status_t err;
-
-    if (!image)
-        return refuse_memory(job, "the image's description", bytes);
-    job->image = image;
-    image->section_count = job->section_count;
-    image->section_va = (uintptr_t *)(image + 1);
-    err = hx_ldr_place(job);
-    if (err)
-        return err;
-    err = job->env->alloc(job->env->context, image->bytes, &va, &memory);
-    if (err)
-        return hx_ldr_refuse(job, err, "no memory for the image (%zu bytes)", image->bytes);
-    image->va = va;
-    image->memory = memory;
-    hx_ldr_copy(job);
-    return HX_OK;
-}
-
 static hx_status_t resolve(struct hx_ldr_job *job)
 {
     size_t bytes = job->symbol_count * sizeof(*job->value);
@@ -63,17 +37,28 @@ static hx_status_t resolve(struct hx_ldr_job *job)
     return hx_ldr_resolve(job);
 }
 
-static void protect(const struct hx_ldr_job *job)
+/* The image and its section addresses are one piece of memory. */
+static hx_status_t place(struct hx_ldr_job *job)
 {
-    const struct hx_image *image = job->image;
+    size_t bytes = sizeof(struct hx_image) + job->section_count * sizeof(uintptr_t);
+    struct hx_image *image = job->env->scratch(job->env->context, bytes);
+    hx_status_t err;
 
-    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
-        const struct hx_image_range *part = &image->part[i];
-        size_t bytes = (part->bytes + HX_LDR_PAGE - 1) & ~(size_t)(HX_LDR_PAGE - 1);
-
-        if (bytes)
-            job->env->protect(job->env->context, image->va + part->off, bytes, (enum hx_image_part)i);
-    }
+    if (!image)
+        return refuse_memory(job, "the image's description", bytes);
+    job->image = image;
+    image->section_count = job->section_count;
+    image->section_va = (uintptr_t *)(image + 1);
+    image->import_count = job->import_count;
+    err = hx_ldr_place(job);
+    if (err)
+        return err;
+    err = job->env->alloc(job->env->context, image->part);
+    if (err)
+        return hx_ldr_refuse(job, err, "no memory for the image (%zu bytes)", job->bytes);
+    hx_ldr_copy(job);
+    hx_ldr_rebase(job);
+    return HX_OK;
 }
 
 static hx_status_t run(struct hx_ldr_job *job)
@@ -84,12 +69,12 @@ static hx_status_t run(struct hx_ldr_job *job)
     err = check(job);
     if (err)
         return err;
-    report->step = HX_LDR_PLACE;
-    err = place(job);
-    if (err)
-        return err;
     report->step = HX_LDR_SYMBOLS;
     err = resolve(job);
+    if (err)
+        return err;
+    report->step = HX_LDR_PLACE;
+    err = place(job);
     if (err)
         return err;
     report->step = HX_LDR_RELOCATE;
@@ -97,7 +82,7 @@ static hx_status_t run(struct hx_ldr_job *job)
     if (err)
         return err;
     report->step = HX_LDR_PROTECT;
-    protect(job);
+    job->env->seal(job->env->context, job->image->part);
     report->step = HX_LDR_DONE;
     return HX_OK;
 }
@@ -128,7 +113,11 @@ void hx_ldr_unload(struct hx_image *image, const struct hx_ldr_env *env)
 {
     if (!image)
         return;
-    if (image->memory)
-        env->release(env->context, image->va, image->memory, image->bytes);
+    env->release(env->context, image->part);
     env->scratch_free(env->context, image);
+}
+
+void hx_ldr_settle(struct hx_image *image, const struct hx_ldr_env *env)
+{
+    env->settle(env->context, image->part);
 }

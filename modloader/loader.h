@@ -10,12 +10,18 @@
 #include <helix/module.h>
 #include <lib/slice.h>
 
-/* Parts of an image, in address order; each starts on a page of its own and has one permission. */
+/*
+ * Parts of an image: each has one permission and lies where the environment puts it, apart from the others. Parts of small
+ * modules share pages with those of other modules.
+ */
 enum hx_image_part {
-    HX_PART_TEXT,   /* RX */
-    HX_PART_RODATA, /* R: constants and the .hx records, relocated */
-    HX_PART_DATA,   /* RW */
-    HX_PART_STATE,  /* RW: the declared state, HX_STATE_SECTION */
+    HX_PART_TEXT,          /* RX: code, and the veneers that reach further than a call */
+    HX_PART_RODATA,        /* R: constants, the .hx records, constructors' addresses, the GOT; relocated */
+    HX_PART_DATA,          /* RW: common symbols included */
+    HX_PART_STATE,         /* RW: the declared state, HX_STATE_SECTION; whole pages of its own */
+    HX_PART_RO_AFTER_INIT, /* RW until the image is settled, then R; whole pages of its own */
+    HX_PART_INIT_TEXT,     /* RX, given back when the image is settled */
+    HX_PART_INIT_DATA,     /* RW, given back when the image is settled */
     HX_PART_COUNT,
 };
 
@@ -31,17 +37,25 @@ enum hx_image_records {
     HX_RECORDS_COUNT,
 };
 
+struct hx_image_piece {
+    uintptr_t va;    /* where it is linked to run; 0: there is none */
+    uint8_t *memory; /* where its bytes can be read, and during the load written; the kernel: va once it is sealed */
+    size_t bytes;
+    size_t align; /* a power of two, at most a page */
+};
+
 struct hx_image_range {
-    size_t off; /* from the image's start */
+    size_t off; /* from the start of the part that it is in */
     size_t bytes;
 };
 
 struct hx_image {
-    uintptr_t va;    /* where the image is linked to run */
-    uint8_t *memory; /* where its bytes lie: (uint8_t *)va in the kernel, elsewhere in mkmodpack */
-    size_t bytes;    /* whole, a multiple of the page */
-    struct hx_image_range part[HX_PART_COUNT];
-    struct hx_image_range records[HX_RECORDS_COUNT]; /* bytes 0: there are none */
+    struct hx_image_piece part[HX_PART_COUNT];
+    struct hx_image_range records[HX_RECORDS_COUNT]; /* in RODATA; bytes 0: there are none */
+    struct hx_image_range constructors;              /* in RODATA: addresses, to be called in order before init */
+    struct hx_image_range destructors;               /* in RODATA: addresses, to be called backwards after fini */
+    struct hx_image_range got;                       /* in RODATA */
+    struct hx_image_range veneers;                   /* in TEXT */
     uint32_t section_count;
     uintptr_t *section_va; /* [section_count], 0: not loaded. Owned. */
     uint32_t relocation_count;
@@ -51,8 +65,8 @@ struct hx_image {
 /* Where a load stopped; in order. */
 enum hx_ldr_step {
     HX_LDR_CHECK,
-    HX_LDR_PLACE,
     HX_LDR_SYMBOLS,
+    HX_LDR_PLACE,
     HX_LDR_RELOCATE,
     HX_LDR_PROTECT,
     HX_LDR_DONE,
@@ -77,18 +91,25 @@ struct hx_ldr_report {
 
 /*
  * What the loader is owed.
- * alloc:   @bytes (a multiple of the page) of zeroed memory: @out_va is where it is to run, @out_memory where to write it.
- * protect: one part is final; @prot_part says which permission. Called for each non-empty part, once, last of all.
- * release: undoes alloc; also after protect.
+ * low, high: alloc places every part in [low, high), whatever happens; what is out of reach is decided by them.
+ * alloc:   for each part with bytes, zeroed memory: va is where it is to run, memory where to write it. A refusal may leave
+ *          some with a va; release follows.
+ * seal:    the contents are final: each part gets its permission, and memory becomes where it is read from now on.
+ * settle:  init has run: RO_AFTER_INIT becomes read-only, INIT_TEXT and INIT_DATA are given back and their pieces zeroed.
+ * release: gives back all parts that have a va.
  * resolve: the value of an undefined symbol; HX_E_SYMBOL: unknown. @weak ones that stay unknown become 0.
+ * common:  told where a common symbol was put; may be NULL.
  * scratch: heap for tables during the load and for struct hx_image itself, zeroed; NULL when there is none.
  */
 struct hx_ldr_env {
     void *context;
-    hx_status_t (*alloc)(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory);
-    void (*protect)(void *context, uintptr_t va, size_t bytes, enum hx_image_part part);
-    void (*release)(void *context, uintptr_t va, uint8_t *memory, size_t bytes);
+    uintptr_t low, high;
+    hx_status_t (*alloc)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
+    void (*seal)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
+    void (*settle)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
+    void (*release)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
     hx_status_t (*resolve)(void *context, const char *name, bool weak, uint64_t *out_value);
+    void (*common)(void *context, uint32_t symbol, uintptr_t va);
     void *(*scratch)(void *context, size_t bytes);
     void (*scratch_free)(void *context, void *memory);
 };
@@ -101,6 +122,8 @@ struct hx_ldr_env {
  */
 HX_NODISCARD hx_status_t hx_ldr_load(struct hx_slice file, const struct hx_ldr_env *env, struct hx_image **out,
                                      struct hx_ldr_report *report);
+/* Its init has run: what was needed for that alone goes, what init alone may write becomes read-only. Once. */
+void hx_ldr_settle(struct hx_image *image, const struct hx_ldr_env *env);
 /* NULL is accepted. */
 void hx_ldr_unload(struct hx_image *image, const struct hx_ldr_env *env);
 
@@ -113,6 +136,10 @@ HX_NODISCARD hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records
 /* The bytes [@va, @va + @bytes) of the image, or NULL when they do not lie in one of its parts (any, or @part alone). */
 const void *hx_image_at(const struct hx_image *image, uintptr_t va, size_t bytes);
 bool hx_image_in_part(const struct hx_image *image, uintptr_t va, enum hx_image_part part);
+bool hx_image_holds(const struct hx_image *image, uintptr_t va);
+/* Whether @va is code of the image: of a part that may run. */
+bool hx_image_is_code(const struct hx_image *image, uintptr_t va);
+size_t hx_image_bytes(const struct hx_image *image); /* of all parts */
 const char *hx_image_part_name(enum hx_image_part part);
 
 /*

@@ -106,6 +106,15 @@ struct hx_field_record {
     uint32_t offset;     /* in the state structure */
 };
 
+/*
+ * Lifetimes. HX_INIT code and HX_INIT_DATA are given back when init has succeeded: nothing else may refer to them.
+ * HX_RO_AFTER_INIT variables may be written by init and not after it; they take a page of their own.
+ */
+#define HX_INIT __attribute__((section(".init.text"), noinline))
+#define HX_INIT_DATA __attribute__((section(".init.data")))
+#define HX_RO_AFTER_INIT_SECTION ".data.ro_after_init"
+#define HX_RO_AFTER_INIT __attribute__((section(HX_RO_AFTER_INIT_SECTION)))
+
 #define HX_RECORD_(section_name) __attribute__((section(section_name), used, aligned(8)))
 #define HX_JOIN2_(a, b) a##b
 #define HX_JOIN_(a, b) HX_JOIN2_(a, b)

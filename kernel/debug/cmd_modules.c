@@ -147,12 +147,12 @@ static void add_identity(struct info *info, const struct hx_module *module, cons
 
 static void add_image(struct info *info, const struct hx_image *image)
 {
-    add(info, "image:     %zu bytes at 0x%llx, %u relocations, %u imports\n", image->bytes,
-        (unsigned long long)image->va, image->relocation_count, image->import_count);
+    add(info, "image:     %zu bytes, %u relocations, %u imports\n", hx_image_bytes(image), image->relocation_count,
+        image->import_count);
     for (uint32_t part = 0; part < HX_PART_COUNT; part++)
         if (image->part[part].bytes > 0)
             add(info, "  %-8s 0x%llx, %zu bytes\n", hx_image_part_name((enum hx_image_part)part),
-                (unsigned long long)image->va + image->part[part].off, image->part[part].bytes);
+                (unsigned long long)image->part[part].va, image->part[part].bytes);
 }
 
 static void add_interface(struct info *info, const char *label, const struct hx_interface *interface, uint32_t version)

@@ -41,6 +41,22 @@ void hx_hal_image_protect(uintptr_t va, size_t bytes, enum hx_prot prot);
 /* Unmaps and gives back. @va as returned by hx_hal_image_alloc, @bytes the same. */
 void hx_hal_image_free(uintptr_t va, size_t bytes);
 
+/* Where image memory lies: every address that the functions above and below hand out is in [low, high). */
+void hx_hal_image_window(uintptr_t *out_low, uintptr_t *out_high);
+
+/*
+ * Pieces: image memory of any size with one permission for life, HX_PROT_R, RW or RX. Small pieces of one permission share
+ * pages, unmapped guards around these. Where it runs a page has its permission from the start: the caller fills the piece,
+ * which is zeroed, through @out_memory, a second mapping, writable and never executable, that hx_hal_piece_seal() takes
+ * away on every CPU. A piece with HX_PROT_RW is written where it is, and sealing it does nothing.
+ * @align: a power of two, at most HX_PAGE_BYTES. HX_E_NOMEM. One task at a time has pieces that are not sealed.
+ */
+HX_NODISCARD hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, uintptr_t *out_va,
+                                            uint8_t **out_memory);
+void hx_hal_piece_seal(uintptr_t va, size_t bytes, enum hx_prot prot);
+/* Gives back, sealed or not: arguments as of the allocation. What is left of a page of code traps when it is run. */
+void hx_hal_piece_free(uintptr_t va, size_t bytes, enum hx_prot prot);
+
 /*
  * State regions: whole writable pages of one image standing in for those of another. All three are O(pages), allocate
  * nothing and cannot fail.

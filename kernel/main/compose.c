@@ -49,7 +49,7 @@ static void print_modules(void)
             continue;
         hx_version_text(module->running->record->version, version);
         hx_panic_print("  %-16s %-8s %-8s at 0x%llx", module->name, version, hx_module_state_name(module->state),
-                       (unsigned long long)module->running->image->va);
+                       (unsigned long long)module->running->image->part[HX_PART_TEXT].va);
     }
 }
 

@@ -17,6 +17,6 @@ size_t hx_symbolise(uintptr_t ip, char *text, size_t bytes)
     if (!version)
         return hx_core_symbolise(ip, text, bytes);
     if (hx_image_symbol(version->image, version->file, ip, &name, &offset) != HX_OK)
-        return hx_fmt(text, bytes, "0x%llx (%s)", (unsigned long long)(ip - version->image->va), version->module->name);
+        return hx_fmt(text, bytes, "0x%llx (%s)", (unsigned long long)(ip - version->image->part[HX_PART_TEXT].va), version->module->name);
     return hx_fmt(text, bytes, "%s+0x%llx (%s)", name, (unsigned long long)offset, version->module->name);
 }

@@ -239,6 +239,39 @@ void hx_hal_image_protect(uintptr_t va, size_t bytes, enum hx_prot prot)
     hx_lock_release(&hx_mm_lock, flags);
 }
 
+/* ---- pieces --------------------------------------------------------------------------------------------------------- */
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
+}
+
+hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, uintptr_t *out_va, uint8_t **out_memory)
+{
+    hx_status_t err = hx_hal_image_alloc(whole_pages(bytes), out_va);
+
+    (void)align, (void)prot;
+    if (!err)
+        *out_memory = (uint8_t *)*out_va;
+    return err;
+}
+
+void hx_hal_piece_seal(uintptr_t va, size_t bytes, enum hx_prot prot)
+{
+    hx_hal_image_protect(va, whole_pages(bytes), prot);
+}
+
+void hx_hal_piece_free(uintptr_t va, size_t bytes, enum hx_prot prot)
+{
+    (void)prot;
+    hx_hal_image_free(va, whole_pages(bytes));
+}
+
+void hx_hal_image_window(uintptr_t *out_low, uintptr_t *out_high)
+{
+    *out_low = window_va;
+    *out_high = HX_MM_IMAGE_END;
+}
+
 /* ---- state regions -------------------------------------------------------------------------------------------------- */
 void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes)
 {

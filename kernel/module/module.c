@@ -138,7 +138,7 @@ struct hx_module *hx_module_claiming(const struct hx_interface *interface)
 
 static bool version_holds(const struct hx_version *version, uintptr_t va)
 {
-    return version && version->image && va - version->image->va < version->image->bytes;
+    return version && version->image && hx_image_holds(version->image, va);
 }
 
 struct hx_version *hx_module_version_at(uintptr_t va)

@@ -13,31 +13,75 @@
 
 /* ---- the loader's environment: image memory and heap of the machine, names of the kernel ---------------------------- */
 
-static hx_status_t env_alloc(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory)
+static const enum hx_prot part_prot[HX_PART_COUNT] = {
+    [HX_PART_TEXT] = HX_PROT_RX,          [HX_PART_RODATA] = HX_PROT_R,     [HX_PART_DATA] = HX_PROT_RW,
+    [HX_PART_STATE] = HX_PROT_RW,         [HX_PART_INIT_TEXT] = HX_PROT_RX, [HX_PART_INIT_DATA] = HX_PROT_RW,
+    [HX_PART_RO_AFTER_INIT] = HX_PROT_RW,
+};
+
+/* Whose permission or frames change while it lives: shared pages would not do. */
+static bool has_own_pages(uint32_t part)
+{
+    return part == HX_PART_STATE || part == HX_PART_RO_AFTER_INIT;
+}
+
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
+}
+
+static void free_part(struct hx_image_piece *piece, uint32_t part)
+{
+    if (!piece->va)
+        return;
+    if (has_own_pages(part))
+        hx_hal_image_free(piece->va, whole_pages(piece->bytes));
+    else
+        hx_hal_piece_free(piece->va, piece->bytes, part_prot[part]);
+    *piece = (struct hx_image_piece){ 0 };
+}
+
+static hx_status_t env_alloc(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     (void)context;
-    hx_status_t err = hx_hal_image_alloc(bytes, out_va);
-    if (err == HX_OK)
-        *out_memory = (uint8_t *)*out_va;
+    hx_status_t err = HX_OK;
+    for (uint32_t i = 0; i < HX_PART_COUNT && err == HX_OK; i++) {
+        if (!part[i].bytes)
+            continue;
+        if (!has_own_pages(i)) {
+            err = hx_hal_piece_alloc(part[i].bytes, part[i].align, part_prot[i], &part[i].va, &part[i].memory);
+            continue;
+        }
+        err = hx_hal_image_alloc(whole_pages(part[i].bytes), &part[i].va);
+        part[i].memory = (uint8_t *)part[i].va;
+    }
     return err;
 }
 
-static void env_protect(void *context, uintptr_t va, size_t bytes, enum hx_image_part part)
+static void env_seal(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     (void)context;
-    static const enum hx_prot prot[HX_PART_COUNT] = {
-        [HX_PART_TEXT] = HX_PROT_RX,
-        [HX_PART_RODATA] = HX_PROT_R,
-        [HX_PART_DATA] = HX_PROT_RW,
-        [HX_PART_STATE] = HX_PROT_RW,
-    };
-    hx_hal_image_protect(va, bytes, prot[part]);
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        if (part[i].bytes && !has_own_pages(i))
+            hx_hal_piece_seal(part[i].va, part[i].bytes, part_prot[i]);
+        part[i].memory = (uint8_t *)part[i].va;
+    }
 }
 
-static void env_release(void *context, uintptr_t va, uint8_t *memory, size_t bytes)
+static void env_settle(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
-    (void)context, (void)memory;
-    hx_hal_image_free(va, bytes);
+    (void)context;
+    if (part[HX_PART_RO_AFTER_INIT].bytes)
+        hx_hal_image_protect(part[HX_PART_RO_AFTER_INIT].va, whole_pages(part[HX_PART_RO_AFTER_INIT].bytes), HX_PROT_R);
+    free_part(&part[HX_PART_INIT_TEXT], HX_PART_INIT_TEXT);
+    free_part(&part[HX_PART_INIT_DATA], HX_PART_INIT_DATA);
+}
+
+static void env_release(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    (void)context;
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        free_part(&part[i], i);
 }
 
 /* A name is a kernel export, or PREFIX_OPERATION of an interface that the module requires; nothing else. */
@@ -82,13 +126,16 @@ static void env_scratch_free(void *context, void *memory)
 
 static struct hx_ldr_env loader_env(struct hx_version *version)
 {
-    return (struct hx_ldr_env){ .context = version,
-                                .alloc = env_alloc,
-                                .protect = env_protect,
-                                .release = env_release,
-                                .resolve = env_resolve,
-                                .scratch = env_scratch,
-                                .scratch_free = env_scratch_free };
+    struct hx_ldr_env env = { .context = version,
+                              .alloc = env_alloc,
+                              .seal = env_seal,
+                              .settle = env_settle,
+                              .release = env_release,
+                              .resolve = env_resolve,
+                              .scratch = env_scratch,
+                              .scratch_free = env_scratch_free };
+    hx_hal_image_window(&env.low, &env.high);
+    return env;
 }
 
 void hx_version_release_image(struct hx_ledger_node *node)

@@ -44,7 +44,7 @@ static hx_status_t records_of(struct hx_version *version, enum hx_image_records 
                               uint32_t *out_count, struct hx_report *report)
 {
     const struct hx_image_range *range = &version->image->records[kind];
-    const uint8_t *at = version->image->memory + range->off;
+    const uint8_t *at = version->image->part[HX_PART_RODATA].memory + range->off;
     uint32_t bytes = record_kind[kind].bytes;
     uint32_t count = (uint32_t)(range->bytes / bytes);
     if (range->bytes % bytes || (uintptr_t)at % _Alignof(uint16_t) ||
@@ -63,7 +63,7 @@ static hx_status_t records_of(struct hx_version *version, enum hx_image_records 
 
 static bool is_code(const struct hx_version *version, const void *function)
 {
-    return hx_image_in_part(version->image, (uintptr_t)function, HX_PART_TEXT);
+    return hx_image_is_code(version->image, (uintptr_t)function);
 }
 
 static void vtable_clear(struct hx_gate_vtable *vtable)
@@ -294,10 +294,10 @@ static hx_status_t read_fields(struct hx_version *version, struct hx_report *rep
     hx_status_t err = records_of(version, HX_RECORDS_FIELDS, &records, &version->fields_count, report);
     if (err != HX_OK)
         return err;
-    const struct hx_image_range *part = &version->image->part[HX_PART_STATE];
+    const struct hx_image_piece *part = &version->image->part[HX_PART_STATE];
     version->fields = records;
     version->state_mapped = (part->bytes + HX_PAGE_BYTES - 1) / HX_PAGE_BYTES * HX_PAGE_BYTES;
-    version->state = part->bytes ? version->image->memory + part->off : NULL;
+    version->state = part->bytes ? part->memory : NULL;
     for (uint32_t i = 0; err == HX_OK && i < version->fields_count; i++) {
         const struct hx_field_record *field = &version->fields[i];
         size_t end = field->offset + (size_t)field->count * field->elem_bytes;
@@ -354,7 +354,7 @@ static hx_status_t set_param(struct hx_version *version, const char *name, size_
             return hx_report_fail(report, HX_E_RANGE, param->name, "parameter %s: %.*s is not a number of %u bytes",
                                   param->name, (int)text_bytes, text, param->bytes);
         /* x86 is little-endian: the low bytes of the value are the variable. */
-        memcpy(version->image->memory + ((uintptr_t)param->variable - version->image->va), &value, param->bytes);
+        memcpy(param->variable, &value, param->bytes);
         return HX_OK;
     }
     return hx_report_fail(report, HX_E_NOENT, "parameter", "it has no parameter %.*s; modinfo lists them",

@@ -20,35 +20,51 @@ static bool fails(struct world *world)
     return world->until_failure && --world->until_failure == 0;
 }
 
-static hx_status_t world_alloc(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory)
+static hx_status_t world_alloc(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     struct world *world = context;
 
-    if (fails(world))
-        return HX_E_NOMEM;
-    *out_memory = calloc(1, bytes);
-    if (!*out_memory)
-        return HX_E_NOMEM;
-    *out_va = UINT64_C(0xffffffff90000000);
-    world->live++;
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        if (!part[i].bytes)
+            continue;
+        if (fails(world))
+            return HX_E_NOMEM;
+        if (!part[i].align || part[i].align > 4096 || (part[i].align & (part[i].align - 1)))
+            abort();
+        part[i].memory = calloc(1, part[i].bytes);
+        if (!part[i].memory)
+            return HX_E_NOMEM;
+        part[i].va = UINT64_C(0xffffffff90000000) + ((uintptr_t)i << 25);
+        world->live++;
+    }
     return HX_OK;
 }
 
-static void world_protect(void *context, uintptr_t va, size_t bytes, enum hx_image_part part)
+static void world_seal(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     (void)context;
-    if (va < UINT64_C(0xffffffff90000000) || va % 4096 || !bytes || bytes % 4096 || part >= HX_PART_COUNT)
-        abort();
+    (void)part;
 }
 
-static void world_release(void *context, uintptr_t va, uint8_t *memory, size_t bytes)
+static void free_part(struct world *world, struct hx_image_piece *piece)
 {
-    struct world *world = context;
-
-    (void)va;
-    (void)bytes;
-    free(memory);
+    if (!piece->va)
+        return;
+    free(piece->memory);
     world->live--;
+    *piece = (struct hx_image_piece){ 0 };
+}
+
+static void world_settle(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    free_part(context, &part[HX_PART_INIT_TEXT]);
+    free_part(context, &part[HX_PART_INIT_DATA]);
+}
+
+static void world_release(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        free_part(context, &part[i]);
 }
 
 static hx_status_t world_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
@@ -78,41 +94,56 @@ static void world_scratch_free(void *context, void *memory)
     world->live--;
 }
 
+/* What is said to lie in a part lies there. */
+static void look_at_range(const struct hx_image_piece *piece, struct hx_image_range range)
+{
+    if (range.bytes && (range.off > piece->bytes || range.bytes > piece->bytes - range.off))
+        abort();
+}
+
 /* Every answer about an image lies in it. */
 static void look_at(const struct hx_image *image, struct hx_slice file)
 {
+    const struct hx_image_piece *text = &image->part[HX_PART_TEXT], *rodata = &image->part[HX_PART_RODATA];
     const char *name = NULL;
     uint64_t offset = 0;
 
-    for (uint32_t part = 0; part < HX_PART_COUNT; part++) {
-        const struct hx_image_range *range = &image->part[part];
-
-        if (range->off > image->bytes || range->bytes > image->bytes - range->off)
-            abort();
-        for (size_t at = 0; at < range->bytes; at += 97)
-            if (!hx_image_at(image, image->va + range->off + at, 1))
+    for (uint32_t part = 0; part < HX_PART_COUNT; part++)
+        for (size_t at = 0; at < image->part[part].bytes; at += 97)
+            if (!hx_image_at(image, image->part[part].va + at, 1))
                 abort();
-    }
-    for (uint32_t kind = 0; kind < HX_RECORDS_COUNT; kind++) {
-        const struct hx_image_range *range = &image->records[kind];
-
-        if (range->bytes && !hx_image_at(image, image->va + range->off, range->bytes))
-            abort();
-    }
-    if (hx_image_symbol(image, file, image->va + 1, &name, &offset) == HX_OK && strlen(name) > file.bytes)
+    for (uint32_t kind = 0; kind < HX_RECORDS_COUNT; kind++)
+        look_at_range(rodata, image->records[kind]);
+    look_at_range(rodata, image->constructors);
+    look_at_range(rodata, image->destructors);
+    look_at_range(rodata, image->got);
+    look_at_range(text, image->veneers);
+    if (hx_image_symbol(image, file, text->va + 1, &name, &offset) == HX_OK && strlen(name) > file.bytes)
         abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world world = { 0, size ? data[size - 1] % 8u : 0 };
-    struct hx_ldr_env env = { &world,        world_alloc,   world_protect,     world_release,
-                              world_resolve, world_scratch, world_scratch_free };
+    struct hx_ldr_env env = {
+        .context = &world,
+        .low = UINT64_C(0xffffffff90000000),
+        .high = UINT64_C(0xffffffffa0000000),
+        .alloc = world_alloc,
+        .seal = world_seal,
+        .settle = world_settle,
+        .release = world_release,
+        .resolve = world_resolve,
+        .scratch = world_scratch,
+        .scratch_free = world_scratch_free,
+    };
     struct hx_slice file = hx_slice_of(data, size);
     struct hx_image *image = NULL;
     struct hx_ldr_report report;
 
     if (hx_ldr_load(file, &env, &image, &report) == HX_OK) {
+        look_at(image, file);
+        hx_ldr_settle(image, &env);
         look_at(image, file);
         hx_ldr_unload(image, &env);
     } else if (report.err == HX_OK || !report.message[0] ||

@@ -4,7 +4,8 @@
  *
  * Objects are compiled for the kernel and lie in HX_FIXTURE_DIR. Memory for images comes from the low 2 GiB, so that their
  * 32-bit relocations reach and their functions can be called; the test program itself is linked -no-pie for the same
- * reason. Every allocation is counted, the n-th can be made to fail, and none may be left.
+ * reason. A part runs in one mapping and is written through another, which is gone once the image is sealed. Every
+ * allocation is counted, the n-th can be made to fail, and none may be left.
  */
 #pragma once
 #include <criterion/criterion.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* An object file in memory of exactly its size, so that AddressSanitizer sees a read past its end. */
 struct object {
@@ -133,8 +135,7 @@ struct fixture {
     uint32_t live;        /* allocations not yet given back */
     uint32_t alloc_count; /* so far */
     uint32_t fail_at;     /* this allocation fails, counted from 1; 0: none */
-    uint32_t protect_count[HX_PART_COUNT];
-    bool protect_after_release;
+    uint32_t sealed_count[HX_PART_COUNT];
     uint64_t far_value; /* of the symbol hx_clock_ns; 0: a real function */
     uint32_t resolve_count;
 };
@@ -144,45 +145,99 @@ static inline bool fixture_fails(struct fixture *fixture)
     return ++fixture->alloc_count == fixture->fail_at;
 }
 
-static inline hx_status_t fixture_alloc(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory)
-{
-    struct fixture *fixture = context;
-    void *memory;
+enum { FIXTURE_PAGE = 4096, FIXTURE_OFF = 128 }; /* a part begins somewhere in a page */
 
-    cr_assert_eq(bytes % 4096, 0u);
-    if (fixture_fails(fixture))
-        return HX_E_NOMEM;
-    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-    if (memory == MAP_FAILED)
-        return HX_E_NOMEM;
-    fixture->live++;
-    *out_va = (uintptr_t)memory;
-    *out_memory = memory;
-    return HX_OK;
+static inline size_t fixture_mapped(const struct hx_image_piece *piece)
+{
+    return (FIXTURE_OFF + piece->bytes + FIXTURE_PAGE - 1) & ~(size_t)(FIXTURE_PAGE - 1);
 }
 
-static inline void fixture_protect(void *context, uintptr_t va, size_t bytes, enum hx_image_part part)
+static inline size_t fixture_off(const struct hx_image_piece *piece)
+{
+    return piece->align > FIXTURE_OFF ? 0 : FIXTURE_OFF;
+}
+
+static inline void fixture_unmap(uintptr_t at, const struct hx_image_piece *piece)
+{
+    cr_assert_eq(munmap((void *)(at - fixture_off(piece)), fixture_mapped(piece)), 0); /* NOLINT: a real address */
+}
+
+/* One part: mapped with @protection where it runs, and writable elsewhere. */
+static inline void fixture_map(struct hx_image_piece *piece, int protection)
+{
+    size_t bytes = fixture_mapped(piece);
+    int file = memfd_create("part", 0);
+    uint8_t *runs, *written;
+
+    cr_assert(file >= 0 && ftruncate(file, (off_t)bytes) == 0);
+    runs = mmap(NULL, bytes, protection, MAP_SHARED | MAP_32BIT, file, 0);
+    written = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    cr_assert(runs != MAP_FAILED && written != MAP_FAILED);
+    close(file);
+    piece->va = (uintptr_t)runs + fixture_off(piece);
+    piece->memory = written + fixture_off(piece);
+}
+
+static inline hx_status_t fixture_alloc(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     static const int protection[HX_PART_COUNT] = {
-        [HX_PART_TEXT] = PROT_READ | PROT_EXEC,
-        [HX_PART_RODATA] = PROT_READ,
-        [HX_PART_DATA] = PROT_READ | PROT_WRITE,
-        [HX_PART_STATE] = PROT_READ | PROT_WRITE,
+        [HX_PART_TEXT] = PROT_READ | PROT_EXEC,           [HX_PART_RODATA] = PROT_READ,
+        [HX_PART_DATA] = PROT_READ | PROT_WRITE,          [HX_PART_STATE] = PROT_READ | PROT_WRITE,
+        [HX_PART_RO_AFTER_INIT] = PROT_READ | PROT_WRITE, [HX_PART_INIT_TEXT] = PROT_READ | PROT_EXEC,
+        [HX_PART_INIT_DATA] = PROT_READ | PROT_WRITE,
     };
     struct fixture *fixture = context;
 
-    cr_assert(bytes > 0 && bytes % 4096 == 0 && va % 4096 == 0);
-    cr_assert_eq(mprotect((void *)va, bytes, protection[part]), 0); /* NOLINT: a real address */
-    fixture->protect_count[part]++;
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        if (!part[i].bytes)
+            continue;
+        cr_assert(part[i].align && part[i].align <= 4096 && !(part[i].align & (part[i].align - 1)));
+        if (fixture_fails(fixture))
+            return HX_E_NOMEM;
+        fixture_map(&part[i], protection[i]);
+        fixture->live++;
+    }
+    return HX_OK;
 }
 
-static inline void fixture_release(void *context, uintptr_t va, uint8_t *memory, size_t bytes)
+static inline void fixture_seal(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     struct fixture *fixture = context;
 
-    cr_assert_eq((uintptr_t)memory, va);
-    cr_assert_eq(munmap(memory, bytes), 0);
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        if (!part[i].bytes)
+            continue;
+        fixture_unmap((uintptr_t)part[i].memory, &part[i]);
+        part[i].memory = (uint8_t *)part[i].va; /* NOLINT: a real address */
+        fixture->sealed_count[i]++;
+    }
+}
+
+static inline void fixture_free(struct fixture *fixture, struct hx_image_piece *piece)
+{
+    if (!piece->va)
+        return;
+    if ((uintptr_t)piece->memory != piece->va)
+        fixture_unmap((uintptr_t)piece->memory, piece);
+    fixture_unmap(piece->va, piece);
     fixture->live--;
+    *piece = (struct hx_image_piece){ 0 };
+}
+
+static inline void fixture_settle(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    struct hx_image_piece *settled = &part[HX_PART_RO_AFTER_INIT];
+
+    if (settled->bytes)
+        cr_assert_eq(mprotect(settled->memory - fixture_off(settled), fixture_mapped(settled), PROT_READ), 0);
+    fixture_free(context, &part[HX_PART_INIT_TEXT]);
+    fixture_free(context, &part[HX_PART_INIT_DATA]);
+}
+
+static inline void fixture_release(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        fixture_free(context, &part[i]);
 }
 
 static inline void *fixture_scratch(void *context, size_t bytes)
@@ -243,8 +298,11 @@ static inline struct fixture *fixture_new(void)
 
     fixture->env = (struct hx_ldr_env){
         .context = fixture,
+        .low = 0,
+        .high = (uintptr_t)1 << 31,
         .alloc = fixture_alloc,
-        .protect = fixture_protect,
+        .seal = fixture_seal,
+        .settle = fixture_settle,
         .release = fixture_release,
         .resolve = fixture_resolve,
         .scratch = fixture_scratch,
@@ -305,4 +363,10 @@ static inline uintptr_t fixture_address(const struct hx_image *image, struct obj
     Elf64_Sym *symbol = object_symbol(object, name);
 
     return image->section_va[symbol->st_shndx] + symbol->st_value;
+}
+
+/* The first record of one kind. */
+static inline const void *fixture_record(const struct hx_image *image, enum hx_image_records kind)
+{
+    return image->part[HX_PART_RODATA].memory + image->records[kind].off;
 }

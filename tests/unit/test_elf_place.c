@@ -13,24 +13,25 @@
 
 REFUSED(writable_text_is_refused, "writable_text", HX_E_UNSUPPORTED,
         "section .evil: it is both writable and executable", (void)0)
-REFUSED(thread_local_storage_is_refused, "tls", HX_E_UNSUPPORTED, "remove __thread", (void)0)
-REFUSED(constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini", (void)0)
-REFUSED(old_constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini",
+REFUSED(thread_local_storage_is_refused, "good", HX_E_UNSUPPORTED, "__thread", SECTION(".data")->sh_flags |= SHF_TLS)
+REFUSED(old_constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "uses .init_array",
         (SECTION(".init_array")->sh_type = SHT_PROGBITS,
          memcpy((char *)(uintptr_t)object_section_name(&object, object_section_index(&object, ".init_array")), ".ctors",
                 7)))
-REFUSED(destructors_are_refused, "constructor", HX_E_UNSUPPORTED, "init and fini",
-        SECTION(".init_array")->sh_type = SHT_FINI_ARRAY)
+REFUSED(constructors_of_programs_are_refused, "constructor", HX_E_UNSUPPORTED, "the hook init",
+        SECTION(".init_array")->sh_type = SHT_PREINIT_ARRAY)
+REFUSED(half_a_constructor_is_refused, "constructor", HX_E_FORMAT, "no array of addresses",
+        SECTION(".init_array")->sh_size = 12)
+REFUSED(constructors_that_are_code_are_refused, "constructor", HX_E_FORMAT, "must be data",
+        (SECTION(".init_array")->sh_flags &= ~(uint64_t)SHF_WRITE, SECTION(".init_array")->sh_flags |= SHF_EXECINSTR))
 REFUSED(an_image_past_the_limit_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB", (void)0)
 REFUSED(a_size_that_wraps_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB", SECTION(".bss")->sh_size = UINT64_MAX - 8)
-REFUSED(parts_that_exceed_the_limit_together_are_refused, "good", HX_E_LIMIT, "more than 16 MiB",
+REFUSED(parts_that_exceed_the_limit_together_are_refused, "good", HX_E_LIMIT, "exceed 16 MiB",
         (SECTION(".bss")->sh_size = 9 << 20, SECTION(HX_STATE_SECTION)->sh_size = 9 << 20))
 REFUSED(nothing_to_load_is_refused, "empty", HX_E_FORMAT, "nothing to load", (void)0)
 REFUSED(intermediate_code_is_refused, "lto", HX_E_UNSUPPORTED, "-fno-lto", (void)0)
 REFUSED(a_compressed_section_is_refused, "good", HX_E_UNSUPPORTED, "compressed",
         SECTION(".rodata")->sh_flags |= SHF_COMPRESSED)
-REFUSED(a_large_section_is_refused, "good", HX_E_UNSUPPORTED, "-mcmodel=kernel",
-        SECTION(".data")->sh_flags |= 0x10000000)
 REFUSED(unknown_flags_are_refused, "good", HX_E_UNSUPPORTED, "flags 0x40000000",
         SECTION(".data")->sh_flags |= SHF_ORDERED)
 REFUSED(more_than_a_page_of_alignment_is_refused, "good", HX_E_LIMIT, "alignment 0x2000",
@@ -46,21 +47,20 @@ REFUSED(records_in_two_sections_are_refused, "good", HX_E_FORMAT, "section .hx.m
 REFUSED(a_second_state_is_refused, "good", HX_E_FORMAT, "a second state",
         SECTION(".data")->sh_name = SECTION(HX_STATE_SECTION)->sh_name)
 
-Test(elf_place, parts_are_in_order_page_aligned_and_disjoint)
+Test(elf_place, each_part_that_has_bytes_is_sealed_once)
 {
     struct object object = object_read("good");
     struct fixture *fixture = fixture_new();
     struct hx_image *image = fixture_load(fixture, &object);
-    size_t end = 0;
+    size_t bytes = 0;
 
     for (size_t i = 0; i < HX_PART_COUNT; i++) {
-        cr_assert_eq(image->part[i].off, end);
-        cr_assert_eq(image->part[i].off % 4096, 0u);
-        cr_assert_gt(image->part[i].bytes, 0u);
-        cr_assert_eq(fixture->protect_count[i], 1u);
-        end = (image->part[i].off + image->part[i].bytes + 4095) & ~(size_t)4095;
+        cr_assert_eq(image->part[i].bytes > 0, i <= HX_PART_STATE);
+        cr_assert_eq(fixture->sealed_count[i], i <= HX_PART_STATE);
+        cr_assert_eq(image->part[i].va % (image->part[i].align ? image->part[i].align : 1), 0u);
+        bytes += image->part[i].bytes;
     }
-    cr_assert_eq(image->bytes, end);
+    cr_assert_eq(hx_image_bytes(image), bytes);
     cr_assert_eq(image->part[HX_PART_STATE].bytes, 104u);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);
@@ -103,7 +103,7 @@ Test(elf_place, writable_records_are_read_only_in_the_image)
 
     object_section(&object, ".hx.module")->sh_flags |= SHF_WRITE;
     image = fixture_load(fixture, &object);
-    record = (const void *)(image->memory + image->records[HX_RECORDS_MODULE].off);
+    record = fixture_record(image, HX_RECORDS_MODULE);
     cr_assert(hx_image_in_part(image, (uintptr_t)record, HX_PART_RODATA));
     cr_assert_str_eq(record->name, "good");
     hx_ldr_unload(image, &fixture->env);
@@ -137,7 +137,7 @@ Test(elf_place, unwind_tables_and_notes_are_not_loaded)
     cr_assert_eq(image->section_va[object_section_index(&object, ".note.unwind")], 0u);
     cr_assert_eq(image->relocation_count, 0u);
     cr_assert_eq(image->part[HX_PART_RODATA].bytes, 0u);
-    cr_assert_eq(fixture->protect_count[HX_PART_RODATA], 0u);
+    cr_assert_eq(fixture->sealed_count[HX_PART_RODATA], 0u);
     cr_assert_eq(seven(), 7);
     hx_ldr_unload(image, &fixture->env);
 
@@ -159,6 +159,93 @@ Test(elf_place, a_page_of_alignment_is_kept)
     image = fixture_load(fixture, &object);
     cr_assert_eq(fixture_address(image, &object, "good_word") % 4096, 0u);
     hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_place, what_may_lie_far_away_may_lie_near)
+{
+    struct object object = object_read("good");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image;
+
+    object_section(&object, ".data")->sh_flags |= 0x10000000; /* SHF_X86_64_LARGE */
+    image = fixture_load(fixture, &object);
+    cr_assert(hx_image_in_part(image, image->section_va[object_section_index(&object, ".data")], HX_PART_DATA));
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+/* The names that constructor.c gives its functions, in the order in which they are to run. */
+Test(elf_place, constructors_are_sorted_by_priority_and_destructors_too)
+{
+    static const char *const first_to_last[] = { "build_101", "build_102", "build_5000", "build_a", "build_b" };
+    struct object object = object_read("constructor");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image = fixture_load(fixture, &object);
+    const uint64_t *array =
+        (const void *)(image->part[HX_PART_RODATA].memory + image->constructors.off); /* NOLINT: aligned to 8 */
+
+    cr_assert_eq(image->constructors.bytes, sizeof(first_to_last) / sizeof(first_to_last[0]) * sizeof(*array));
+    for (size_t i = 0; i < HX_ARRAY_SIZE(first_to_last); i++)
+        cr_assert_eq(array[i], fixture_address(image, &object, first_to_last[i]), "%zu", i);
+    array = (const void *)(image->part[HX_PART_RODATA].memory + image->destructors.off); /* NOLINT: aligned to 8 */
+    cr_assert_eq(image->destructors.bytes, 2 * sizeof(*array));
+    cr_assert_eq(array[0], fixture_address(image, &object, "tear_down_200"));
+    cr_assert_eq(array[1], fixture_address(image, &object, "tear_down"));
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_place, more_sections_of_constructors_than_the_limit_are_refused)
+{
+    struct object object = object_read("many_constructors");
+
+    fixture_refuse_object(&object, HX_E_LIMIT, HX_LDR_PLACE, "link with ld -r");
+}
+
+Test(elf_place, common_symbols_are_data_at_their_alignment)
+{
+    struct object object = object_read("common");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image = fixture_load(fixture, &object);
+    int *(*variable)(void) = (int *(*)(void))fixture_address(image, &object, "common_variable_address");
+    char *(*array)(void) = (char *(*)(void))fixture_address(image, &object, "common_array_address");
+
+    cr_assert_eq((uintptr_t)array() % 64, 0u);
+    cr_assert(hx_image_in_part(image, (uintptr_t)variable(), HX_PART_DATA));
+    cr_assert_eq(hx_image_at(image, (uintptr_t)array(), 1000), array());
+    cr_assert_eq(*variable(), 0);
+    *variable() = 1;
+    cr_assert(array() > (char *)variable() ? array() >= (char *)(variable() + 1)
+                                           : array() + 1000 <= (char *)variable());
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_place, what_init_alone_needs_is_apart_and_goes_when_it_has_run)
+{
+    struct object object = object_read("lifetimes");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image = fixture_load(fixture, &object);
+    uintptr_t init = fixture_address(image, &object, "lifetimes_init");
+    uintptr_t limit = fixture_address(image, &object, "lifetimes_limit");
+    int (*get)(void) = (int (*)(void))fixture_address(image, &object, "lifetimes_get");
+    uint32_t live = fixture->live;
+
+    cr_assert(hx_image_in_part(image, init, HX_PART_INIT_TEXT) && hx_image_is_code(image, init));
+    cr_assert(hx_image_in_part(image, fixture_address(image, &object, "lifetimes_default"), HX_PART_INIT_DATA));
+    cr_assert(hx_image_in_part(image, limit, HX_PART_RO_AFTER_INIT));
+    ((void (*)(void))init)();
+    hx_ldr_settle(image, &fixture->env);
+    cr_assert_eq(fixture->live, live - 2);
+    cr_assert(!hx_image_holds(image, init));
+    cr_assert_eq(get(), 42);
+    hx_ldr_unload(image, &fixture->env);
+    cr_assert_eq(fixture->live, 0u);
     free(object.bytes);
     free(fixture);
 }

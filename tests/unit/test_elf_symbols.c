@@ -13,17 +13,21 @@
 
 REFUSED(a_name_outside_is_refused, "good", HX_E_FORMAT, "its name lies outside",
         SYMBOL("good_add")->st_name = (uint32_t)object_section(&object, ".strtab")->sh_size)
+REFUSED(a_thread_local_variable_is_refused, "tls", HX_E_UNSUPPORTED, "__thread", (void)0)
 REFUSED(a_thread_local_import_is_refused, "tls_import", HX_E_UNSUPPORTED, "remove __thread", (void)0)
 REFUSED(an_indirect_function_is_refused, "ifunc", HX_E_UNSUPPORTED, "ifunc", (void)0)
-REFUSED(a_common_symbol_is_refused, "common", HX_E_UNSUPPORTED, "-fno-common", (void)0)
-REFUSED(a_symbol_of_type_common_is_refused, "good", HX_E_UNSUPPORTED, "-fno-common",
-        SYMBOL("good_add")->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_COMMON))
+REFUSED(a_common_symbol_without_alignment_is_refused, "common", HX_E_FORMAT, "no power of two",
+        SYMBOL("common_variable")->st_value = 0)
+REFUSED(a_common_symbol_with_an_odd_alignment_is_refused, "common", HX_E_FORMAT, "no power of two",
+        SYMBOL("common_variable")->st_value = 24)
+REFUSED(a_common_symbol_with_a_huge_alignment_is_refused, "common", HX_E_FORMAT, "no power of two up to a page",
+        SYMBOL("common_variable")->st_value = 8192)
+REFUSED(a_huge_common_symbol_is_refused, "common", HX_E_LIMIT, "exceed 16 MiB",
+        SYMBOL("common_variable")->st_size = UINT64_MAX)
 REFUSED(an_unknown_type_is_refused, "good", HX_E_UNSUPPORTED, "`good_add': symbol type 9",
         SYMBOL("good_add")->st_info = ELF64_ST_INFO(STB_GLOBAL, 9))
 REFUSED(an_unknown_binding_is_refused, "good", HX_E_UNSUPPORTED, "symbol binding 7",
         SYMBOL("good_add")->st_info = ELF64_ST_INFO(7, STT_FUNC))
-REFUSED(a_unique_symbol_is_refused, "good", HX_E_UNSUPPORTED, "-fno-gnu-unique",
-        SYMBOL("good_add")->st_info = ELF64_ST_INFO(STB_GNU_UNIQUE, STT_FUNC))
 REFUSED(a_local_symbol_after_the_globals_is_refused, "good", HX_E_FORMAT, "sh_info",
         SYMBOL("good_add")->st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC))
 REFUSED(a_global_symbol_before_the_locals_end_is_refused, "good", HX_E_FORMAT, "sh_info",
@@ -173,4 +177,25 @@ Test(elf_symbols, the_end_of_a_section_is_a_place_in_it)
     fixture_refuse(fixture, &object, HX_E_FORMAT, HX_LDR_SYMBOLS, "outside of its section", NULL);
     free(object.bytes);
     free(fixture);
+}
+
+/* What C++ compilers make of variables in inline functions: within one module it is a global symbol. */
+Test(elf_symbols, a_unique_symbol_is_like_a_global_one)
+{
+    struct object object = object_read("good");
+    struct fixture *fixture = fixture_new();
+
+    object_symbol(&object, "good_add")->st_info = ELF64_ST_INFO(STB_GNU_UNIQUE, STT_FUNC);
+    hx_ldr_unload(fixture_load(fixture, &object), &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
+Test(elf_symbols, common_symbols_that_do_not_fit_together_are_refused)
+{
+    struct object object = object_read("common");
+
+    object_symbol(&object, "common_variable")->st_size = 9 << 20;
+    object_symbol(&object, "common_array")->st_size = 9 << 20;
+    fixture_refuse_object(&object, HX_E_LIMIT, HX_LDR_PLACE, "exceed 16 MiB");
 }

@@ -93,9 +93,10 @@ static void print_text(const struct hx_mp_module *module)
            hx_mp_version_text(module->record->version).text, "summary", module->record->summary, "abi",
            hx_mp_version_text(module->record->abi).text);
     printf("%-10s %s, %zu bytes, xxh64 %s\n", "file", module->name, module->bytes.bytes, hash_text(module).text);
-    printf("%-10s %zu bytes:", "image", image->bytes);
+    printf("%-10s %zu bytes:", "image", hx_image_bytes(image));
     for (unsigned int i = 0; i < HX_PART_COUNT; i++)
-        printf(" %s %zu", hx_image_part_name((enum hx_image_part)i), image->part[i].bytes);
+        if (image->part[i].bytes > 0)
+            printf(" %s %zu", hx_image_part_name((enum hx_image_part)i), image->part[i].bytes);
     printf("; %u relocations\n%-10s", image->relocation_count, "hooks");
     for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)
         if (has_hook(module, i))
@@ -198,7 +199,7 @@ static void json_head(const struct hx_mp_module *module)
     hx_mp_json_text("abi", hx_mp_version_text(module->record->abi).text);
     hx_mp_json_number("bytes", module->bytes.bytes);
     hx_mp_json_text("xxh64", hash_text(module).text);
-    hx_mp_json_number("image_bytes", module->image->bytes);
+    hx_mp_json_number("image_bytes", hx_image_bytes(module->image));
     hx_mp_json_number("relocations", module->image->relocation_count);
     hx_mp_json_open("hooks", '[');
     for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)

@@ -62,7 +62,7 @@ static bool is_name(const char name[HX_NAME_MAX])
 
 static bool is_code(const struct hx_mp_module *module, const void *function)
 {
-    return hx_image_in_part(module->image, (uintptr_t)function, HX_PART_TEXT);
+    return hx_image_is_code(module->image, (uintptr_t)function);
 }
 
 /* ---- lists of operations --------------------------------------------------------------------------------------------- */
@@ -134,7 +134,7 @@ static bool check_counts(const struct hx_mp_module *module, struct hx_mp_finding
 static bool check_descriptor(const struct hx_mp_module *module, struct hx_mp_findings *findings)
 {
     const struct hx_module_record *record =
-        (const void *)(module->image->memory + module->image->records[HX_RECORDS_MODULE].off);
+        (const void *)(module->image->part[HX_PART_RODATA].memory + module->image->records[HX_RECORDS_MODULE].off);
 
     if (module->image->records[HX_RECORDS_MODULE].bytes == 0)
         hx_mp_find(findings, module->path,
@@ -363,7 +363,7 @@ bool hx_mp_module_check(struct hx_mp_module *module, struct hx_mp_findings *find
 
     if (!check_counts(module, findings) || !check_descriptor(module, findings))
         return false;
-    module->record = (const void *)(module->image->memory + module->image->records[HX_RECORDS_MODULE].off);
+    module->record = (const void *)(module->image->part[HX_PART_RODATA].memory + module->image->records[HX_RECORDS_MODULE].off);
     check_hooks(module, findings);
     check_interfaces(module, findings);
     check_irqs(module, findings);

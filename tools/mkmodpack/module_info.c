@@ -7,6 +7,7 @@
  */
 #include "module_info.h"
 
+#include "host_image.h"
 #include "module_check.h"
 
 #include <stdio.h>
@@ -18,51 +19,11 @@
 
 /* What names are resolved against. */
 struct names {
+    struct hx_mp_host host;   /* first: it is the environment's context */
     struct hx_slice requires; /* unlinked records */
 };
 
 /* ---- environment of the loader --------------------------------------------------------------------------------------- */
-static hx_status_t env_alloc(void *context, size_t bytes, uintptr_t *out_va, uint8_t **out_memory)
-{
-    uint8_t *memory = aligned_alloc(4096, bytes);
-
-    (void)context;
-    if (!memory)
-        return HX_E_NOMEM;
-    memset(memory, 0, bytes);
-    *out_va = IMAGE_VA;
-    *out_memory = memory;
-    return HX_OK;
-}
-
-static void env_protect(void *context, uintptr_t va, size_t bytes, enum hx_image_part part)
-{
-    (void)context;
-    (void)va;
-    (void)bytes;
-    (void)part;
-}
-
-static void env_release(void *context, uintptr_t va, uint8_t *memory, size_t bytes)
-{
-    (void)context;
-    (void)va;
-    (void)bytes;
-    free(memory);
-}
-
-static void *env_scratch(void *context, size_t bytes)
-{
-    (void)context;
-    return calloc(1, bytes);
-}
-
-static void env_scratch_free(void *context, void *memory)
-{
-    (void)context;
-    free(memory);
-}
-
 /* Whether @name is written as an operation of the interface that @record requires; which operations it has is only known
  * once the file is linked. */
 static bool has_prefix_of(const char *name, const struct hx_interface_record *record)
@@ -88,19 +49,6 @@ static hx_status_t env_resolve(void *context, const char *name, bool weak, uint6
     return HX_OK;
 }
 
-static struct hx_ldr_env make_env(struct names *names)
-{
-    return (struct hx_ldr_env){
-        .context = names,
-        .alloc = env_alloc,
-        .protect = env_protect,
-        .release = env_release,
-        .resolve = env_resolve,
-        .scratch = env_scratch,
-        .scratch_free = env_scratch_free,
-    };
-}
-
 static const char *advice(hx_status_t err)
 {
     switch (err) {
@@ -115,11 +63,12 @@ static const char *advice(hx_status_t err)
 
 static bool link_module(struct hx_mp_module *module, struct hx_mp_findings *findings)
 {
-    struct names names = { 0 };
-    struct hx_ldr_env env = make_env(&names);
+    struct names names = { .host = { .base = IMAGE_VA } };
+    struct hx_ldr_env env = hx_mp_host_env(&names.host);
     struct hx_ldr_report report = { 0 };
     hx_status_t err = hx_ldr_peek(module->bytes, HX_RECORDS_REQUIRES, &names.requires);
 
+    env.resolve = env_resolve;
     /* Other errors of the peek are found again, and reported, by the load. */
     if (err != HX_OK)
         names.requires = (struct hx_slice){ 0 };
@@ -154,8 +103,8 @@ bool hx_mp_module_open(struct hx_mp_module *out, const struct hx_mp_file *file, 
 
 void hx_mp_module_close(struct hx_mp_module *module)
 {
-    struct names names = { 0 };
-    struct hx_ldr_env env = make_env(&names);
+    struct names names = { .host = { .base = IMAGE_VA } };
+    struct hx_ldr_env env = hx_mp_host_env(&names.host);
 
     hx_ldr_unload(module->image, &env);
     hx_mp_imports_free(&module->imports);
@@ -189,7 +138,7 @@ size_t hx_mp_record_bytes(enum hx_image_records kind)
 static const void *records(const struct hx_mp_module *module, enum hx_image_records kind, size_t *out_count)
 {
     *out_count = module->image->records[kind].bytes / record_kinds[kind].bytes;
-    return module->image->memory + module->image->records[kind].off;
+    return module->image->part[HX_PART_RODATA].memory + module->image->records[kind].off;
 }
 
 const struct hx_interface_record *hx_mp_provides(const struct hx_mp_module *module, size_t *out_count)
