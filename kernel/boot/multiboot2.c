@@ -85,7 +85,7 @@ static hx_status_t take_module(struct parse *parse, const struct tag *tag)
         return refuse(parse, HX_E_FORMAT, "a module tag is too short", tag->offset);
     if (bounds[1] < bounds[0])
         return refuse(parse, HX_E_FORMAT, "a module ends before it starts", tag->offset);
-    if (parse->out->initrd_bytes == 0) {
+    if (parse->out->initrd_bytes == 0 && bounds[1] > bounds[0]) {
         parse->out->initrd_pa = bounds[0];
         parse->out->initrd_bytes = bounds[1] - bounds[0];
     }

@@ -105,8 +105,7 @@ static void look_at_range(const struct hx_image_piece *piece, struct hx_image_ra
 static void look_at(const struct hx_image *image, struct hx_slice file)
 {
     const struct hx_image_piece *text = &image->part[HX_PART_TEXT], *rodata = &image->part[HX_PART_RODATA];
-    const char *name = NULL;
-    uint64_t offset = 0;
+    struct hx_label label;
 
     for (uint32_t part = 0; part < HX_PART_COUNT; part++)
         for (size_t at = 0; at < image->part[part].bytes; at += 97)
@@ -118,7 +117,7 @@ static void look_at(const struct hx_image *image, struct hx_slice file)
     look_at_range(rodata, image->destructors);
     look_at_range(rodata, image->got);
     look_at_range(text, image->veneers);
-    if (hx_image_symbol(image, file, text->va + 1, &name, &offset) == HX_OK && strlen(name) > file.bytes)
+    if (hx_image_symbol(image, file, text->va + 1, &label) == HX_OK && strlen(label.name) > file.bytes)
         abort();
 }
 

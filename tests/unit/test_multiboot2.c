@@ -444,6 +444,17 @@ Test(multiboot2, the_first_module_is_the_initrd)
     cr_expect_eq(info.initrd_bytes, 0x10);
 }
 
+Test(multiboot2, an_empty_module_is_no_initrd)
+{
+    begin();
+    tag_module(0x200000, 0x200000);
+    tag_map(plain, 3);
+    end();
+    cr_assert_eq(parse(), HX_OK);
+    cr_expect_eq(info.initrd_pa, 0u);
+    cr_expect_eq(info.initrd_bytes, 0u);
+}
+
 Test(multiboot2, a_short_acpi_tag_is_refused)
 {
     for (uint32_t type = ACPI_OLD; type <= ACPI_NEW; type++) {
