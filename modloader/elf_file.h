@@ -57,11 +57,27 @@ struct hx_ldr_job {
     /* hx_ldr_resolve(), finished by hx_ldr_rebase() */
     uint64_t *value; /* [symbol_count], by the caller */
     uint32_t common_count, import_count;
+    uint32_t got_symbol; /* the undefined _GLOBAL_OFFSET_TABLE_; 0: there is none */
+    bool far_symbols;    /* a value from outside of the image is further away than a call reaches */
 
     /* hx_ldr_place() */
     struct hx_image *image; /* the memory of its parts by hx_ldr_load(), after placing */
     size_t bytes;           /* of all parts so far */
     uint64_t common_off;    /* in the part of data: where the first common symbol may lie */
+
+    /* hx_ldr_make_room() */
+    struct hx_ldr_made *made; /* [symbol_count], freed by hx_ldr_load(); NULL: no symbol needs anything */
+};
+
+/* What the loader makes for a symbol: its numbers, from 1 on, in the GOT and among the veneers; 0: none. */
+struct hx_ldr_made {
+    uint32_t slot;
+    uint32_t veneer;
+};
+
+enum {
+    HX_LDR_SLOT_BYTES = 8,
+    HX_LDR_VENEER_BYTES = 16,
 };
 
 /* elf_check.c: nothing but the file is read. */
@@ -87,6 +103,31 @@ HX_NODISCARD hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, ui
 uint64_t hx_ldr_common_place(const Elf64_Sym *symbol, uint64_t *off);
 extern const char *const hx_ldr_record_names[HX_RECORDS_COUNT];
 
+/* elf_got.c: what the loader makes itself. Room is found while placing, contents once symbols have their values. */
+HX_NODISCARD hx_status_t hx_ldr_make_room(struct hx_ldr_job *job);
+void hx_ldr_fill_room(struct hx_ldr_job *job);
+uint64_t hx_ldr_got_va(const struct hx_ldr_job *job);
+/* 0: the symbol has none. */
+uint64_t hx_ldr_slot_va(const struct hx_ldr_job *job, uint32_t symbol);
+uint64_t hx_ldr_veneer_va(const struct hx_ldr_job *job, uint32_t symbol);
+
+/*
+ * elf_relax.c: an instruction that loads a symbol's address from the GOT may often name it directly. What becomes of it
+ * depends on the file and the environment's window alone, so it is the same before and after placing.
+ */
+struct hx_ldr_relaxed {
+    uint32_t type;      /* R_X86_64_PC32, _32 or _32S instead; R_X86_64_NONE: it needs its slot */
+    uint32_t field_off; /* of the field, in the code */
+    uint32_t before;    /* the code begins this many bytes before the relocation's offset */
+    uint32_t bytes;     /* of the code */
+    uint8_t code[8];    /* what stands there now, its field zero */
+};
+void hx_ldr_relax(const struct hx_ldr_job *job, const struct hx_ldr_section *section, const Elf64_Rela *rela,
+                  struct hx_ldr_relaxed *out);
+
+/* What a person does about thread-local storage. */
+extern const char hx_ldr_tls_hint[];
+
 /* elf_link.c */
 HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);
 
@@ -110,4 +151,14 @@ static inline Elf64_Sym hx_ldr_symbol(const struct hx_ldr_job *job, uint32_t ind
 
     memcpy(&symbol, job->symbols.data + (size_t)index * sizeof(symbol), sizeof(symbol));
     return symbol;
+}
+
+/* Whether an instruction anywhere in the image can name @value relative to itself. Asked of every import. */
+static inline bool hx_ldr_reaches(const struct hx_ldr_job *job, uint64_t value)
+{
+    const struct hx_ldr_env *env = job->env;
+
+    /* The end of a field, from which the processor counts, lies in [low + 4, high]. */
+    return env->high - env->low <= UINT64_C(1) << 31 && (int64_t)(value - env->high) >= INT32_MIN &&
+           (int64_t)(value - env->low - sizeof(uint32_t)) <= INT32_MAX;
 }

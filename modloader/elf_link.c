@@ -2,9 +2,11 @@
 /*
  * elf_link.c - apply relocations to a placed image whose symbols have values.
  *
+ * Why two ways: nearly all relocations of a module are of seven types and in order. Those go through a loop of some twenty
+ *            instructions; it stops at whatever is not, and a slower way that knows every type decides or refuses.
  * Policy:    a result that does not fit its field is refused, always; a relocation that is not known is refused by name.
- * Invariant: on entry every loaded section is placed and writable; on HX_OK none is executable yet. Each relocation costs
- *            a handful of compares: everything that holds for a whole table was checked with the table.
+ * Invariant: on entry every loaded section is placed and writable; on HX_OK none is executable yet. Nothing is written
+ *            before the field's place, the symbol and the value's range have been checked.
  * Source:    System V AMD64 psABI 1.0, table 4.9.
  */
 #include <modloader/elf_file.h>
@@ -13,73 +15,78 @@
 
 /* What the relocations of one table have in common. */
 struct target {
-    const struct hx_ldr_section *rela; /* the table itself */
-    uint8_t *memory;                   /* of the section that it changes */
+    const struct hx_ldr_section *rela;    /* the table itself */
+    const struct hx_ldr_section *section; /* the one that it changes */
+    uint8_t *memory;                      /* of that section */
     uint64_t va;
     uint64_t end32; /* first offset at which 4 bytes do not fit; 0: they fit nowhere */
     uint64_t end64; /* the same of 8 bytes */
 };
 
-/* Every relocation type that the psABI names; only known ones can be called by their name. */
-static const char *const type_names[R_X86_64_NUM] = {
-    [R_X86_64_NONE] = "NONE",
-    [R_X86_64_64] = "64",
-    [R_X86_64_PC32] = "PC32",
-    [R_X86_64_GOT32] = "GOT32",
-    [R_X86_64_PLT32] = "PLT32",
-    [R_X86_64_COPY] = "COPY",
-    [R_X86_64_GLOB_DAT] = "GLOB_DAT",
-    [R_X86_64_JUMP_SLOT] = "JUMP_SLOT",
-    [R_X86_64_RELATIVE] = "RELATIVE",
-    [R_X86_64_GOTPCREL] = "GOTPCREL",
-    [R_X86_64_32] = "32",
-    [R_X86_64_32S] = "32S",
-    [R_X86_64_16] = "16",
-    [R_X86_64_PC16] = "PC16",
-    [R_X86_64_8] = "8",
-    [R_X86_64_PC8] = "PC8",
-    [R_X86_64_DTPMOD64] = "DTPMOD64",
-    [R_X86_64_DTPOFF64] = "DTPOFF64",
-    [R_X86_64_TPOFF64] = "TPOFF64",
-    [R_X86_64_TLSGD] = "TLSGD",
-    [R_X86_64_TLSLD] = "TLSLD",
-    [R_X86_64_DTPOFF32] = "DTPOFF32",
-    [R_X86_64_GOTTPOFF] = "GOTTPOFF",
-    [R_X86_64_TPOFF32] = "TPOFF32",
-    [R_X86_64_PC64] = "PC64",
-    [R_X86_64_GOTOFF64] = "GOTOFF64",
-    [R_X86_64_GOTPC32] = "GOTPC32",
-    [R_X86_64_GOT64] = "GOT64",
-    [R_X86_64_GOTPCREL64] = "GOTPCREL64",
-    [R_X86_64_GOTPC64] = "GOTPC64",
-    [R_X86_64_GOTPLT64] = "GOTPLT64",
-    [R_X86_64_PLTOFF64] = "PLTOFF64",
-    [R_X86_64_SIZE32] = "SIZE32",
-    [R_X86_64_SIZE64] = "SIZE64",
-    [R_X86_64_GOTPC32_TLSDESC] = "GOTPC32_TLSDESC",
-    [R_X86_64_TLSDESC_CALL] = "TLSDESC_CALL",
-    [R_X86_64_TLSDESC] = "TLSDESC",
-    [R_X86_64_IRELATIVE] = "IRELATIVE",
-    [R_X86_64_RELATIVE64] = "RELATIVE64",
-    [R_X86_64_GOTPCRELX] = "GOTPCRELX",
-    [R_X86_64_REX_GOTPCRELX] = "REX_GOTPCRELX",
+/* What a relocation computes: the addend, something added to it, something taken away. */
+enum base { BASE_UNSUPPORTED, BASE_SYMBOL, BASE_SLOT, BASE_GOT, BASE_SIZE };
+enum less { LESS_NOTHING, LESS_PLACE, LESS_GOT };
+/* How the result must be representable in the field. */
+enum fit { FIT_ALL, FIT_SIGNED, FIT_UNSIGNED, FIT_EITHER };
+
+struct kind {
+    const char *name;
+    uint8_t base;
+    uint8_t less;
+    uint8_t bytes;
+    uint8_t fit;
 };
 
-/* What to do about a type that is not supported, where a compiler flag is the cause. */
+/* Every relocation type that the psABI names; what has no base is known by its name only. */
+static const struct kind kinds[R_X86_64_NUM] = {
+    [R_X86_64_NONE] = { .name = "NONE" },
+    [R_X86_64_64] = { "64", BASE_SYMBOL, LESS_NOTHING, 8, FIT_ALL },
+    [R_X86_64_PC32] = { "PC32", BASE_SYMBOL, LESS_PLACE, 4, FIT_SIGNED },
+    [R_X86_64_GOT32] = { "GOT32", BASE_SLOT, LESS_GOT, 4, FIT_SIGNED },
+    [R_X86_64_PLT32] = { "PLT32", BASE_SYMBOL, LESS_PLACE, 4, FIT_SIGNED },
+    [R_X86_64_COPY] = { .name = "COPY" },
+    [R_X86_64_GLOB_DAT] = { .name = "GLOB_DAT" },
+    [R_X86_64_JUMP_SLOT] = { .name = "JUMP_SLOT" },
+    [R_X86_64_RELATIVE] = { .name = "RELATIVE" },
+    [R_X86_64_GOTPCREL] = { "GOTPCREL", BASE_SLOT, LESS_PLACE, 4, FIT_SIGNED },
+    [R_X86_64_32] = { "32", BASE_SYMBOL, LESS_NOTHING, 4, FIT_UNSIGNED },
+    [R_X86_64_32S] = { "32S", BASE_SYMBOL, LESS_NOTHING, 4, FIT_SIGNED },
+    [R_X86_64_16] = { "16", BASE_SYMBOL, LESS_NOTHING, 2, FIT_EITHER },
+    [R_X86_64_PC16] = { "PC16", BASE_SYMBOL, LESS_PLACE, 2, FIT_EITHER },
+    [R_X86_64_8] = { "8", BASE_SYMBOL, LESS_NOTHING, 1, FIT_EITHER },
+    [R_X86_64_PC8] = { "PC8", BASE_SYMBOL, LESS_PLACE, 1, FIT_SIGNED },
+    [R_X86_64_DTPMOD64] = { .name = "DTPMOD64" },
+    [R_X86_64_DTPOFF64] = { .name = "DTPOFF64" },
+    [R_X86_64_TPOFF64] = { .name = "TPOFF64" },
+    [R_X86_64_TLSGD] = { .name = "TLSGD" },
+    [R_X86_64_TLSLD] = { .name = "TLSLD" },
+    [R_X86_64_DTPOFF32] = { .name = "DTPOFF32" },
+    [R_X86_64_GOTTPOFF] = { .name = "GOTTPOFF" },
+    [R_X86_64_TPOFF32] = { .name = "TPOFF32" },
+    [R_X86_64_PC64] = { "PC64", BASE_SYMBOL, LESS_PLACE, 8, FIT_ALL },
+    [R_X86_64_GOTOFF64] = { "GOTOFF64", BASE_SYMBOL, LESS_GOT, 8, FIT_ALL },
+    [R_X86_64_GOTPC32] = { "GOTPC32", BASE_GOT, LESS_PLACE, 4, FIT_SIGNED },
+    [R_X86_64_GOT64] = { "GOT64", BASE_SLOT, LESS_GOT, 8, FIT_ALL },
+    [R_X86_64_GOTPCREL64] = { "GOTPCREL64", BASE_SLOT, LESS_PLACE, 8, FIT_ALL },
+    [R_X86_64_GOTPC64] = { "GOTPC64", BASE_GOT, LESS_PLACE, 8, FIT_ALL },
+    [R_X86_64_GOTPLT64] = { "GOTPLT64", BASE_SLOT, LESS_GOT, 8, FIT_ALL },
+    [R_X86_64_PLTOFF64] = { "PLTOFF64", BASE_SYMBOL, LESS_GOT, 8, FIT_ALL },
+    [R_X86_64_SIZE32] = { "SIZE32", BASE_SIZE, LESS_NOTHING, 4, FIT_UNSIGNED },
+    [R_X86_64_SIZE64] = { "SIZE64", BASE_SIZE, LESS_NOTHING, 8, FIT_ALL },
+    [R_X86_64_GOTPC32_TLSDESC] = { .name = "GOTPC32_TLSDESC" },
+    [R_X86_64_TLSDESC_CALL] = { .name = "TLSDESC_CALL" },
+    [R_X86_64_TLSDESC] = { .name = "TLSDESC" },
+    [R_X86_64_IRELATIVE] = { .name = "IRELATIVE" },
+    [R_X86_64_RELATIVE64] = { .name = "RELATIVE64" },
+    [R_X86_64_GOTPCRELX] = { "GOTPCRELX", BASE_SLOT, LESS_PLACE, 4, FIT_SIGNED },
+    [R_X86_64_REX_GOTPCRELX] = { "REX_GOTPCRELX", BASE_SLOT, LESS_PLACE, 4, FIT_SIGNED },
+};
+
+/* ---- refusals -------------------------------------------------------------------------------------------------------- */
+/* What to do about a type that is not supported. */
 static const char *type_hint(uint32_t type)
 {
     switch (type) {
-    case R_X86_64_GOT32:
-    case R_X86_64_GOTPCREL:
-    case R_X86_64_GOTOFF64:
-    case R_X86_64_GOTPC32:
-    case R_X86_64_GOT64:
-    case R_X86_64_GOTPCREL64:
-    case R_X86_64_GOTPC64:
-    case R_X86_64_GOTPLT64:
-    case R_X86_64_PLTOFF64:
-    case R_X86_64_GOTPCRELX:
-    case R_X86_64_REX_GOTPCRELX: return "needs a global offset table; build with -fno-pic -mcmodel=kernel";
     case R_X86_64_DTPMOD64:
     case R_X86_64_DTPOFF64:
     case R_X86_64_TPOFF64:
@@ -90,8 +97,31 @@ static const char *type_hint(uint32_t type)
     case R_X86_64_TPOFF32:
     case R_X86_64_GOTPC32_TLSDESC:
     case R_X86_64_TLSDESC_CALL:
-    case R_X86_64_TLSDESC: return "module uses thread-local storage; remove __thread and _Thread_local";
+    case R_X86_64_TLSDESC: return hx_ldr_tls_hint;
+    case R_X86_64_IRELATIVE:
+    case R_X86_64_COPY:
+    case R_X86_64_GLOB_DAT:
+    case R_X86_64_JUMP_SLOT:
+    case R_X86_64_RELATIVE:
+    case R_X86_64_RELATIVE64: return "only linked programs have it; link the module with ld -r and nothing else";
     default: return "not supported";
+    }
+}
+
+/* What to do about a value that does not fit; empty: nothing is known. */
+static const char *range_hint(uint32_t type, uint64_t value)
+{
+    switch (type) {
+    case R_X86_64_32: return value == (uint64_t)(int32_t)value ? "; build with -mcmodel=kernel" : "; build with -fPIC";
+    case R_X86_64_32S: return "; build with -fPIC";
+    case R_X86_64_PC32:
+    case R_X86_64_PLT32: return "; build with -mcmodel=large";
+    case R_X86_64_GOT32:
+    case R_X86_64_GOTPC32:
+    case R_X86_64_GOTPCREL:
+    case R_X86_64_GOTPCRELX:
+    case R_X86_64_REX_GOTPCRELX: return "; build with -mcmodel=large -fPIC";
+    default: return "";
     }
 }
 
@@ -120,8 +150,8 @@ static size_t describe(struct hx_ldr_job *job, const struct target *target, cons
     report->relocation = (uint32_t)((size_t)(at - target->rela->content.data) / sizeof(rela));
     report->offset = rela.r_offset;
     used = hx_fmt_append(report->message, bytes, 0, "section %s, relocation %u: ", report->section, report->relocation);
-    if (type < R_X86_64_NUM && type_names[type])
-        used = hx_fmt_append(report->message, bytes, used, "R_X86_64_%s", type_names[type]);
+    if (type < R_X86_64_NUM && kinds[type].name)
+        used = hx_fmt_append(report->message, bytes, used, "R_X86_64_%s", kinds[type].name);
     else
         used = hx_fmt_append(report->message, bytes, used, "type %u", type);
     if (report->symbol[0])
@@ -129,8 +159,8 @@ static size_t describe(struct hx_ldr_job *job, const struct target *target, cons
     return hx_fmt_append(report->message, bytes, used, " at offset 0x%lx: ", rela.r_offset);
 }
 
-__attribute__((cold, noinline)) static hx_status_t refuse(struct hx_ldr_job *job, const struct target *target,
-                                                          const uint8_t *at, hx_status_t err, const char *why)
+__attribute__((cold)) static hx_status_t refuse(struct hx_ldr_job *job, const struct target *target, const uint8_t *at,
+                                                hx_status_t err, const char *why)
 {
     size_t used = describe(job, target, at);
 
@@ -139,29 +169,146 @@ __attribute__((cold, noinline)) static hx_status_t refuse(struct hx_ldr_job *job
     return err;
 }
 
-static const char outside[] = "it lies outside of the section that it changes";
-static const char no_symbol[] = "its symbol does not exist";
-static const char no_value[] = "its symbol stands in a section that is not loaded";
-
-/* A value that is none never fits 32 bits, so that only this place has to tell the two apart. */
-__attribute__((cold, noinline)) static hx_status_t refuse_value(struct hx_ldr_job *job, const struct target *target,
-                                                                const uint8_t *at, uint64_t value)
+__attribute__((cold)) static hx_status_t refuse_value(struct hx_ldr_job *job, const struct target *target,
+                                                      const uint8_t *at, uint64_t value, uint32_t bytes)
 {
-    const Elf64_Rela rela = entry_at(at);
-    size_t used;
+    size_t used = describe(job, target, at);
 
-    if (job->value[ELF64_R_SYM(rela.r_info)] == HX_LDR_NO_VALUE)
-        return refuse(job, target, at, HX_E_RELOC, no_value);
-    used = describe(job, target, at);
     job->report->value = value;
     job->report->err = HX_E_RANGE;
-    hx_fmt_append(job->report->message, sizeof(job->report->message), used, "0x%lx does not fit 32 bits", value);
+    hx_fmt_append(job->report->message, sizeof(job->report->message), used, "0x%lx does not fit %u bits%s", value,
+                  8 * bytes, range_hint(ELF64_R_TYPE(entry_at(at).r_info), value));
     return HX_E_RANGE;
 }
 
+static const char outside[] = "it lies outside of the section that it changes";
+static const char no_symbol[] = "its symbol does not exist";
+static const char no_value[] = "its symbol stands in a section that is not loaded";
+static const char no_room[] = "no room was made for it";
+
+/* ---- one relocation of any type -------------------------------------------------------------------------------------- */
+static bool fits(uint64_t value, uint32_t bytes, uint32_t fit)
+{
+    uint32_t unused = 64 - 8 * bytes;
+    bool as_signed, as_unsigned;
+
+    if (fit == FIT_ALL)
+        return true;
+    as_signed = (uint64_t)((int64_t)(value << unused) >> unused) == value;
+    as_unsigned = value << unused >> unused == value;
+    return (as_signed && fit != FIT_UNSIGNED) || (as_unsigned && fit != FIT_SIGNED);
+}
+
+/* What the addend is added to. */
+static hx_status_t find_base(struct hx_ldr_job *job, const struct target *target, const uint8_t *at, uint32_t base,
+                             uint64_t *out)
+{
+    const uint32_t symbol = (uint32_t)ELF64_R_SYM(entry_at(at).r_info);
+
+    if ((base == BASE_SYMBOL || base == BASE_SLOT) && job->value[symbol] == HX_LDR_NO_VALUE)
+        return refuse(job, target, at, HX_E_RELOC, no_value);
+    switch (base) {
+    case BASE_SYMBOL: *out = job->value[symbol]; return HX_OK;
+    case BASE_SLOT: *out = hx_ldr_slot_va(job, symbol); break;
+    case BASE_GOT: *out = hx_ldr_got_va(job); break;
+    default: *out = hx_ldr_symbol(job, symbol).st_size; return HX_OK;
+    }
+    return *out && job->image->got.bytes ? HX_OK : refuse(job, target, at, HX_E_RELOC, no_room);
+}
+
+/* Where the branch goes instead: to a veneer that continues to the symbol, if there is one and it is the symbol itself. */
+static uint64_t by_veneer(const struct hx_ldr_job *job, const Elf64_Rela *rela, uint64_t place, uint64_t value)
+{
+    uint64_t veneer = rela->r_addend == -4 ? hx_ldr_veneer_va(job, (uint32_t)ELF64_R_SYM(rela->r_info)) : 0;
+
+    return veneer ? veneer + (uint64_t)rela->r_addend - place : value;
+}
+
+static hx_status_t apply_kind(struct hx_ldr_job *job, const struct target *target, const uint8_t *at,
+                              const struct kind *kind)
+{
+    const Elf64_Rela rela = entry_at(at);
+    const uint64_t bytes = target->section->bytes;
+    uint64_t value = 0;
+    hx_status_t err;
+
+    if (rela.r_offset > bytes || kind->bytes > bytes - rela.r_offset)
+        return refuse(job, target, at, HX_E_FORMAT, outside);
+    err = find_base(job, target, at, kind->base, &value);
+    if (err)
+        return err;
+    value += (uint64_t)rela.r_addend;
+    if (kind->less == LESS_PLACE)
+        value -= target->va + rela.r_offset;
+    else if (kind->less == LESS_GOT)
+        value -= hx_ldr_got_va(job);
+    if (ELF64_R_TYPE(rela.r_info) == R_X86_64_PLT32 && !fits(value, kind->bytes, kind->fit))
+        value = by_veneer(job, &rela, target->va + rela.r_offset, value);
+    if (!fits(value, kind->bytes, kind->fit))
+        return refuse_value(job, target, at, value, kind->bytes);
+    memcpy(target->memory + rela.r_offset, &value, kind->bytes);
+    return HX_OK;
+}
+
+/* An instruction that can do without its slot; it was found to lie in the section. */
+static hx_status_t apply_relaxed(struct hx_ldr_job *job, const struct target *target, const uint8_t *at,
+                                 const struct hx_ldr_relaxed *relaxed)
+{
+    const Elf64_Rela rela = entry_at(at);
+    const uint64_t start = rela.r_offset - relaxed->before;
+    const struct kind *kind = &kinds[relaxed->type];
+    uint64_t value = 0;
+    hx_status_t err = find_base(job, target, at, BASE_SYMBOL, &value);
+
+    if (err)
+        return err;
+    if (kind->less == LESS_PLACE)
+        value -= target->va + start + relaxed->field_off + sizeof(uint32_t);
+    if (!fits(value, kind->bytes, kind->fit))
+        return refuse_value(job, target, at, value, kind->bytes);
+    memcpy(target->memory + start, relaxed->code, relaxed->bytes);
+    memcpy(target->memory + start + relaxed->field_off, &value, kind->bytes);
+    return HX_OK;
+}
+
+static bool loads_from_got(uint32_t type)
+{
+    return type == R_X86_64_GOTPCREL || type == R_X86_64_GOTPCRELX || type == R_X86_64_REX_GOTPCRELX;
+}
+
+__attribute__((cold, noinline)) static hx_status_t apply_any(struct hx_ldr_job *job, const struct target *target,
+                                                             const uint8_t *at)
+{
+    const Elf64_Rela rela = entry_at(at);
+    const uint32_t type = ELF64_R_TYPE(rela.r_info);
+    struct hx_ldr_relaxed relaxed;
+
+    if (ELF64_R_SYM(rela.r_info) >= job->symbol_count)
+        return refuse(job, target, at, HX_E_FORMAT, no_symbol);
+    if (type == R_X86_64_NONE)
+        return HX_OK;
+    if (type >= R_X86_64_NUM || kinds[type].base == BASE_UNSUPPORTED)
+        return refuse(job, target, at, HX_E_RELOC, type_hint(type));
+    if (loads_from_got(type)) {
+        hx_ldr_relax(job, target->section, &rela, &relaxed);
+        if (relaxed.type != R_X86_64_NONE)
+            return apply_relaxed(job, target, at, &relaxed);
+    }
+    return apply_kind(job, target, at, &kinds[type]);
+}
+
+/* ---- those that are nearly all --------------------------------------------------------------------------------------- */
 static inline uint64_t load64(const uint8_t *at)
 {
     uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline uint32_t load32(const uint8_t *at)
+{
+    uint32_t value;
 
     memcpy(&value, at, sizeof(value));
     return value;
@@ -179,52 +326,68 @@ static inline void store64(uint8_t *at, uint64_t value)
     memcpy(at, &value, sizeof(value));
 }
 
-/* One table. The loop is the loader's hottest: refusals stay out of line and read the entry again. */
-static hx_status_t apply(struct hx_ldr_job *job, const struct target *target)
+/*
+ * Applies the @left bytes of entries before @end, up to the first one that is not plain: of another type, out of place, out
+ * of range or against nothing. Returns the bytes left then. A value that is none never fits 32 bits; for 64 bits it is read
+ * again, so that the others need no register for it.
+ */
+static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *target, const uint8_t *end, int64_t left)
 {
-    const struct hx_slice table = target->rela->content;
-    const uint8_t *end = table.data + table.bytes;
     const uint64_t *values = job->value;
-    const uint32_t symbol_count = job->symbol_count;
+    const uint64_t end32 = target->end32;
     const uint64_t va = target->va;
+    const uint32_t symbol_count = job->symbol_count;
     uint8_t *memory = target->memory;
 
-    for (const uint8_t *at = table.data; at != end; at += sizeof(Elf64_Rela)) {
-        const uint64_t off = load64(at + offsetof(Elf64_Rela, r_offset));
-        const uint64_t info = load64(at + offsetof(Elf64_Rela, r_info));
-        uint64_t value = load64(at + offsetof(Elf64_Rela, r_addend));
+    for (left = -left; left; left += (int64_t)sizeof(Elf64_Rela)) {
+        const uint64_t off = load64(end + left + offsetof(Elf64_Rela, r_offset));
+        const uint32_t type = load32(end + left + offsetof(Elf64_Rela, r_info));
+        const uint32_t symbol = load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(type));
+        uint64_t value;
 
-        if (ELF64_R_SYM(info) >= symbol_count)
-            return refuse(job, target, at, HX_E_FORMAT, no_symbol);
-        value += values[ELF64_R_SYM(info)];
-        switch (ELF64_R_TYPE(info)) {
+        if (symbol >= symbol_count)
+            break;
+        value = values[symbol] + load64(end + left + offsetof(Elf64_Rela, r_addend));
+        switch (type) {
         case R_X86_64_NONE: continue;
         case R_X86_64_PC32:
         case R_X86_64_PLT32: value -= va + off; __attribute__((fallthrough));
         case R_X86_64_32S:
-            if (off >= target->end32)
-                return refuse(job, target, at, HX_E_FORMAT, outside);
-            if (value != (uint64_t)(int32_t)value)
-                return refuse_value(job, target, at, value);
+            if (off >= end32 || value != (uint64_t)(int32_t)value)
+                break;
             store32(memory + off, value);
             continue;
         case R_X86_64_32:
-            if (off >= target->end32)
-                return refuse(job, target, at, HX_E_FORMAT, outside);
-            if (value != (uint32_t)value)
-                return refuse_value(job, target, at, value);
+            if (off >= end32 || value != (uint32_t)value)
+                break;
             store32(memory + off, value);
             continue;
         case R_X86_64_PC64: value -= va + off; __attribute__((fallthrough));
         case R_X86_64_64:
-            if (off >= target->end64)
-                return refuse(job, target, at, HX_E_FORMAT, outside);
-            if (values[ELF64_R_SYM(info)] == HX_LDR_NO_VALUE)
-                return refuse(job, target, at, HX_E_RELOC, no_value);
+            if (off >= target->end64 || ((const volatile uint64_t *)job->value)[symbol] == HX_LDR_NO_VALUE)
+                break;
             store64(memory + off, value);
             continue;
-        default: return refuse(job, target, at, HX_E_RELOC, type_hint(ELF64_R_TYPE(info)));
+        default: break;
         }
+        break;
+    }
+    return -left;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+static hx_status_t apply(struct hx_ldr_job *job, const struct target *target)
+{
+    const struct hx_slice table = target->rela->content;
+    const uint8_t *end = table.data + table.bytes;
+    int64_t left = apply_plain(job, target, end, (int64_t)table.bytes);
+
+    while (left) {
+        hx_status_t err = apply_any(job, target, end - left);
+
+        if (err)
+            return err;
+        left = apply_plain(job, target, end, left - (int64_t)sizeof(Elf64_Rela));
     }
     job->image->relocation_count += (uint32_t)(table.bytes / sizeof(Elf64_Rela));
     return HX_OK;
@@ -250,6 +413,7 @@ hx_status_t hx_ldr_relocate(struct hx_ldr_job *job)
             return hx_ldr_refuse_section(job, HX_E_FORMAT, rela->name, "%s has no contents to relocate", section->name);
         target = (struct target){
             .rela = rela,
+            .section = section,
             .memory = job->image->part[section->part].memory + section->off,
             .va = job->image->section_va[rela->info],
             .end32 = end_of(section->bytes, sizeof(uint32_t)),

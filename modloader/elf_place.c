@@ -59,8 +59,7 @@ static hx_status_t check_flags(struct hx_ldr_job *job, const struct hx_ldr_secti
     const char *name = section->name;
 
     if (section->flags & SHF_TLS)
-        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name,
-                                     "module uses thread-local storage; remove __thread and _Thread_local");
+        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name, "%s", hx_ldr_tls_hint);
     if (section->flags & SHF_COMPRESSED)
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, name,
                                      "it is compressed; build without -gz for this section");
@@ -304,6 +303,8 @@ hx_status_t hx_ldr_place(struct hx_ldr_job *job)
         err = place_all_arrays(job);
     if (!err)
         err = place_commons(job);
+    if (!err)
+        err = hx_ldr_make_room(job);
     if (!err && job->bytes == 0)
         err = hx_ldr_refuse(job, HX_E_FORMAT, "there is nothing to load in it");
     return err;

@@ -13,23 +13,71 @@
 #include <lib/fmt.h>
 
 /* Room that the list of missing names leaves for its end. */
-enum { TAIL_BYTES = 96 };
+enum { TAIL_BYTES = 144 };
 
 /* The list of missing names while it grows. */
 struct missing {
-    size_t used;     /* bytes of the message */
-    uint32_t listed; /* names in it */
+    size_t used;      /* bytes of the message */
+    uint32_t listed;  /* names in it */
+    const char *hint; /* what to do about the first name that a compiler made up; NULL: there is none */
+};
+
+const char hx_ldr_tls_hint[] = "module uses thread-local storage; remove __thread and _Thread_local, or build with "
+                               "-D__thread= -D_Thread_local=";
+
+/* Names that no source says and compilers emit; those that end with * begin more of them. The first match counts. */
+static const struct {
+    const char *name;
+    const char *hint;
+} emitted_names[] = {
+    { "__stack_chk_*", "build with -fno-stack-protector" },
+    { "__cxa_atexit", "build with -fno-use-cxa-atexit, or without static objects that have destructors" },
+    { "__dso_handle", "build with -fno-use-cxa-atexit, or without static objects that have destructors" },
+    { "__cxa_guard_*", "build with -fno-threadsafe-statics" },
+    { "__gxx_personality_*", "build with -fno-exceptions" },
+    { "__gcc_personality_*", "build with -fno-exceptions" },
+    { "__cxa_pure_virtual", "define it in the module; a pure virtual function may be called" },
+    { "__cxa_*", "build with -fno-exceptions" },
+    { "_Unwind_*", "build with -fno-exceptions" },
+    { "_ZTVN10__cxxabiv1*", "build with -fno-rtti" },
+    { "_Zn*", "define operator new in the module; the kernel has no heap for C++" },
+    { "_Zd*", "define operator delete in the module; the kernel has no heap for C++" },
+    { "__tls_get_addr", "build with -D__thread= -D_Thread_local=" },
+    { "__emutls_*", "build with -D__thread= -D_Thread_local=" },
+    { "__fentry__", "build without -pg" },
+    { "mcount", "build without -pg" },
+    { "_mcount", "build without -pg" },
+    { "__cyg_profile_*", "build without -finstrument-functions" },
+    { "__gcov_*", "build without --coverage" },
+    { "__llvm_prof*", "build without -fprofile-instr-generate" },
+    { "__asan_*", "build with -fno-sanitize=all" },
+    { "__ubsan_*", "build with -fno-sanitize=all" },
+    { "__tsan_*", "build with -fno-sanitize=all" },
+    { "__msan_*", "build with -fno-sanitize=all" },
+    { "__sanitizer_*", "build with -fno-sanitize=all" },
+    { "__x86_indirect_thunk_*", "build with -mindirect-branch=keep (gcc) or -mno-retpoline (clang)" },
+    { "__x86_return_thunk", "build with -mfunction-return=keep" },
+    { "__llvm_retpoline_*", "build with -mno-retpoline" },
+    { "__udivti3", "divide by 64 bits: there is no libgcc here" },
+    { "__umodti3", "divide by 64 bits: there is no libgcc here" },
+    { "__divti3", "divide by 64 bits: there is no libgcc here" },
+    { "__modti3", "divide by 64 bits: there is no libgcc here" },
+    { "__popcountdi2", "count bits by hand or build with -mpopcnt: there is no libgcc here" },
+    { "__*_chk", "build with -U_FORTIFY_SOURCE" },
+    { "memcpy", "link the module with the library of the SDK: compilers emit calls of it" },
+    { "memmove", "link the module with the library of the SDK: compilers emit calls of it" },
+    { "memset", "link the module with the library of the SDK: compilers emit calls of it" },
+    { "memcmp", "link the module with the library of the SDK: compilers emit calls of it" },
 };
 
 static hx_status_t refuse_type(struct hx_ldr_job *job, uint32_t index, unsigned int type)
 {
     switch (type) {
-    case STT_TLS:
-        return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
-                                    "module uses thread-local storage; remove __thread and _Thread_local");
+    case STT_TLS: return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "%s", hx_ldr_tls_hint);
     case STT_GNU_IFUNC:
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
-                                    "an indirect function; remove attributes ifunc and target_clones");
+                                    "an indirect function; remove attributes ifunc and target_clones, or build with "
+                                    "-D'target_clones(...)='");
     default: return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "symbol type %u is not supported", type);
     }
 }
@@ -87,11 +135,21 @@ static hx_status_t define_common(struct hx_ldr_job *job, uint32_t index, const E
     return HX_OK;
 }
 
+/* A value that does not depend on where the image lies. */
+static void set_outside(struct hx_ldr_job *job, uint32_t index, uint64_t value)
+{
+    job->value[index] = value;
+    job->far_symbols |= !hx_ldr_reaches(job, value);
+}
+
 /* The special section numbers that have a meaning here. */
 static hx_status_t define_special(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol)
 {
     switch (symbol->st_shndx) {
-    case SHN_ABS: job->value[index] = symbol->st_value; return HX_OK;
+    case SHN_ABS:
+        if (ELF64_ST_TYPE(symbol->st_info) != STT_FILE)
+            set_outside(job, index, symbol->st_value);
+        return HX_OK;
     case SHN_COMMON: return define_common(job, index, symbol);
     case SHN_XINDEX:
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
@@ -102,12 +160,37 @@ static hx_status_t define_special(struct hx_ldr_job *job, uint32_t index, const 
     }
 }
 
+/* @pattern: with at most one *, which stands for anything. */
+static bool is_like(const char *name, const char *pattern)
+{
+    const char *tail;
+    size_t length = strlen(name), left;
+
+    while (*pattern && *pattern != '*' && *name == *pattern)
+        name++, pattern++, length--;
+    if (*pattern != '*')
+        return *pattern == *name;
+    tail = pattern + 1;
+    left = strlen(tail);
+    return length >= left && strcmp(name + length - left, tail) == 0;
+}
+
+static const char *emitted_hint(const char *name)
+{
+    for (size_t i = 0; i < sizeof(emitted_names) / sizeof(emitted_names[0]); i++)
+        if (is_like(name, emitted_names[i].name))
+            return emitted_names[i].hint;
+    return NULL;
+}
+
 /* Remembers a name that nobody knows; the message ends up with as many as fit. */
 static void add_missing(struct hx_ldr_job *job, struct missing *missing, const char *name)
 {
     struct hx_ldr_report *report = job->report;
     char clean[sizeof(report->symbol)];
 
+    if (!missing->hint)
+        missing->hint = emitted_hint(name);
     hx_ldr_copy_name(clean, sizeof(clean), name);
     if (report->missing_count++ == 0)
         hx_ldr_copy_name(report->symbol, sizeof(report->symbol), name);
@@ -122,17 +205,30 @@ static void add_missing(struct hx_ldr_job *job, struct missing *missing, const c
 static hx_status_t refuse_missing(struct hx_ldr_job *job, const struct missing *missing)
 {
     struct hx_ldr_report *report = job->report;
-    const char *hint = strcmp(report->symbol, "_GLOBAL_OFFSET_TABLE_") == 0
-                           ? "; build with -fno-pic"
-                           : "; each must be a kernel export or of an interface named by HX_REQUIRES";
+    const char *hint =
+        missing->hint ? missing->hint : "each must be a kernel export or of an interface named by HX_REQUIRES";
     size_t used = missing->used;
 
     report->err = HX_E_SYMBOL;
     if (report->missing_count > missing->listed)
         used = hx_fmt_append(report->message, sizeof(report->message), used, " and %u more",
                              report->missing_count - missing->listed);
-    hx_fmt_append(report->message, sizeof(report->message), used, "%s", hint);
+    hx_fmt_append(report->message, sizeof(report->message), used, "; %s", hint);
     return HX_E_SYMBOL;
+}
+
+/* The one undefined name that the loader knows itself. */
+static bool is_got(const char *name)
+{
+    return name[0] == '_' && name[1] == 'G' && strcmp(name, "_GLOBAL_OFFSET_TABLE_") == 0;
+}
+
+static hx_status_t import_got(struct hx_ldr_job *job, uint32_t index)
+{
+    if (job->got_symbol)
+        return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "it is there twice, first as symbol %u", job->got_symbol);
+    job->got_symbol = index;
+    return HX_OK;
 }
 
 static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol, struct missing *missing)
@@ -144,16 +240,18 @@ static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
 
     if (!name[0] || index < job->first_global)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "an undefined symbol must be global and have a name");
+    if (is_got(name))
+        return import_got(job, index);
     err = job->env->resolve(job->env->context, name, weak, &value);
     if (!err) {
-        job->value[index] = value;
+        set_outside(job, index, value);
         job->import_count++;
         return HX_OK;
     }
     if (err != HX_E_SYMBOL)
         return hx_ldr_refuse_symbol(job, err, index, "it cannot be imported");
     if (weak)
-        job->value[index] = 0;
+        set_outside(job, index, 0);
     else
         add_missing(job, missing, name);
     return HX_OK;
@@ -161,7 +259,7 @@ static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
 
 hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
 {
-    struct missing missing = { 0, 0 };
+    struct missing missing = { 0, 0, NULL };
     hx_status_t err = HX_OK;
 
     job->value[0] = 0;
@@ -190,6 +288,8 @@ void hx_ldr_rebase(struct hx_ldr_job *job)
     const struct hx_image *image = job->image;
     uint64_t common_off = job->common_off;
 
+    if (job->got_symbol)
+        job->value[job->got_symbol] = hx_ldr_got_va(job);
     for (uint32_t i = 1; i < job->symbol_count; i++) {
         uint16_t section;
 

@@ -58,6 +58,7 @@ static hx_status_t place(struct hx_ldr_job *job)
         return hx_ldr_refuse(job, err, "no memory for the image (%zu bytes)", job->bytes);
     hx_ldr_copy(job);
     hx_ldr_rebase(job);
+    hx_ldr_fill_room(job);
     return HX_OK;
 }
 
@@ -98,6 +99,8 @@ hx_status_t hx_ldr_load(struct hx_slice file, const struct hx_ldr_env *env, stru
     report->relocation = UINT32_MAX;
     err = run(&job);
     report->err = err;
+    if (job.made)
+        env->scratch_free(env->context, job.made);
     if (job.value)
         env->scratch_free(env->context, job.value);
     if (job.section)

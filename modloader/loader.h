@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <helix/module.h>
+#include <lib/label.h>
 #include <lib/slice.h>
 
 /*
@@ -142,9 +143,10 @@ bool hx_image_is_code(const struct hx_image *image, uintptr_t va);
 size_t hx_image_bytes(const struct hx_image *image); /* of all parts */
 const char *hx_image_part_name(enum hx_image_part part);
 
-/*
- * The function that holds @va, from the file that the image was linked from: its name (borrowed from @file) and the offset
- * in it. For backtraces. HX_E_NOENT.
- */
+/* The function or object that holds @va, from the file that the image was linked from; its name is borrowed from @file.
+ * HX_E_NOENT. */
 HX_NODISCARD hx_status_t hx_image_symbol(const struct hx_image *image, struct hx_slice file, uintptr_t va,
-                                         const char **out_name, uint64_t *out_offset);
+                                         struct hx_label *out);
+/* Calls @visit with each function and object of the image, in the order of the file, until it returns false. */
+void hx_image_for_each_symbol(const struct hx_image *image, struct hx_slice file,
+                              bool (*visit)(const struct hx_label *label, void *context), void *context);

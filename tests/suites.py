@@ -93,6 +93,11 @@ def suite_tools():
     return python("tests/tools/test_*.py")
 
 
+def suite_differential():
+    build_main()
+    return python("tests/differential/test_*.py")
+
+
 def suite_model():
     return python("tests/model/test_*.py")
 
@@ -102,13 +107,19 @@ def suite_fuzz():
     return python("tests/fuzz/test_*.py")
 
 
+def suite_mutation():
+    build_main("tests/unit")
+    return python("tests/mutation/test_*.py")
+
+
 def suite_bench():
     build_main()
     return python("tests/bench/test_*.py")
 
 
 SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "lint": suite_lint, "tools": suite_tools,
-          "boot": suite_boot, "model": suite_model, "fuzz": suite_fuzz, "bench": suite_bench}
+          "differential": suite_differential, "boot": suite_boot, "model": suite_model, "fuzz": suite_fuzz,
+          "mutation": suite_mutation, "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine
 
 

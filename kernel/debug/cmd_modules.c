@@ -12,6 +12,7 @@
 
 #include <lib/err.h>
 #include <lib/fmt.h>
+#include <lib/hash.h>
 #include <module/module.h>
 #include <module/pack.h>
 #include <string.h>
@@ -127,7 +128,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct info *info, const c
     info->used += length < room ? length : room - 1;
 }
 
-static void add_identity(struct info *info, const struct hx_module *module, const struct hx_version *version)
+static void add_identity(struct info *info, const struct hx_module *module, struct hx_version *version)
 {
     char text[16];
     hx_version_text(version->record->version, text);
@@ -139,10 +140,20 @@ static void add_identity(struct info *info, const struct hx_module *module, cons
     }
     if (module->fault[0])
         add(info, "fault:     %s\n", module->fault);
-    add(info, "file:      %zu bytes, XXH64 %016llx\n", version->file.bytes, (unsigned long long)version->file_hash);
+    add(info, "file:      %zu bytes, XXH64 %016llx\n", version->file.bytes,
+        (unsigned long long)hx_version_file_hash(version));
     add(info, "loaded:    %llu ms after boot, %u swaps, %llu calls\n",
         (unsigned long long)(module->loaded_ns / 1000000u), module->swaps,
         (unsigned long long)(hx_module_calls(module) - module->calls_before));
+}
+
+/* The hash of what nobody may write is that of what `mkmodpack link' makes at the same place. */
+static void add_part(struct info *info, enum hx_image_part part, const struct hx_image_piece *piece)
+{
+    add(info, "  %-8s 0x%llx, %zu bytes", hx_image_part_name(part), (unsigned long long)piece->va, piece->bytes);
+    if (part == HX_PART_TEXT || part == HX_PART_RODATA)
+        add(info, ", XXH64 %016llx", (unsigned long long)hx_hash_xxh64(piece->memory, piece->bytes, 0));
+    add(info, "\n");
 }
 
 static void add_image(struct info *info, const struct hx_image *image)
@@ -151,8 +162,7 @@ static void add_image(struct info *info, const struct hx_image *image)
         image->import_count);
     for (uint32_t part = 0; part < HX_PART_COUNT; part++)
         if (image->part[part].bytes > 0)
-            add(info, "  %-8s 0x%llx, %zu bytes\n", hx_image_part_name((enum hx_image_part)part),
-                (unsigned long long)image->part[part].va, image->part[part].bytes);
+            add_part(info, (enum hx_image_part)part, &image->part[part]);
 }
 
 static void add_interface(struct info *info, const char *label, const struct hx_interface *interface, uint32_t version)
@@ -202,7 +212,7 @@ static void add_declarations(struct info *info, const struct hx_version *version
             version->fields[i].elem_bytes);
     add(info, "hooks:    ");
     for (uint32_t hook = 0; hook < HX_HOOK_COUNT; hook++)
-        if (hx_version_has_hook(version, (enum hx_hook)hook))
+        if (hx_records_hook(version->record, (enum hx_hook)hook)) /* init cannot be called any more */
             add(info, " %s", hx_hook_name((enum hx_hook)hook));
     add(info, "\n");
 }
@@ -212,7 +222,7 @@ static hx_status_t describe_module(struct info *info, const char *name)
 {
     hx_preempt_disable();
     const struct hx_module *module = hx_module_find(name);
-    const struct hx_version *version = module ? module->running : NULL;
+    struct hx_version *version = module ? module->running : NULL;
     if (version) {
         add_identity(info, module, version);
         add_image(info, version->image);

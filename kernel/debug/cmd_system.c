@@ -134,6 +134,14 @@ static hx_status_t cmd_mem(int argc, char **argv)
                       (unsigned long long)stats.frames_free, (unsigned long long)stats.frames_total,
                       (unsigned long long)stats.heap_bytes, (unsigned long long)stats.heap_objects,
                       (unsigned long long)stats.image_pages);
+    const struct hx_hal_pool_stats *pool = stats.pool;
+    hx_console_printf(
+        "mem: shared pages: code %llu (%llu bytes), constants %llu (%llu), data %llu (%llu); %llu tables, "
+        "placed by %s\n",
+        (unsigned long long)pool[HX_PROT_RX].pages, (unsigned long long)pool[HX_PROT_RX].bytes,
+        (unsigned long long)pool[HX_PROT_R].pages, (unsigned long long)pool[HX_PROT_R].bytes,
+        (unsigned long long)pool[HX_PROT_RW].pages, (unsigned long long)pool[HX_PROT_RW].bytes,
+        (unsigned long long)stats.image_tables, stats.seed_source);
     return HX_OK;
 }
 

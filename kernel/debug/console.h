@@ -14,6 +14,7 @@
 
 #define HX_CONSOLE_PROMPT "helix> "
 
+struct hx_label;
 struct hx_pack;
 
 /* What the console shows but this room does not know. Bound once by the composition root; every member may be NULL. */
@@ -21,6 +22,9 @@ struct hx_console_env {
     const struct hx_pack *pack; /* files for insmod and reload */
     /* Walks all page tables. One line about the outcome into @text; HX_E_CORRUPT when a rule is broken. */
     hx_status_t (*memory_audit)(char *text, size_t bytes);
+    /* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: none. */
+    bool (*core_function_at)(uintptr_t va, struct hx_label *out);
+    bool (*core_function)(uint32_t index, struct hx_label *out);
 };
 void hx_console_bind(const struct hx_console_env *env); /* borrowed */
 const struct hx_console_env *hx_console_env(void);

@@ -18,10 +18,17 @@ HX_NODISCARD void *hx_hal_alloc(size_t bytes);
 /* @memory from hx_hal_alloc or NULL. */
 void hx_hal_free(void *memory);
 
+struct hx_hal_pool_stats {
+    uint64_t pages, bytes; /* bytes in use, as they are kept */
+};
+
 struct hx_hal_memory_stats {
     uint64_t frames_total, frames_free; /* 4 KiB frames that the kernel manages */
     uint64_t heap_bytes, heap_objects;  /* live */
-    uint64_t image_pages;               /* mapped for modules */
+    uint64_t image_pages;               /* mapped for modules, pools included */
+    uint64_t image_tables;              /* frames of page tables for them */
+    struct hx_hal_pool_stats pool[4];   /* by enum hx_prot: pages that pieces share */
+    const char *seed_source;            /* of placement */
 };
 void hx_hal_memory_stats(struct hx_hal_memory_stats *out);
 
@@ -117,7 +124,8 @@ void hx_hal_console_emergency(const char *text, size_t bytes);
 /* ---- gate ----------------------------------------------------------------------------------------------------------- */
 /*
  * Code in a module's image cannot name a slot, so each operation of an interface that a module requires gets a stub: a few
- * instructions that enter the gate of @slot, operation @index. Stubs lie on pages from hx_hal_image_alloc().
+ * instructions that enter the gate of @slot, operation @index. Stubs lie in a piece from hx_hal_piece_alloc(); what
+ * is written does not depend on where.
  */
 enum { HX_STUB_BYTES = 32 };
 void hx_hal_stub_write(uint8_t stub[HX_STUB_BYTES], struct hx_slot *slot, uint32_t index);
@@ -139,7 +147,8 @@ size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes
 size_t hx_hal_trap_registers(const struct hx_trap *trap, char *text, size_t bytes);
 /* On return from the trap the gate frame's caller goes on with @result: the frame's registers and flags come back. */
 void hx_hal_trap_unwind(struct hx_trap *trap, struct hx_gate_frame *frame, hx_ret_t result);
-/* Return addresses from the trap (or from the caller when NULL) outwards; each frame pointer is checked. */
+/* From the trap outwards (from the caller when NULL): where it happened, then return addresses; each frame pointer is
+ * checked. */
 size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t max);
 /* Bounds of the current stack. */
 void hx_hal_stack_bounds(uintptr_t *out_low, uintptr_t *out_high);

@@ -16,5 +16,8 @@ struct hx_import {
 extern const struct hx_import hx_import_table[]; /* in order of HX_EXPORTS; a frame's in_import - 1 is an index */
 extern const uint32_t hx_import_count;
 
+#define HX_IMPORT_ONE_(name, ...) +1
+_Static_assert(0 HX_EXPORTS(HX_IMPORT_ONE_) <= UINT8_MAX, "a gate frame holds the number of an import in a byte");
+
 #define HX_IMPORT_TARGET_(name, ...) hx_ret_t hx_export_##name(__VA_ARGS__);
 HX_EXPORTS(HX_IMPORT_TARGET_)

@@ -58,7 +58,7 @@ static void want_attention(void)
 
 /* ---- faults --------------------------------------------------------------------------------------------------------- */
 
-void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description)
+void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description, const char *backtrace)
 {
     const struct hx_slot_info *info = hx_slot_info(frame->slot);
     bool in_hook = info->kind == HX_SLOT_KIND_HOOKS;
@@ -66,6 +66,7 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
     if (!module)
         return;
     hx_fmt(module->fault, sizeof(module->fault), "%s", description);
+    hx_fmt(module->backtrace, sizeof(module->backtrace), "%s", backtrace);
     /* Whoever called a hook is in the middle of a transaction and sees the error; nothing of the module is closed for it. */
     if (in_hook)
         return;
@@ -79,6 +80,12 @@ static void fail_module(struct hx_module *module)
 {
     hx_lifecycle_fail(module);
     tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
+}
+
+static void tell_backtrace(const struct hx_module *module)
+{
+    if (module->backtrace[0])
+        tell(true, "%s: backtrace: %s", module->name, module->backtrace);
 }
 
 static void answer_fault(struct hx_module *module)
@@ -124,6 +131,7 @@ static void attend(void)
     for (struct hx_module *module = hx_module_next(NULL); module; module = next) {
         next = hx_module_next(module);
         if (module->faulted) {
+            tell_backtrace(module);
             answer_fault(module);
         } else if (module->probation_over && module->previous) {
             module->probation_over = false;

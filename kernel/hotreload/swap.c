@@ -44,7 +44,7 @@ static const char *params_of(const struct swap *swap)
     if (swap->request->params)
         return swap->request->params;
     bool same =
-        hx_version_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
+        hx_records_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
     return same ? swap->old->params_text : "";
 }
 
@@ -56,7 +56,7 @@ static hx_status_t link_new(struct swap *swap)
     if (err != HX_OK)
         return err;
     swap->record->new_version = swap->new->record->version;
-    swap->record->new_hash = swap->new->file_hash;
+    swap->record->new_hash = hx_version_file_hash(swap->new);
     hx_fmt(swap->record->new_name, HX_NAME_MAX, "%s", hx_version_name(swap->new));
     return HX_OK;
 }
@@ -163,9 +163,8 @@ static hx_status_t run_hook(struct swap *swap, enum hx_hook hook, uint64_t argum
 
 static hx_status_t init_new(struct swap *swap)
 {
-    hx_status_t err = run_hook(swap, HX_HOOK_INIT, 0);
-    swap->new->initialised = err == HX_OK;
-    return err;
+    swap->report->step = hx_hook_name(HX_HOOK_INIT);
+    return hx_version_init(swap->new, swap->report);
 }
 
 /* Everything that may fail for want of something is had here. */
@@ -242,10 +241,8 @@ struct hx_swap_record *hx_swap_pending(const struct hx_module *module)
 /* A version that is not published any more: fini unless it is the one that faulted, then everything that it has. */
 static void discard(struct hx_version *version, bool call_fini)
 {
-    if (version && version->initialised && call_fini) {
-        hx_ret_t ignored = hx_version_hook(version, HX_HOOK_FINI, 0);
-        (void)ignored; /* its ledger gives back all that the kernel knows of, whatever it says */
-    }
+    if (version && call_fini)
+        hx_version_fini(version);
     hx_version_destroy(version);
 }
 
@@ -336,7 +333,7 @@ static void describe_old(struct swap *swap)
 {
     struct hx_swap_record *record = swap->record;
     record->old_version = swap->old->record->version;
-    record->old_hash = swap->old->file_hash;
+    record->old_hash = hx_version_file_hash(swap->old);
     hx_fmt(record->old_name, sizeof(record->old_name), "%s", hx_version_name(swap->old));
     hx_fmt(record->who, sizeof(record->who), "%s", swap->request->who);
 }

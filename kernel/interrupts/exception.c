@@ -4,7 +4,11 @@
 
 #include <hal/hx_hal_entry.h>
 #include <lib/fmt.h>
+#include <module/where.h>
 #include <orchestrator/panic.h>
+#include <string.h>
+
+enum { BACKTRACE_MAX = 16, DESCRIPTION_BYTES = 96, WHERE_BYTES = 80, BACKTRACE_BYTES = 192 };
 
 static hx_module_fault_fn module_fault;
 static uint64_t unwound;
@@ -37,9 +41,45 @@ static void count_nmi(void)
     hx_hal_console_emergency(line, bytes);
 }
 
+/* "f+0x4/0x40 (module)" of code that is not the core's: of the version that was called, which nobody else may know yet, or
+ * of any other. Returns the length. */
+static size_t name_code(uintptr_t ip, bool is_return, char *text, size_t bytes)
+{
+    struct hx_where where;
+    uintptr_t va = ip - is_return;
+    if (!hx_where_in(hx_module_calling(), va, &where) && !hx_where_in(hx_module_version_at(va), va, &where))
+        return 0;
+    return hx_label_text(&where.label, ip, where.version->module->name, text, bytes);
+}
+
+/* The innermost function outside of the core, then all of them down to where the core called the module. A call to nowhere
+ * has no name; who made it has. */
+static void trace(const struct hx_trap *trap, char where[WHERE_BYTES], char backtrace[BACKTRACE_BYTES])
+{
+    uintptr_t ip[BACKTRACE_MAX];
+    char name[WHERE_BYTES];
+    size_t used = 0, count = hx_hal_backtrace(trap, ip, BACKTRACE_MAX);
+    where[0] = backtrace[0] = '\0';
+    for (size_t i = 0; i < count && !hx_hal_ip_in_core(ip[i]); i++) {
+        if (!name_code(ip[i], i > 0, name, sizeof(name)))
+            continue;
+        if (!used)
+            memcpy(where, name, sizeof(name));
+        used = hx_fmt_append(backtrace, BACKTRACE_BYTES, used, "%s%s", used ? " < " : "", name);
+    }
+}
+
+static void tell(const struct hx_trap *trap, const struct hx_gate_frame *frame, const char *what)
+{
+    char where[WHERE_BYTES], backtrace[BACKTRACE_BYTES], description[DESCRIPTION_BYTES + WHERE_BYTES];
+    trace(trap, where, backtrace);
+    hx_fmt(description, sizeof(description), "%s%s%s", what, where[0] ? " in " : "", where);
+    module_fault(frame, description, backtrace);
+}
+
 void hx_entry_trap(struct hx_trap *trap)
 {
-    char description[96];
+    char description[DESCRIPTION_BYTES];
     enum hx_trap_kind kind = hx_hal_trap_kind(trap);
     if (kind == HX_TRAP_KIND_NMI) {
         count_nmi();
@@ -52,6 +92,6 @@ void hx_entry_trap(struct hx_trap *trap)
         hx_panic(trap, "%s", description);
     unwound++;
     if (module_fault)
-        module_fault(frame, description);
+        tell(trap, frame, description);
     hx_hal_trap_unwind(trap, frame, HX_E_FAULT);
 }

@@ -10,8 +10,12 @@
 #pragma once
 #include <gate/gate.h>
 
-/* Told of each fault that is about to be unwound, in the fault's context: interrupts off, no sleep, no lock. */
-typedef void (*hx_module_fault_fn)(const struct hx_gate_frame *frame, const char *description);
+/*
+ * Told of each fault that is about to be unwound, in the fault's context: interrupts off, no sleep, no lock.
+ * @description: what happened, and in which function. @backtrace: the functions outside of the core that were under way,
+ * innermost first; empty when nothing is known.
+ */
+typedef void (*hx_module_fault_fn)(const struct hx_gate_frame *frame, const char *description, const char *backtrace);
 
 void hx_exception_bind(hx_module_fault_fn on_module_fault);
 /* Faults unwound since boot. */

@@ -48,7 +48,7 @@ static hx_status_t check_name(struct hx_slice name)
     const char *text = (const char *)name.data;
     size_t part = 0;
 
-    if (name.bytes < 2 || hx_slice_string(name, 0) == NULL || strlen(text) + 1 != name.bytes || text[0] == '/')
+    if (hx_slice_string(name, 0) == NULL || strlen(text) + 1 != name.bytes)
         return HX_E_FORMAT;
     for (size_t i = 0; i < name.bytes; i++) {
         if (text[i] != '/' && text[i] != '\0')

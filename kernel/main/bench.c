@@ -15,6 +15,7 @@
 #include <hotreload/engine.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
+#include <module/exports.h>
 #include <orchestrator/lifecycle.h>
 #include <string.h>
 
@@ -204,21 +205,62 @@ static hx_status_t load_and_unload(struct hx_slice file, uint64_t *load, uint64_
     return err;
 }
 
-/* The first round warms up (stub pages, page tables of the module area); the last counts. */
-static hx_status_t bench_load(const char *name)
+/* The first rounds warm up (stubs, page tables of the module area); the last counts. */
+static hx_status_t measure_load(const char *file_name, uint64_t *load, uint64_t *unload)
 {
     struct hx_slice file;
     struct hx_report why;
-    uint64_t load = 0, unload = 0;
     hx_report_init(&why);
-    if (hx_pack_find(pack, "bench_reloc10.hxm", &file) != HX_OK)
-        return complain(name, "bench_reloc10.hxm is not in the initrd");
+    if (hx_pack_find(pack, file_name, &file) != HX_OK)
+        return complain(file_name, "it is not in the initrd");
     for (uint32_t i = 0; i < LOAD_ROUNDS; i++)
-        if (load_and_unload(file, &load, &unload, &why) != HX_OK)
-            return complain(name, why.message);
-    report(strcmp(name, "module_load_10") == 0 ? "module_load_10" : "module_unload_10",
-           strcmp(name, "module_load_10") == 0 ? load : unload);
+        if (load_and_unload(file, load, unload, &why) != HX_OK)
+            return complain(file_name, why.message);
     return HX_OK;
+}
+
+static hx_status_t bench_load(const char *name)
+{
+    uint64_t load = 0, unload = 0;
+    hx_status_t err = measure_load("bench_reloc10.hxm", &load, &unload);
+    if (err == HX_OK)
+        report(name, strcmp(name, "module_load_10") == 0 ? load : unload);
+    return err;
+}
+
+/* What each of @count more relocations or imports than bench_reloc10 has costs in a whole load, rounded up. */
+static hx_status_t bench_each(const char *name, const char *file_name, uint64_t count)
+{
+    uint64_t load = 0, base = 0, unload = 0;
+    hx_status_t err = measure_load("bench_reloc10.hxm", &base, &unload);
+    if (err == HX_OK)
+        err = measure_load(file_name, &load, &unload);
+    if (err == HX_OK)
+        report(name, (load - base + count - 1) / count);
+    return err;
+}
+
+static hx_status_t bench_reloc_1000(const char *name)
+{
+    return bench_each(name, "bench_reloc1000.hxm", 1000);
+}
+
+static hx_status_t bench_reloc_20000(const char *name)
+{
+    return bench_each(name, "bench_reloc20000.hxm", 20000);
+}
+
+/* Of the kernel whose table has a thousand names more; each import is there with its relocation. */
+static hx_status_t bench_import(const char *name)
+{
+    return bench_each(name, "bench_import1000.hxm", 1000);
+}
+
+static bool has_names_to_import(void)
+{
+    static const char first[] = "hx_bench_0000";
+    const void *stub = NULL;
+    return hx_exports_find(first, sizeof(first) - 1, &stub) == HX_OK;
 }
 
 /* ---- swaps ----------------------------------------------------------------------------------------------------------- */
@@ -342,6 +384,9 @@ static const struct {
     { "task_create_join", bench_create_join },
     { "module_load_10", bench_load },
     { "module_unload_10", bench_load },
+    { "module_reloc_1000", bench_reloc_1000 },
+    { "module_reloc_20000", bench_reloc_20000 },
+    { "module_import", bench_import },
     { "swap_sched", bench_swap_sched },
     { "swap_kv", bench_swap_kv },
     { "swap_rtc", bench_swap_rtc },
@@ -366,6 +411,8 @@ static bool is_asked_for(const char *names, const char *name)
 
 static bool run_bench(uint32_t index)
 {
+    if (benches[index].run == bench_import && !has_names_to_import())
+        return true;
     uint64_t idle_before = idle_runs();
     if (benches[index].run(benches[index].name) != HX_OK)
         return false;

@@ -9,7 +9,6 @@
 #include <hotreload/engine.h>
 #include <interrupts/exception.h>
 #include <mm/mm.h>
-#include <module/exports.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
 #include <string.h>
@@ -36,7 +35,11 @@ static void tell(bool bad, const char *line)
     hx_log_line(bad ? HX_LOG_ERROR : HX_LOG_INFO, NULL, "%s", line);
 }
 
-static struct hx_console_env console_env = { .memory_audit = hx_mm_audit };
+static struct hx_console_env console_env = {
+    .memory_audit = hx_mm_audit,
+    .core_function_at = hx_core_function_at,
+    .core_function = hx_core_function,
+};
 
 /* ---- panic ---------------------------------------------------------------------------------------------------------- */
 
@@ -169,9 +172,5 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_module_registry_init();
     apply_options(info);
     *out_what = "interfaces";
-    hx_status_t err = hx_interface_init();
-    if (err != HX_OK)
-        return err;
-    *out_what = "exports";
-    return hx_exports_bind(hx_import_table, hx_import_count);
+    return hx_interface_init();
 }

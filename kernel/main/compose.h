@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <boot/boot_info.h>
+#include <lib/label.h>
 #include <module/pack.h>
 
 /* Gives each room what it is owed by the others, and applies the boot options. Heap and clock work; interrupts are off.
@@ -21,7 +22,9 @@ uint64_t hx_boot_insns(void);
 /* The pack that the boot task has opened; empty when there is none. */
 const struct hx_pack *hx_initrd(void);
 
-/* "hx_task_yield+0x12" or "rr_pick+0x4 (sched_rr)" into @text; returns the length, 0 when nothing is known. */
-size_t hx_symbolise(uintptr_t ip, char *text, size_t bytes);
-/* The same for the core alone. */
-size_t hx_core_symbolise(uintptr_t ip, char *text, size_t bytes);
+/* "hx_task_yield+0x12/0x40" or "rr_pick+0x4/0x80 (sched_rr)" into @text; returns the length, 0 when nothing is known.
+ * @is_return: @ip is where a call comes back to. */
+size_t hx_symbolise(uintptr_t ip, bool is_return, char *text, size_t bytes);
+/* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: there is none. */
+bool hx_core_function_at(uintptr_t va, struct hx_label *out);
+bool hx_core_function(uint32_t index, struct hx_label *out);

@@ -1,65 +1,161 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * audit.c - is any frame writable through one mapping and executable through another?
+ * audit.c - is any frame that must not change writable through some mapping?
  *
- * Why by frame: a page that is read-only where it runs may still be writable elsewhere; only the frame knows. Executable
- * frames are few, so they are listed once and every writable leaf is looked up in the list: two walks, no map of memory.
+ * Why by frame: a page that is read-only where it runs may still be writable elsewhere; only the frame knows. What the
+ * mappings of a frame allow together is noted in a byte; a second walk finds the addresses for the person who reads it.
+ * Rules: a frame of an image is writable in one mapping at most, and in none when another mapping has it read-only or
+ *        executable, unless that one shows it as shared until it is written; and it has no alias. The kernel's text and
+ *        constants are writable nowhere. No other frame is executable.
  */
 #include "vm.h"
 
 #include <lib/fmt.h>
+#include <string.h>
 
-struct executable {
-    uint64_t first, end; /* physical */
-    uintptr_t va;
+enum {
+    SEEN_WRITABLE = 1,
+    SEEN_WRITABLE_TWICE = 2,
+    SEEN_READ_ONLY = 4, /* and not shared */
+    SEEN_EXECUTABLE = 8,
+    SEEN_ALIAS = 16,
 };
 
 struct audit {
-    struct executable *list; /* NULL: count only; merged where adjacent */
-    uint32_t count, room;
+    uint8_t *seen; /* [arena frames] */
     uint64_t executable_bytes, writable_bytes;
     uint64_t bad_pa; /* HX_FRAMES_NONE: none */
-    uintptr_t bad_writable_va, bad_executable_va;
+    /* of the frame at bad_pa; 0: there is none such */
+    uintptr_t writable_va, second_va, executable_va, read_only_va, alias_va;
 };
 
-static bool is_executable(uint64_t flags)
+static bool is_alias(uintptr_t va)
 {
-    return !(flags & HX_PTE_NX);
+    return va >= HX_MM_ALIAS_BASE && va < HX_MM_ALIAS_BASE + (HX_MM_IMAGE_END - HX_MM_KERNEL_BASE);
 }
 
-static void collect(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
+static bool is_constant(uint64_t pa)
 {
-    struct audit *audit = context;
-    struct executable *last = audit->count && audit->list ? &audit->list[audit->count - 1] : NULL;
-
-    if (!is_executable(flags))
-        return;
-    audit->executable_bytes += bytes;
-    if (last && last->end == pa && last->va + (last->end - last->first) == va) {
-        last->end += bytes;
-        return;
-    }
-    if (audit->list && audit->count < audit->room)
-        audit->list[audit->count] = (struct executable){ pa, pa + bytes, va };
-    audit->count++;
+    return pa >= (uintptr_t)hx_text_start - HX_MM_KERNEL_BASE && pa < (uintptr_t)hx_rodata_end - HX_MM_KERNEL_BASE;
 }
 
-static void compare(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
+static uint8_t *seen_of(const struct audit *audit, uint64_t pa)
+{
+    uint64_t index = (pa - hx_mm_arena.first_pa) / HX_FRAMES_BYTES;
+
+    return pa >= hx_mm_arena.first_pa && index < hx_mm_arena.count ? &audit->seen[index] : NULL;
+}
+
+static bool overlap(uint64_t pa, uint64_t bytes, uint64_t first, uint64_t end)
+{
+    return pa < end && first < pa + bytes;
+}
+
+static bool may_matter(uint64_t pa, uint64_t bytes)
+{
+    return overlap(pa, bytes, hx_mm_arena.first_pa,
+                   hx_mm_arena.first_pa + (uint64_t)hx_mm_arena.count * HX_FRAMES_BYTES) ||
+           overlap(pa, bytes, (uintptr_t)hx_text_start - HX_MM_KERNEL_BASE,
+                   (uintptr_t)hx_rodata_end - HX_MM_KERNEL_BASE);
+}
+
+static uint32_t seen_add(uint32_t seen, uintptr_t va, uint64_t flags)
+{
+    if (is_alias(va))
+        seen |= SEEN_ALIAS;
+    if (!(flags & HX_PTE_NX))
+        seen |= SEEN_EXECUTABLE;
+    if (flags & HX_PTE_WRITE)
+        return seen | (seen & SEEN_WRITABLE ? SEEN_WRITABLE_TWICE : SEEN_WRITABLE);
+    return flags & HX_PTE_SHARED ? seen : seen | SEEN_READ_ONLY;
+}
+
+static bool is_bad(uint32_t seen)
+{
+    if (seen & (SEEN_ALIAS | SEEN_WRITABLE_TWICE))
+        return true;
+    return (seen & SEEN_WRITABLE) && (seen & (SEEN_READ_ONLY | SEEN_EXECUTABLE));
+}
+
+static void note(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
+{
+    struct audit *audit = context;
+    bool writable = flags & HX_PTE_WRITE, executable = !(flags & HX_PTE_NX);
+
+    audit->executable_bytes += executable ? bytes : 0;
+    audit->writable_bytes += writable ? bytes : 0;
+    if (!may_matter(pa, bytes) && !executable) /* most of memory */
+        return;
+    for (uint64_t end = pa + bytes; pa < end; pa += HX_FRAMES_BYTES, va += HX_FRAMES_BYTES) {
+        uint8_t *seen = seen_of(audit, pa);
+        bool bad = is_constant(pa) ? writable : executable;
+        if (seen) {
+            *seen = (uint8_t)seen_add(*seen, va, flags);
+            bad = is_bad(*seen);
+        }
+        if (bad && audit->bad_pa == HX_FRAMES_NONE)
+            audit->bad_pa = pa;
+    }
+}
+
+/* Where the bad frame is mapped, and how. */
+static void locate(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
 {
     struct audit *audit = context;
 
-    if (!(flags & HX_PTE_WRITE))
+    if (audit->bad_pa < pa || audit->bad_pa >= pa + bytes)
         return;
-    audit->writable_bytes += bytes;
-    for (uint32_t i = 0; i < audit->count && audit->bad_pa == HX_FRAMES_NONE; i++) {
-        const struct executable *run = &audit->list[i];
-        uint64_t first = run->first > pa ? run->first : pa;
-        if (run->first >= pa + bytes || pa >= run->end)
-            continue;
-        audit->bad_pa = first;
-        audit->bad_writable_va = va + (first - pa);
-        audit->bad_executable_va = run->va + (first - run->first);
-    }
+    va += audit->bad_pa - pa;
+    if (is_alias(va))
+        audit->alias_va = va;
+    if (flags & HX_PTE_WRITE)
+        *(audit->writable_va ? &audit->second_va : &audit->writable_va) = va;
+    if (!(flags & HX_PTE_NX))
+        audit->executable_va = va;
+    else if (!(flags & (HX_PTE_WRITE | HX_PTE_SHARED)))
+        audit->read_only_va = va;
+}
+
+static void say(const struct audit *audit, char *text, size_t bytes)
+{
+    unsigned long long pa = audit->bad_pa;
+
+    if (audit->alias_va)
+        (void)hx_fmt(text, bytes, "frame %#llx of an image has an alias at %#lx", pa, audit->alias_va);
+    else if (!audit->writable_va)
+        (void)hx_fmt(text, bytes, "frame %#llx is executable at %#lx and holds no code", pa, audit->executable_va);
+    else if (audit->executable_va)
+        (void)hx_fmt(text, bytes, "frame %#llx is writable at %#lx and executable at %#lx", pa, audit->writable_va,
+                     audit->executable_va);
+    else if (audit->read_only_va)
+        (void)hx_fmt(text, bytes, "frame %#llx is writable at %#lx and read-only at %#lx", pa, audit->writable_va,
+                     audit->read_only_va);
+    else
+        (void)hx_fmt(text, bytes, "frame %#llx of an image is writable at %#lx and at %#lx", pa, audit->writable_va,
+                     audit->second_va);
+}
+
+static uint32_t seen_frames(void)
+{
+    return (hx_mm_arena.count + HX_FRAMES_BYTES - 1) / HX_FRAMES_BYTES;
+}
+
+static uint8_t *seen_create(void)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
+    uint64_t pa = hx_frames_alloc(&hx_mm_frames, seen_frames(), HX_FRAMES_SCRATCH);
+
+    hx_lock_release(&hx_mm_lock, flags);
+    return pa == HX_FRAMES_NONE ? NULL : memset(hx_mm_phys_to_virt(pa), 0, seen_frames() * (size_t)HX_FRAMES_BYTES);
+}
+
+static void seen_destroy(uint8_t *seen)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
+
+    if (seen && hx_frames_free(&hx_mm_frames, (uintptr_t)seen - HX_MM_DIRECT_BASE, HX_FRAMES_SCRATCH))
+        hx_mm_broken("what the audit noted is gone", seen);
+    hx_lock_release(&hx_mm_lock, flags);
 }
 
 hx_status_t hx_mm_audit(char *text, size_t bytes)
@@ -68,29 +164,24 @@ hx_status_t hx_mm_audit(char *text, size_t bytes)
     hx_irq_flags_t irq = hx_irq_save(); /* the tables stand still between the walks */
     hx_status_t err = HX_E_NOMEM;
 
-    hx_vm_walk(collect, &audit);
-    audit.room = audit.count + 1;
-    audit.list = hx_hal_alloc(audit.room * sizeof(*audit.list));
-    if (!audit.list) {
+    audit.seen = seen_create();
+    if (!audit.seen) {
         (void)hx_fmt(text, bytes, "no memory to look");
         goto out;
     }
-    audit.count = 0;
-    audit.executable_bytes = 0;
-    hx_vm_walk(collect, &audit);
-    hx_vm_walk(compare, &audit);
+    hx_vm_walk(note, &audit);
     if (audit.bad_pa != HX_FRAMES_NONE) {
         err = HX_E_CORRUPT;
-        (void)hx_fmt(text, bytes, "frame %#llx is writable at %#lx and executable at %#lx",
-                     (unsigned long long)audit.bad_pa, audit.bad_writable_va, audit.bad_executable_va);
+        hx_vm_walk(locate, &audit);
+        say(&audit, text, bytes);
         goto out;
     }
     err = HX_OK;
-    (void)hx_fmt(text, bytes, "%llu KiB executable, %llu KiB writable, no frame is both",
+    (void)hx_fmt(text, bytes, "%llu KiB executable, %llu KiB writable, no frame is both, no image has a second writer",
                  (unsigned long long)(audit.executable_bytes / 1024),
                  (unsigned long long)(audit.writable_bytes / 1024));
 out:
-    hx_hal_free(audit.list);
+    seen_destroy(audit.seen);
     hx_irq_restore(irq);
     return err;
 }

@@ -15,8 +15,11 @@
 #include "stack.h"
 #include "vm.h"
 
+#include <arch/x86_64/arch.h>
 #include <boot/ranges.h>
 #include <lib/fmt.h>
+#include <lib/hash.h>
+#include <string.h>
 
 #define MIB (1ull << 20)
 #define LOW_MEMORY_END MIB /* real-mode tables, firmware, the start of other CPUs */
@@ -34,6 +37,7 @@ struct hx_frames hx_mm_frames;
 struct hx_frames hx_mm_arena;
 
 static struct hx_heap heap;
+static const char *seed_source = "";
 static uintptr_t mmio_next_va = HX_MM_MMIO_BASE + HX_PAGE_BYTES; /* behind the window of copy-on-write */
 
 /* Free memory while the machine starts, and what was cut out of it. */
@@ -147,6 +151,22 @@ static void frames_give(const struct plan *plan, uint64_t first, uint64_t end)
     }
 }
 
+/* By boot option, any text, so that placement repeats; otherwise another one each time. */
+static uint64_t placement_seed(const struct hx_boot_info *info)
+{
+    enum { SEED_MAX = 64 };
+    char text[SEED_MAX];
+    bool random = false;
+    uint64_t seed;
+
+    seed_source = "seed=";
+    if (hx_boot_option(info, "seed", text, sizeof(text)) == HX_OK)
+        return hx_hash_xxh64(text, strlen(text), 0);
+    seed = hx_arch_entropy(&random);
+    seed_source = random ? "RDRAND" : "TSC";
+    return seed;
+}
+
 static hx_status_t frames_init(const struct hx_boot_info *info, struct plan *plan)
 {
     uint32_t arena_frames;
@@ -174,7 +194,7 @@ static hx_status_t frames_init(const struct hx_boot_info *info, struct plan *pla
     hx_frames_init(&hx_mm_frames, 0, frames, books);
     hx_frames_init(&hx_mm_arena, plan->arena.first_pa, arena_frames, books + frames_bytes);
     hx_frames_add(&hx_mm_arena, plan->arena.first_pa, plan->arena.bytes);
-    hx_image_memory_init(books + frames_bytes + arena_bytes);
+    hx_image_memory_init(books + frames_bytes + arena_bytes, arena_frames, placement_seed(info));
     frames_give(plan, 0, HX_MM_PROVISIONAL_BYTES);
     return HX_OK;
 }
@@ -304,7 +324,11 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
         .heap_bytes = heap.bytes,
         .heap_objects = heap.objects,
         .image_pages = hx_image_memory_pages(),
+        .image_tables = hx_image_memory_tables(),
+        .seed_source = seed_source,
     };
+    for (enum hx_prot prot = HX_PROT_R; prot <= HX_PROT_RX; prot++)
+        hx_image_memory_pool(prot, &out->pool[prot].pages, &out->pool[prot].bytes);
     hx_lock_release(&hx_mm_lock, flags);
 }
 

@@ -7,6 +7,7 @@
  *                       constants read-only; frames of images absent
  *   0xffffc00000000000  task stacks, a guard below each
  *   0xffffe00000000000  device registers, uncached; its first page is the window of copy-on-write
+ *   0xfffff00000000000  aliases: pages of images while they are written, as far from here as the pages from the kernel's base
  *   0xffffffff80000000  the kernel, at + 1 MiB; behind it, up to 0xffffffffc0000000, images
  * Everything else, the null page included, is unmapped.
  *
@@ -19,6 +20,7 @@
 #define HX_MM_DIRECT_BASE 0xffff800000000000ul
 #define HX_MM_STACK_BASE 0xffffc00000000000ul
 #define HX_MM_MMIO_BASE 0xffffe00000000000ul
+#define HX_MM_ALIAS_BASE 0xfffff00000000000ul
 #define HX_MM_KERNEL_BASE 0xffffffff80000000ul
 #define HX_MM_IMAGE_END 0xffffffffc0000000ul
 #define HX_MM_PROVISIONAL_BYTES 0x100000000ul /* of memory that boot.S maps at HX_MM_DIRECT_BASE */
@@ -69,7 +71,9 @@ bool hx_mm_is_stack_guard(uintptr_t address);
 
 /* ---- for a person --------------------------------------------------------------------------------------------------- */
 /*
- * Walks all tables by frame. @text gets one line: counts, or the first frame that is writable in one mapping and executable
- * in another (or the same) and both addresses. HX_E_CORRUPT in the second case; HX_E_NOMEM: not looked.
+ * Walks all tables by frame. @text gets one line: counts, or the first frame that breaks a rule and the addresses: a frame of
+ * an image, or of the kernel's text or constants, that has a writable mapping beside the one that it is meant to have; code
+ * that is writable; data that runs; an alias that is left. Not while a piece is unsealed. HX_E_CORRUPT in the second case;
+ * HX_E_NOMEM: not looked.
  */
 HX_NODISCARD hx_status_t hx_mm_audit(char *text, size_t bytes);

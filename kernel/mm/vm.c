@@ -153,7 +153,7 @@ void hx_vm_walk(hx_vm_leaf_fn each, void *context)
         flags = (allowed[level] & entry & HX_PTE_WRITE) | ((allowed[level] | entry) & HX_PTE_NX);
         if (level == 0 || (entry & HX_PTE_LARGE)) {
             uint64_t bytes = 1ul << (12 + 9 * level);
-            each(va, entry & HX_PTE_FRAME & ~(bytes - 1), bytes, flags, context);
+            each(va, entry & HX_PTE_FRAME & ~(bytes - 1), bytes, flags | (entry & HX_PTE_SHARED), context);
             continue;
         }
         level--;

@@ -33,7 +33,7 @@
 /* mm.c */
 extern struct hx_lock hx_mm_lock;
 extern struct hx_frames hx_mm_frames;
-extern struct hx_frames hx_mm_arena; /* frames of images; mapped nowhere else */
+extern struct hx_frames hx_mm_arena; /* frames of images; mapped nowhere else, but for aliases */
 /* A mistake of the kernel: says @what and @address, and faults. */
 _Noreturn void hx_mm_broken(const char *what, const void *address);
 
@@ -56,6 +56,7 @@ uint64_t *hx_vm_leaf_of(uintptr_t va);
 /* Forgets translations on every CPU: after a leaf lost a right or its frame. */
 void hx_vm_flush(uintptr_t va, size_t pages);
 
-/* Calls @each for every present leaf: @flags is what the leaf and all entries above it allow (WRITE, NX). */
+/* Calls @each for every present leaf: @flags is what the leaf and all entries above it allow (WRITE, NX), and
+ * the leaf's SHARED. */
 typedef void (*hx_vm_leaf_fn)(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context);
 void hx_vm_walk(hx_vm_leaf_fn each, void *context);

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exports.h - the kernel's own symbols that a module may import, by name; bound once by the composition root.
+ * exports.h - the kernel's own symbols that a module may import, by name.
+ *
+ * The table is made when the kernel is built (kernel/main/exports_table.c), so that nothing is left to do at boot.
  */
 #pragma once
-#include <hal/hx_import.h>
+#include <helix/types.h>
 
-/* @imports, [@count], is borrowed. HX_E_LIMIT: the table here is too small. */
-HX_NODISCARD hx_status_t hx_exports_bind(const struct hx_import *imports, uint32_t count);
-/* The import stub of @name, by hash. HX_E_SYMBOL. */
-HX_NODISCARD hx_status_t hx_exports_find(const char *name, const void **out_stub);
+struct hx_export {
+    uint64_t hash;    /* hx_hash_name() of the name */
+    const char *name; /* NULL: nobody has this place */
+    size_t bytes;     /* of the name */
+    const void *stub; /* hal/hx_import.h */
+};
+/* Open addressing: an export is at (hash & mask) or in the places after it, before the first free one. Twice as many places
+ * as exports, or more, and behind them what runs over, closed by a free one: nothing has to go round. */
+extern const struct hx_export hx_exports_table[];
+extern const size_t hx_exports_mask;
+
+/* The import stub of @name, [@bytes]. Constant time. HX_E_SYMBOL. */
+HX_NODISCARD hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub);

@@ -6,7 +6,11 @@
 #include <helix/rtc.h>
 #include <helix/sched.h>
 #include <lib/fmt.h>
+#include <lib/hash.h>
 #include <string.h>
+
+/* For every operation there may ever be: a longer list may come while modules hold addresses of stubs. */
+enum { STUBS_BYTES = HX_OPS_MAX * HX_STUB_BYTES };
 
 static struct hx_interface *by_slot[HX_SLOTS_MAX];
 
@@ -14,21 +18,19 @@ static struct hx_interface *by_slot[HX_SLOTS_MAX];
 HX_KERNEL_INTERFACES(KERNEL_OPS)
 #undef KERNEL_OPS
 
-hx_ret_t hx_interface_count_ops(struct hx_slice ops)
+/* Enters the names of the list, which is whole. Of two alike the first is found. */
+static void index_ops(struct hx_interface *interface)
 {
-    hx_ret_t count = 0;
-    uint64_t offset = 0;
-    for (;;) {
-        const char *op = hx_slice_string(ops, offset);
-        if (!op)
-            return HX_E_FORMAT;
-        size_t bytes = strlen(op);
-        offset += bytes + 1;
-        if (bytes == 0)
-            return offset == ops.bytes ? count : HX_E_FORMAT;
-        if (!memchr(op, '(', bytes) || count == HX_OPS_MAX)
-            return HX_E_FORMAT;
-        count++;
+    const char *op = (const char *)interface->ops.data;
+    memset(interface->place, 0, sizeof(interface->place));
+    for (uint32_t index = 0; index < interface->op_count; index++, op += strlen(op) + 1) {
+        size_t bytes = (size_t)((const char *)memchr(op, '(', strlen(op)) - op);
+        struct hx_interface_name name = { .hash = hx_hash_name(op, bytes), .text = op, .bytes = bytes };
+        size_t at = name.hash % HX_INTERFACE_PLACES;
+        while (interface->place[at])
+            at = (at + 1) % HX_INTERFACE_PLACES;
+        interface->place[at] = (uint8_t)(index + 1);
+        interface->name[index] = name;
     }
 }
 
@@ -42,9 +44,10 @@ static void define(struct hx_interface *interface)
         if (offer->ops.bytes <= interface->ops.bytes)
             continue;
         interface->ops = offer->ops;
-        interface->op_count = (uint32_t)hx_interface_count_ops(offer->ops);
+        interface->op_count = (uint32_t)hx_ops_count(offer->ops);
         interface->version = offer->version;
     }
+    index_ops(interface);
 }
 
 static void enter_offer(struct hx_interface *interface, struct hx_interface_offer *offer)
@@ -59,6 +62,7 @@ static struct hx_interface *create(struct hx_slot *slot)
     if (!interface)
         return NULL;
     interface->slot = slot;
+    interface->prefix_bytes = (uint32_t)strlen(hx_slot_info(slot)->name);
     TAILQ_INIT(&interface->uses);
     TAILQ_INIT(&interface->offers);
     by_slot[hx_slot_index(slot)] = interface;
@@ -94,20 +98,9 @@ struct hx_interface *hx_interface_find(const char *prefix)
     return slot ? by_slot[hx_slot_index(slot)] : NULL;
 }
 
-void hx_interface_display(const char *prefix, char out[HX_NAME_MAX])
-{
-    hx_fmt(out, HX_NAME_MAX, "%s", prefix);
-    char *separator = memchr(out, '_', strlen(out));
-    if (separator)
-        *separator = '.';
-}
-
 bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops)
 {
-    size_t common = ops.bytes < interface->ops.bytes ? ops.bytes : interface->ops.bytes;
-    /* The closing empty name of the shorter list stands where the longer goes on. */
-    return HX_VERSION_MAJOR(version) == HX_VERSION_MAJOR(interface->version) && common > 0 &&
-           memcmp(ops.data, interface->ops.data, common - 1) == 0;
+    return hx_ops_agree(ops, version, interface->ops, interface->version);
 }
 
 static hx_status_t find_or_create(const char *prefix, const struct hx_interface_offer *offer, struct hx_interface **out,
@@ -138,7 +131,7 @@ static hx_status_t find_or_create(const char *prefix, const struct hx_interface_
 hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, struct hx_interface **out,
                                struct hx_report *report)
 {
-    if (hx_interface_count_ops(offer->ops) < 0)
+    if (hx_ops_count(offer->ops) < 0)
         return hx_report_fail(report, HX_E_FORMAT, prefix, "interface %s: its list of operations is malformed", prefix);
     hx_status_t err = find_or_create(prefix, offer, out, report);
     if (err != HX_OK)
@@ -164,7 +157,7 @@ void hx_interface_release(struct hx_interface *interface)
 {
     /* Before the interface itself: a user that was refused leaves nothing behind. */
     if (interface->stubs_va && TAILQ_EMPTY(&interface->uses)) {
-        hx_hal_image_free(interface->stubs_va, HX_PAGE_BYTES);
+        hx_hal_piece_free(interface->stubs_va, STUBS_BYTES, HX_PROT_RX);
         interface->stubs_va = 0;
     }
     if (--interface->refs > 0)
@@ -178,23 +171,36 @@ void hx_interface_release(struct hx_interface *interface)
 
 hx_ret_t hx_interface_op(const struct hx_interface *interface, const char *name, size_t bytes)
 {
-    const char *op = (const char *)interface->ops.data;
-    for (uint32_t index = 0; index < interface->op_count; index++, op += strlen(op) + 1)
-        if (strncmp(op, name, bytes) == 0 && op[bytes] == '(')
-            return index;
+    uint64_t hash = hx_hash_name(name, bytes);
+    uint32_t one_more = 0;
+    for (size_t at = hash % HX_INTERFACE_PLACES; (one_more = interface->place[at]) != 0;
+         at = (at + 1) % HX_INTERFACE_PLACES) {
+        const struct hx_interface_name *op = &interface->name[one_more - 1];
+        if (op->hash == hash && op->bytes == bytes && memcmp(op->text, name, bytes) == 0)
+            return one_more - 1;
+    }
     return HX_E_NOENT;
+}
+
+hx_ret_t hx_interface_import(const struct hx_interface *interface, const char *name, size_t bytes)
+{
+    size_t prefix = interface->prefix_bytes;
+    if (bytes <= prefix || name[prefix] != '_' || memcmp(name, hx_slot_info(interface->slot)->name, prefix) != 0)
+        return HX_E_NOENT;
+    return hx_interface_op(interface, name + prefix + 1, bytes - prefix - 1);
 }
 
 hx_status_t hx_interface_stub(struct hx_interface *interface, uint32_t index, uintptr_t *out_va)
 {
     if (!interface->stubs_va) {
         uintptr_t va = 0;
-        hx_status_t err = hx_hal_image_alloc(HX_PAGE_BYTES, &va);
+        uint8_t *memory = NULL;
+        hx_status_t err = hx_hal_piece_alloc(STUBS_BYTES, HX_STUB_BYTES, HX_PROT_RX, &va, &memory);
         if (err != HX_OK)
             return err;
         for (uint32_t i = 0; i < HX_OPS_MAX; i++)
-            hx_hal_stub_write((uint8_t *)va + i * HX_STUB_BYTES, interface->slot, i);
-        hx_hal_image_protect(va, HX_PAGE_BYTES, HX_PROT_RX);
+            hx_hal_stub_write(memory + i * HX_STUB_BYTES, interface->slot, i);
+        hx_hal_piece_seal(va, STUBS_BYTES, HX_PROT_RX);
         interface->stubs_va = va;
     }
     *out_va = interface->stubs_va + index * HX_STUB_BYTES;

@@ -14,6 +14,7 @@
 #include <lib/slice.h>
 #include <sys/queue.h>
 
+#include "ops.h"
 #include "report.h"
 
 struct hx_module;
@@ -34,15 +35,27 @@ struct hx_interface_offer {
     TAILQ_ENTRY(hx_interface_offer) link;
 };
 
+/* An operation's name in the list. */
+struct hx_interface_name {
+    uint64_t hash;
+    const char *text; /* up to the '(' */
+    size_t bytes;
+};
+
+enum { HX_INTERFACE_PLACES = 2 * HX_OPS_MAX };
+
 struct hx_interface {
     struct hx_slot *slot; /* its name is the prefix */
     struct hx_slice ops;  /* the longest offer's */
     uint32_t op_count;
     uint32_t version; /* of that list */
+    uint32_t prefix_bytes;
+    struct hx_interface_name name[HX_OPS_MAX];
+    uint8_t place[HX_INTERFACE_PLACES]; /* by hash: 1 + the index of an operation, 0: free; open addressing */
     uint32_t refs;
     struct hx_interface_offer kernel; /* of those that the kernel calls */
     TAILQ_HEAD(, hx_interface_offer) offers;
-    uintptr_t stubs_va; /* page of gate stubs for modules; as long as there are users */
+    uintptr_t stubs_va; /* gate stubs for modules, one an operation; as long as there are users */
     TAILQ_HEAD(, hx_interface_use) uses;
 };
 
@@ -51,8 +64,6 @@ HX_NODISCARD hx_status_t hx_interface_init(void);
 
 /* NULL when nobody holds it. */
 struct hx_interface *hx_interface_find(const char *prefix);
-/* "hx_kv" -> "hx.kv". */
-void hx_interface_display(const char *prefix, char out[HX_NAME_MAX]);
 
 /*
  * Holds interface @prefix for a provider, creating it (sleepable) when it is new; @offer, filled in by the provider, is
@@ -66,11 +77,11 @@ void hx_interface_withdraw(struct hx_interface *interface, struct hx_interface_o
 void hx_interface_hold(struct hx_interface *interface);
 void hx_interface_release(struct hx_interface *interface);
 
-/* Position of operation @name, [@bytes] long, or HX_E_NOENT. */
+/* Position of operation @name, [@bytes] long, or HX_E_NOENT. Constant time. */
 HX_NODISCARD hx_ret_t hx_interface_op(const struct hx_interface *interface, const char *name, size_t bytes);
-/* Where a module's call of operation @index goes. HX_E_NOMEM when the first stub page cannot be had. */
+/* The same of the operation that modules call as @name, [@bytes]: PREFIX_OPERATION. */
+HX_NODISCARD hx_ret_t hx_interface_import(const struct hx_interface *interface, const char *name, size_t bytes);
+/* Where a module's call of operation @index goes. HX_E_NOMEM when the stubs cannot be had. */
 HX_NODISCARD hx_status_t hx_interface_stub(struct hx_interface *interface, uint32_t index, uintptr_t *out_va);
 /* Whether [@ops] may be provided to, or required by, those who agreed on @interface. */
 bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops);
-/* Operations in a list; HX_E_FORMAT. */
-HX_NODISCARD hx_ret_t hx_interface_count_ops(struct hx_slice ops);

@@ -40,7 +40,8 @@ struct hx_module {
     struct hx_ledger_node callbacks_node;
     struct hx_waitq callers; /* who waits for a closed slot of it */
     bool faulted;            /* slots were closed by a fault; the worker decides */
-    char fault[128];         /* what the last fault was */
+    char fault[128];         /* what the last fault was, and in which function */
+    char backtrace[168];     /* of the same: its functions, innermost first */
     uint64_t loaded_ns;
     uint32_t swaps;        /* versions published after the first */
     uint64_t calls_before; /* that its slots had served when it was published: others' */

@@ -5,6 +5,7 @@
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <lib/hash.h>
+#include <lib/label.h>
 #include <string.h>
 
 #include "module.h"
@@ -45,7 +46,6 @@ hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, co
         hx_version_destroy(version);
         return err;
     }
-    version->file_hash = hx_hash_xxh64(file.data, file.bytes, 0);
     *out = version;
     return HX_OK;
 }
@@ -58,39 +58,17 @@ void hx_version_destroy(struct hx_version *version)
     hx_hal_free(version);
 }
 
-bool hx_name_is_proper(const char name[HX_NAME_MAX])
+/* Nobody waits for it on the way to a running module. */
+uint64_t hx_version_file_hash(struct hx_version *version)
 {
-    uint32_t i = 0;
-    for (; i < HX_NAME_MAX && name[i]; i++) {
-        char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '+' && c != '-')
-            return false;
-    }
-    return i > 0 && i < HX_NAME_MAX;
-}
-
-hx_status_t hx_version_peek_name(struct hx_slice file, char out[HX_NAME_MAX])
-{
-    struct hx_slice records;
-    hx_status_t err = hx_ldr_peek(file, HX_RECORDS_MODULE, &records);
-    if (err == HX_OK)
-        err = hx_slice_read(records, offsetof(struct hx_module_record, name), out, HX_NAME_MAX);
-    if (err == HX_OK && !hx_name_is_proper(out))
-        err = HX_E_FORMAT;
-    return err;
+    if (!version->file_hash)
+        version->file_hash = hx_hash_xxh64(version->file.data, version->file.bytes, 0);
+    return version->file_hash;
 }
 
 void hx_version_text(uint32_t version, char out[16])
 {
     hx_fmt(out, 16, "%u.%u.%u", HX_VERSION_MAJOR(version), HX_VERSION_MINOR(version), HX_VERSION_PATCH(version));
-}
-
-const char *hx_hook_name(enum hx_hook hook)
-{
-    static const char *const names[HX_HOOK_COUNT] = { "init",   "start", "stop", "fini", "pause",
-                                                      "resume", "save",  "load", "check" };
-    return hook < HX_HOOK_COUNT ? names[hook] : "?";
 }
 
 hx_ret_t hx_version_hook(struct hx_version *version, enum hx_hook hook, uint64_t argument)
@@ -110,6 +88,88 @@ hx_status_t hx_version_try_hook(struct hx_version *version, enum hx_hook hook, u
     return hx_report_fail(report, (hx_status_t)result, hx_hook_name(hook), "its %s %s: %s", hx_hook_name(hook),
                           faulted ? "faulted" : "refused", faulted ? version->module->fault : hx_err_text(result));
 }
+
+/* ---- init and fini --------------------------------------------------------------------------------------------------- */
+
+/* The operation of the hooks' slot behind the last hook: constructors and destructors, one at a time. */
+enum { CALL = HX_HOOK_COUNT };
+HX_STATIC_ASSERT((int)CALL < (int)HX_OPS_MAX, "there is an operation to spare");
+
+/* Stands between the gate and a function that returns nothing, so that what is left in its register is taken for nothing.
+ * Holds nothing: a fault of the function is unwound over it. */
+static hx_ret_t call_function(uint64_t function)
+{
+    ((void (*)(void))(uintptr_t)function)();
+    return HX_OK;
+}
+
+static hx_ret_t call_through_gate(struct hx_version *version, uint64_t function)
+{
+    version->hooks_vtable.op[CALL] = (const void *)call_function;
+    hx_ret_t result = hx_gate_call(version->hooks, CALL, function, 0, 0, 0);
+    version->hooks_vtable.op[CALL] = (const void *)hx_gate_op_unsupported;
+    return result;
+}
+
+/* Its name as its file has it, or its address when the file is stripped. */
+static void name_function(const struct hx_version *version, uintptr_t va, char *out, size_t bytes)
+{
+    struct hx_label label;
+    if (hx_image_symbol(version->image, version->file, va, &label) == HX_OK)
+        (void)hx_label_text(&label, va, NULL, out, bytes);
+    else
+        hx_fmt(out, bytes, "at 0x%zx", (size_t)va);
+}
+
+static hx_status_t construct(struct hx_version *version, struct hx_report *report)
+{
+    for (uint32_t i = 0; i < version->constructors_count; i++) {
+        hx_ret_t result = call_through_gate(version, version->constructors[i]);
+        if (result == HX_OK)
+            continue;
+        char name[96];
+        name_function(version, version->constructors[i], name, sizeof(name));
+        return hx_report_fail(report, (hx_status_t)result, "constructor", "its constructor %s, %u of %u, faulted: %s",
+                              name, i + 1, version->constructors_count, version->module->fault);
+    }
+    return HX_OK;
+}
+
+static void destroy_constructed(struct hx_version *version)
+{
+    for (uint32_t i = version->destructors_count; i > 0; i--)
+        if (call_through_gate(version, version->destructors[i - 1]) != HX_OK)
+            return;
+}
+
+hx_status_t hx_version_init(struct hx_version *version, struct hx_report *report)
+{
+    hx_status_t err = construct(version, report);
+    if (err != HX_OK)
+        return err;
+    err = hx_version_try_hook(version, HX_HOOK_INIT, 0, report);
+    if (err == HX_OK) {
+        /* Its code may be gone. */
+        version->hooks_vtable.op[HX_HOOK_INIT] = (const void *)hx_gate_op_unsupported;
+        hx_version_settle_image(version);
+        version->initialised = true;
+    } else if (err != HX_E_FAULT) {
+        destroy_constructed(version);
+    }
+    return err;
+}
+
+void hx_version_fini(struct hx_version *version)
+{
+    if (!version->initialised)
+        return;
+    version->initialised = false;
+    /* Whatever else it returns: it is going, and its ledger gives back all that the kernel knows of. */
+    if (hx_version_hook(version, HX_HOOK_FINI, 0) != HX_E_FAULT)
+        destroy_constructed(version);
+}
+
+/* ---- what it declares ------------------------------------------------------------------------------------------------ */
 
 const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name)
 {

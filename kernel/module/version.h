@@ -11,16 +11,9 @@
 #include <modloader/loader.h>
 
 #include "interface.h"
+#include "records.h"
 
-enum {
-    HX_PROVIDES_MAX = 4,
-    HX_REQUIRES_MAX = 8,
-    HX_IRQS_MAX = 4,
-    HX_PORTS_MAX = 4,
-    HX_PARAMS_MAX = 16,
-    HX_FIELDS_MAX = 64,
-    HX_PARAM_TEXT_MAX = 128,
-};
+enum { HX_PARAM_TEXT_MAX = 128 };
 
 struct hx_provided {
     struct hx_interface *interface;
@@ -34,7 +27,7 @@ struct hx_version {
     struct hx_module *module;              /* c: whose version it is */
     const struct hx_module_record *record; /* in the image, checked */
     struct hx_slice file;                  /* the pristine bytes: borrowed from the pack */
-    uint64_t file_hash;                    /* XXH64 of them */
+    uint64_t file_hash;                    /* 0: not asked for yet; hx_version_file_hash() */
     struct hx_image *image;
     struct hx_ledger ledger;
     struct hx_ledger_node image_node, hooks_node, interfaces_node;
@@ -44,19 +37,21 @@ struct hx_version {
     struct hx_gate_vtable callbacks_vtable; /* operation i is irqs[i]'s handler */
 
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
+    uint32_t constructors_count, destructors_count;
     struct hx_provided provides[HX_PROVIDES_MAX];
     struct hx_interface_use requires[HX_REQUIRES_MAX];
     const struct hx_irq_record *irqs; /* the rest: in the image, checked */
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
+    const uint64_t *constructors, *destructors;
 
     uint64_t schema;                     /* identity of the declared state; 0: none declared */
     uint8_t *state;                      /* the declared state in the image, NULL: none */
     size_t state_bytes;                  /* declared */
     size_t state_mapped;                 /* in whole pages */
     char params_text[HX_PARAM_TEXT_MAX]; /* as given by the owner */
-    bool initialised;                    /* init has succeeded, fini has not been called */
+    bool initialised;                    /* hx_version_init() has succeeded, hx_version_fini() was not called */
 };
 
 /*
@@ -69,15 +64,23 @@ HX_NODISCARD hx_status_t hx_version_create(struct hx_module *module, struct hx_s
 /* Frees everything; calls no hook. NULL is accepted. */
 void hx_version_destroy(struct hx_version *version);
 
-/* The name that a file declares, read without linking it. The errors of hx_ldr_peek; HX_E_FORMAT: not a proper name. */
-HX_NODISCARD hx_status_t hx_version_peek_name(struct hx_slice file, char out[HX_NAME_MAX]);
+/*
+ * Calls its constructors and the init hook. When all have succeeded the image is settled: what only they needed is given
+ * back, what only they may write becomes read-only, and none of them can be called any more. Once in a version's life.
+ * On refusal @report says which of them it was; what was constructed is destroyed again unless one has faulted.
+ */
+HX_NODISCARD hx_status_t hx_version_init(struct hx_version *version, struct hx_report *report);
+/* Undoes it: the fini hook, then the destructors backwards. A fault in one of them ends it. Nothing when it is not
+ * initialised. */
+void hx_version_fini(struct hx_version *version);
+
+/* XXH64 of the file: which build it is. */
+uint64_t hx_version_file_hash(struct hx_version *version);
 
 static inline const char *hx_version_name(const struct hx_version *version)
 {
     return version->record->name;
 }
-/* A name that people and tools will meet: not empty, terminated, of [A-Za-z0-9_.+-]. */
-bool hx_name_is_proper(const char name[HX_NAME_MAX]);
 /* "1.2.3" */
 void hx_version_text(uint32_t version, char out[16]);
 /* Calls a hook through the gate; a hook that the version does not have is HX_OK. */
@@ -89,7 +92,6 @@ static inline bool hx_version_has_hook(const struct hx_version *version, enum hx
 {
     return version->hooks_vtable.op[hook] != (const void *)hx_gate_op_unsupported;
 }
-const char *hx_hook_name(enum hx_hook hook);
 /* The field called @name, or NULL. */
 const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name);
 /* The provided interface, or NULL. */

@@ -90,18 +90,14 @@ static hx_status_t env_resolve(void *context, const char *name, bool weak, uint6
     (void)weak;
     struct hx_version *version = context;
     const void *stub = NULL;
-    if (hx_exports_find(name, &stub) == HX_OK) {
+    size_t bytes = strlen(name);
+    if (hx_exports_find(name, bytes, &stub) == HX_OK) {
         *out_value = (uintptr_t)stub;
         return HX_OK;
     }
     for (uint32_t i = 0; i < version->requires_count; i++) {
         struct hx_interface *interface = version->requires[i].interface;
-        const char *prefix = hx_slot_info(interface->slot)->name;
-        size_t prefix_bytes = strlen(prefix);
-        if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '_')
-            continue;
-        const char *op = name + prefix_bytes + 1;
-        hx_ret_t index = hx_interface_op(interface, op, strlen(op));
+        hx_ret_t index = hx_interface_import(interface, name, bytes);
         uintptr_t va = 0;
         if (index < 0)
             continue;
@@ -145,6 +141,12 @@ void hx_version_release_image(struct hx_ledger_node *node)
     hx_ldr_unload(version->image, &env);
 }
 
+void hx_version_settle_image(struct hx_version *version)
+{
+    struct hx_ldr_env env = loader_env(version);
+    hx_ldr_settle(version->image, &env);
+}
+
 /* ---- what it requires: known before linking, because names resolve to it -------------------------------------------- */
 
 static hx_status_t check_provider(const struct hx_interface *interface, uint32_t least, struct hx_report *report)
@@ -181,10 +183,8 @@ static hx_status_t check_provider(const struct hx_interface *interface, uint32_t
  */
 static hx_status_t hold_requires(struct hx_version *version, struct hx_report *report)
 {
-    struct hx_slice records;
-    hx_status_t err = hx_ldr_peek(version->file, HX_RECORDS_REQUIRES, &records);
-    if (err != HX_OK) /* none, or a file that the loader will refuse with its reasons */
-        return HX_OK;
+    /* A file that cannot be read has none here, and the loader will refuse it with its reasons. */
+    struct hx_slice records = hx_records_peek_interfaces(version->file, HX_RECORDS_REQUIRES);
     uint32_t count = (uint32_t)(records.bytes / sizeof(struct hx_interface_record));
     if (count > HX_REQUIRES_MAX)
         return hx_report_fail(report, HX_E_LIMIT, "requires", "requires %u interfaces; the limit is %u", count,
@@ -202,7 +202,7 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
                                   "requires %s %u.%u, which no loaded module provides; load its provider first",
                                   display, HX_VERSION_MAJOR(record.version), HX_VERSION_MINOR(record.version));
         }
-        err = check_provider(interface, record.version, report);
+        hx_status_t err = check_provider(interface, record.version, report);
         if (err != HX_OK)
             return err;
         struct hx_interface_use *use = &version->requires[version->requires_count++];

@@ -182,10 +182,8 @@ static void teardown(struct hx_module *module)
     struct hx_version *version = module->running;
     if (version) {
         hx_module_retract(module, version, NULL);
-        if (version->initialised && module->state != HX_MODULE_ERROR) {
-            hx_ret_t ignored = hx_version_hook(version, HX_HOOK_FINI, 0);
-            (void)ignored; /* it is going either way, and its ledger gives back all that the kernel knows of */
-        }
+        if (module->state != HX_MODULE_ERROR)
+            hx_version_fini(version);
     }
     hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_UNLOADING);
     (void)legal;
@@ -254,8 +252,6 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     if (err != HX_OK)
         return err;
     report->step = "admit";
-    if (strcmp(hx_version_name(module->running), module->name) != 0)
-        return hx_report_fail(report, HX_E_FORMAT, module->name, "its descriptor's name is changed by a relocation");
     err = hx_lifecycle_transition(module, HX_MODULE_LOADED);
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
@@ -266,10 +262,9 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     report->step = "init";
     err = hx_lifecycle_transition(module, HX_MODULE_INITIALIZING);
     if (err == HX_OK)
-        err = hx_version_try_hook(module->running, HX_HOOK_INIT, 0, report);
+        err = hx_version_init(module->running, report);
     if (err != HX_OK)
         return err;
-    module->running->initialised = true;
     report->step = "start";
     publish_first(module);
     err = hx_version_try_hook(module->running, HX_HOOK_START, 0, report);
@@ -283,7 +278,7 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
 {
     char name[HX_NAME_MAX];
     report->step = "link";
-    hx_status_t err = hx_version_peek_name(file, name);
+    hx_status_t err = hx_records_peek_name(file, name);
     if (err != HX_OK)
         hx_fmt(name, sizeof(name), "?"); /* the loader says better what is wrong with the file */
     struct hx_module *module = NULL;

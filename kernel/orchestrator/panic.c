@@ -100,8 +100,10 @@ static void print_backtrace(void)
     hx_panic_print("backtrace, innermost first:");
     for (size_t i = 0; i < count && i < BACKTRACE_MAX; i++) {
         panic.text[0] = '\0';
-        size_t named =
-            panic.binding.symbolise ? panic.binding.symbolise(panic.ip[i], panic.text, sizeof(panic.text)) : 0;
+        bool is_return = i > 0 || !panic.trap;
+        size_t named = 0;
+        if (panic.binding.symbolise)
+            named = panic.binding.symbolise(panic.ip[i], is_return, panic.text, sizeof(panic.text));
         hx_panic_print("  #%zu 0x%016llx %s", i, (unsigned long long)panic.ip[i], named ? panic.text : "?");
     }
 }

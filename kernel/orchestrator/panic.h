@@ -11,6 +11,7 @@
  */
 #pragma once
 #include <helix/types.h>
+#include <stdbool.h>
 
 struct hx_trap;
 
@@ -29,8 +30,9 @@ struct hx_panic_hook {
 };
 
 struct hx_panic_binding {
-    /* "name+0x12 (module)" of the code address @ip into @text; returns the length, 0 when it is unknown. May be NULL. */
-    size_t (*symbolise)(uintptr_t ip, char *text, size_t bytes);
+    /* "name+0x12/0x40 (module)" of the code address @ip into @text; returns the length, 0 when it is unknown. @is_return: a
+     * call comes back there. May be NULL. */
+    size_t (*symbolise)(uintptr_t ip, bool is_return, char *text, size_t bytes);
     uint32_t hook_count;
     struct hx_panic_hook hook[HX_PANIC_HOOKS_MAX]; /* run in order */
 };

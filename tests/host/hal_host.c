@@ -139,6 +139,8 @@ const char *hal_host_leftovers(void)
 {
     static char text[256];
     uint64_t pages = hal_host_image_pages(), stacks = hal_host_live_stacks();
+    if (hal_host_image_open_pieces())
+        return "pieces that are not sealed";
     if (!host.heap_objects && !pages && !stacks && irq_on && !hx_cpu_read(preempt_off) && !hx_cpu_read(irq_depth) &&
         !hx_cpu_read(frame))
         return NULL;
@@ -210,6 +212,7 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
         .heap_bytes = host.heap_bytes,
         .heap_objects = host.heap_objects,
         .image_pages = hal_host_image_pages(),
+        .seed_source = "nothing",
     };
 }
 

@@ -173,30 +173,149 @@ void hx_hal_image_free(uintptr_t va, size_t bytes)
 }
 
 /* ---- pieces --------------------------------------------------------------------------------------------------------- */
+/*
+ * Each in pages of its own, small ones at a unit inside so that nobody relies on the start of a page. Between a piece and
+ * the ends of its pages stands FILL, which must stay.
+ */
+enum { UNIT_BYTES = 64, UNITS = HX_PAGE_BYTES / UNIT_BYTES, FILL = 0xcc };
+
+struct piece {
+    LIST_ENTRY(piece) link;
+    uintptr_t va;
+    size_t bytes;
+    enum hx_prot prot;
+    uintptr_t image_va;
+    size_t image_bytes;
+    uint8_t *alias;             /* of the whole pages; NULL: sealed, or written where it is */
+    const struct hx_task *task; /* that has it to write */
+};
+
+static LIST_HEAD(, piece) pieces = LIST_HEAD_INITIALIZER(pieces);
+
 static size_t whole_pages(size_t bytes)
 {
     return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
 }
 
+/* Where in its pages a piece begins: another place each time, never the start of a small one's. */
+static size_t piece_offset(size_t bytes, size_t align)
+{
+    static uint32_t turn;
+    size_t units = (bytes + UNIT_BYTES - 1) / UNIT_BYTES;
+    if (align > UNIT_BYTES || units >= UNITS)
+        return 0;
+    return (1 + turn++ * 7 % (UNITS - units)) * UNIT_BYTES;
+}
+
+/* All pages of an image once more, writable. */
+static uint8_t *alias_map(const struct image *image)
+{
+    uint8_t *alias = mmap(NULL, image->pages * HX_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    HAL_HOST_CHECK(alias != MAP_FAILED, "the host has no address space left");
+    for (size_t i = 0; i < image->pages; i++) {
+        uint8_t *at = alias + i * HX_PAGE_BYTES;
+        void *got = mmap(at, HX_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+                         (off_t)image->page[i].frame * HX_PAGE_BYTES);
+        HAL_HOST_CHECK(got == at, "the host cannot map an alias");
+    }
+    return alias;
+}
+
+static void one_task_check(void)
+{
+    struct piece *piece;
+    LIST_FOREACH(piece, &pieces, link)
+        HAL_HOST_CHECK(!piece->alias || piece->task == hx_cpu_read(current),
+                       "hx_hal_piece_alloc: another task has not sealed its piece at 0x%lx", (unsigned long)piece->va);
+}
+
 hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, uintptr_t *out_va, uint8_t **out_memory)
 {
-    hx_status_t err = hx_hal_image_alloc(whole_pages(bytes), out_va);
+    HAL_HOST_CHECK(bytes > 0 && align > 0 && (align & (align - 1)) == 0 && align <= HX_PAGE_BYTES &&
+                       prot != HX_PROT_NONE,
+                   "hx_hal_piece_alloc(%zu, %zu, %d)", bytes, align, (int)prot);
+    size_t offset = piece_offset(bytes, align), image_bytes = whole_pages(bytes);
+    uintptr_t image_va;
+    hx_status_t err = hx_hal_image_alloc(image_bytes, &image_va);
+    if (err != HX_OK)
+        return err;
+    struct piece *piece = malloc(sizeof(*piece));
+    HAL_HOST_CHECK(piece, "the host has no memory left");
+    *piece = (struct piece){ .va = image_va + offset,
+                             .bytes = bytes,
+                             .prot = prot,
+                             .task = hx_cpu_read(current),
+                             .image_va = image_va,
+                             .image_bytes = image_bytes };
+    one_task_check();
+    LIST_INSERT_HEAD(&pieces, piece, link);
+    memset((void *)image_va, FILL, image_bytes);
+    memset((void *)piece->va, 0, bytes);
+    if (prot != HX_PROT_RW) {
+        piece->alias = alias_map(image_of(image_va));
+        hx_hal_image_protect(image_va, image_bytes, prot);
+    }
+    *out_va = piece->va;
+    *out_memory = prot == HX_PROT_RW ? (uint8_t *)piece->va : piece->alias + offset;
+    return HX_OK;
+}
 
-    (void)align, (void)prot;
-    if (!err)
-        *out_memory = (uint8_t *)*out_va;
-    return err;
+static struct piece *piece_of(const char *what, uintptr_t va, size_t bytes, enum hx_prot prot)
+{
+    struct piece *piece;
+    LIST_FOREACH(piece, &pieces, link)
+        if (piece->va == va)
+            break;
+    HAL_HOST_CHECK(piece, "%s: no piece begins at 0x%lx", what, (unsigned long)va);
+    HAL_HOST_CHECK(piece->bytes == bytes && piece->prot == prot, "%s(0x%lx, %zu, %d): the piece is %zu, %d", what,
+                   (unsigned long)va, bytes, (int)prot, piece->bytes, (int)piece->prot);
+    return piece;
+}
+
+/* Nobody wrote beside the piece: on the machine that is another's. */
+static void neighbours_check(const struct piece *piece)
+{
+    for (size_t i = 0; i < piece->image_bytes; i++) {
+        uintptr_t va = piece->image_va + i;
+        HAL_HOST_CHECK((va >= piece->va && va < piece->va + piece->bytes) || *(const uint8_t *)va == FILL,
+                       "piece 0x%lx, %zu bytes: written at 0x%lx", (unsigned long)piece->va, piece->bytes,
+                       (unsigned long)va);
+    }
+}
+
+static void alias_unmap(struct piece *piece)
+{
+    if (piece->alias)
+        munmap(piece->alias, piece->image_bytes);
+    piece->alias = NULL;
 }
 
 void hx_hal_piece_seal(uintptr_t va, size_t bytes, enum hx_prot prot)
 {
-    hx_hal_image_protect(va, whole_pages(bytes), prot);
+    struct piece *piece = piece_of("hx_hal_piece_seal", va, bytes, prot);
+    HAL_HOST_CHECK(piece->alias || prot == HX_PROT_RW, "hx_hal_piece_seal: the piece at 0x%lx is sealed already",
+                   (unsigned long)va);
+    neighbours_check(piece);
+    alias_unmap(piece);
 }
 
 void hx_hal_piece_free(uintptr_t va, size_t bytes, enum hx_prot prot)
 {
-    (void)prot;
-    hx_hal_image_free(va, whole_pages(bytes));
+    struct piece *piece = piece_of("hx_hal_piece_free", va, bytes, prot);
+    neighbours_check(piece);
+    alias_unmap(piece);
+    LIST_REMOVE(piece, link);
+    hx_hal_image_free(piece->image_va, piece->image_bytes);
+    free(piece);
+}
+
+uint32_t hal_host_image_open_pieces(void)
+{
+    struct piece *piece;
+    uint32_t open = 0;
+    LIST_FOREACH(piece, &pieces, link)
+        open += piece->alias != NULL;
+    return open;
 }
 
 void hx_hal_image_window(uintptr_t *out_low, uintptr_t *out_high)

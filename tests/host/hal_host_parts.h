@@ -30,6 +30,7 @@ bool hal_host_irq_set(bool on);
 void hal_host_image_init(void);
 uint64_t hal_host_image_pages(void);
 uint64_t hal_host_image_frames_total(void);
+uint32_t hal_host_image_open_pieces(void); /* not sealed */
 /* A write to @address faulted: true when it was the first to a shared page, which is now the writer's own. */
 bool hal_host_image_copy_on_write(uintptr_t address);
 

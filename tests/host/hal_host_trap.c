@@ -160,6 +160,8 @@ size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t m
     uintptr_t low, high, at = trap ? reg(trap, REG_RBP) : (uintptr_t)__builtin_frame_address(0);
     size_t count = 0;
     hx_hal_stack_bounds(&low, &high);
+    if (trap && count < max)
+        out_ips[count++] = hx_hal_trap_ip(trap);
     while (count < max && at >= low && high - at >= 2 * sizeof(uintptr_t) && at < high && at % sizeof(uintptr_t) == 0) {
         const uintptr_t *words = (const uintptr_t *)at;
         if (!words[1])

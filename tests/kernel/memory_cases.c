@@ -259,6 +259,120 @@ static bool audit_finds_executable_data(void)
     return true;
 }
 
+/* A second mapping of the frame at @va, with @flags. */
+static hx_status_t audit_with_second(uintptr_t va, uint64_t flags, char *text, size_t bytes)
+{
+    uint64_t pa = *hx_vm_leaf_of(va) & HX_PTE_FRAME;
+    uintptr_t page_va;
+    hx_status_t err = hx_hal_image_alloc(HX_PAGE_BYTES, &page_va);
+
+    if (err)
+        return err;
+    err = audit_with(page_va, pa, flags, text, bytes);
+    hx_hal_image_free(page_va, HX_PAGE_BYTES);
+    return err;
+}
+
+/* The frame at @va, which the direct map leaves out, in it. */
+static hx_status_t audit_with_direct(uintptr_t va, char *text, size_t bytes)
+{
+    uint64_t pa = *hx_vm_leaf_of(va) & HX_PTE_FRAME;
+    uintptr_t direct_va = HX_MM_DIRECT_BASE + pa;
+    hx_status_t err = HX_E_NOMEM;
+
+    if (!hx_vm_table_get(direct_va))
+        return err;
+    err = audit_with(direct_va, pa, HX_VM_RW, text, bytes);
+    hx_vm_table_put(direct_va);
+    return err;
+}
+
+static bool names(const char *text, const char *part)
+{
+    for (size_t bytes = strlen(part); *text; text++) {
+        if (strncmp(text, part, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool audit_guards_pieces(void)
+{
+    static const struct {
+        enum hx_prot prot;
+        const char *finding;
+    } piece[] = { { HX_PROT_RX, "and executable at" }, { HX_PROT_R, "and read-only at" } };
+    char text[160];
+    uint8_t *memory;
+    uintptr_t va;
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(piece); i++) {
+        EXPECT(hx_hal_piece_alloc(100, 1, piece[i].prot, &va, &memory) == HX_OK);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_E_CORRUPT && names(text, "has an alias at"));
+        hx_hal_piece_seal(va, 100, piece[i].prot);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+        uintptr_t page = va & ~(uintptr_t)(HX_PAGE_BYTES - 1);
+        EXPECT(audit_with_second(page, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT && names(text, piece[i].finding));
+        EXPECT(audit_with_direct(page, text, sizeof(text)) == HX_E_CORRUPT && names(text, piece[i].finding));
+        EXPECT(audit_with_second(page, HX_VM_R, text, sizeof(text)) == HX_OK);
+        hx_hal_piece_free(va, 100, piece[i].prot);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    }
+    return true;
+}
+
+/* An alias that is only readable is one that was not taken away. */
+static bool audit_finds_any_alias(void)
+{
+    char text[160];
+    uint8_t *memory;
+    uintptr_t va;
+
+    EXPECT(hx_hal_piece_alloc(100, 1, HX_PROT_R, &va, &memory) == HX_OK);
+    hx_hal_piece_seal(va, 100, HX_PROT_R);
+    uint64_t pa = *hx_vm_leaf_of(va) & HX_PTE_FRAME;
+    uintptr_t alias_va = (uintptr_t)memory & ~(uintptr_t)(HX_PAGE_BYTES - 1);
+    EXPECT(audit_with(alias_va, pa, HX_VM_R, text, sizeof(text)) == HX_E_CORRUPT && names(text, "has an alias at"));
+    hx_hal_piece_free(va, 100, HX_PROT_R);
+    return true;
+}
+
+static bool audit_guards_state(void)
+{
+    uintptr_t old_va, new_va;
+    char text[160];
+
+    EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &old_va) == HX_OK && hx_hal_image_alloc(HX_PAGE_BYTES, &new_va) == HX_OK);
+    EXPECT(audit_with_second(old_va, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT && names(text, "is writable at"));
+    EXPECT(audit_with_direct(old_va, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(audit_with_second(old_va, HX_VM_R, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(audit_with_second(old_va, HX_VM_RX, text, sizeof(text)) == HX_E_CORRUPT);
+    hx_hal_region_share(new_va, old_va, HX_PAGE_BYTES);
+    EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    EXPECT(audit_with_second(old_va, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+    uint64_t pa = *hx_vm_leaf_of(new_va) & HX_PTE_FRAME;
+    EXPECT(audit_with(new_va, pa, HX_VM_RW | HX_PTE_SHARED, text, sizeof(text)) == HX_E_CORRUPT);
+    hx_hal_region_commit(new_va, old_va, HX_PAGE_BYTES);
+    EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    EXPECT(audit_with_second(new_va, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+    hx_hal_image_free(old_va, HX_PAGE_BYTES);
+    hx_hal_image_free(new_va, HX_PAGE_BYTES);
+    return true;
+}
+
+static bool audit_guards_the_kernel(void)
+{
+    const uintptr_t constant[] = { (uintptr_t)hx_text_start, (uintptr_t)hx_rodata_start, (uintptr_t)hx_rodata_end - 1 };
+    char text[160];
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(constant); i++) {
+        EXPECT(audit_with_second(constant[i], HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+        uintptr_t direct_va = direct_of((const char *)constant[i]) & ~(uintptr_t)(HX_PAGE_BYTES - 1);
+        EXPECT(audit_with(direct_va, direct_va - HX_MM_DIRECT_BASE, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+    }
+    return true;
+}
+
 /* ---- no memory ------------------------------------------------------------------------------------------------------ */
 struct hoard {
     struct hoard *next;
@@ -296,12 +410,15 @@ static bool hoard_give(struct hoard *run)
 static bool everything_refuses(void)
 {
     char text[160];
+    uint8_t *memory;
     uintptr_t va = 0;
 
     EXPECT(!hx_hal_alloc(16));
     EXPECT(!hx_hal_stack_alloc());
     EXPECT(hx_hal_image_alloc((size_t)hx_mm_arena.free * HX_PAGE_BYTES, &va) == HX_E_NOMEM);
-    EXPECT(hx_mm_audit(text, sizeof(text)) == HX_E_NOMEM);
+    EXPECT(hx_hal_piece_alloc(2 * HX_VM_LARGE_BYTES, 1, HX_PROT_RX, &va, &memory) == HX_E_NOMEM);
+    hx_status_t audit = hx_mm_audit(text, sizeof(text)); /* of a small machine it fits into a frame */
+    EXPECT(audit == HX_E_NOMEM || (audit == HX_OK && hx_mm_frames.free > 0));
     return true;
 }
 
@@ -335,6 +452,11 @@ static const struct selftest_case cases[] = {
     { "the audit passes", audit_passes },
     { "the audit names a writable alias of text", audit_finds_writable_text },
     { "the audit reports an executable alias of data", audit_finds_executable_data },
+    { "the audit finds an open alias, and a writable mapping of a module's code or constants, direct map included",
+      audit_guards_pieces },
+    { "the audit finds an alias that is left, whatever it allows", audit_finds_any_alias },
+    { "the audit finds a second mapping of state: alone, shared and handed over", audit_guards_state },
+    { "the audit finds a writable mapping of the kernel's text and constants", audit_guards_the_kernel },
     { "without free frames, or with one, everything refuses and nothing is lost", no_memory_is_said },
 };
 const struct selftest_group selftest_memory = { cases, HX_ARRAY_SIZE(cases) };

@@ -35,9 +35,9 @@ bool can_run(uintptr_t va)
     return module_call(OP_JUMP, va, 0) == HX_OK;
 }
 
-static void on_fault(const struct hx_gate_frame *frame, const char *description)
+static void on_fault(const struct hx_gate_frame *frame, const char *description, const char *backtrace)
 {
-    (void)frame;
+    (void)frame, (void)backtrace;
     hx_fmt(last_fault, sizeof(last_fault), "%s", description);
 }
 

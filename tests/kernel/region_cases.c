@@ -8,6 +8,7 @@
  */
 #include "selftest.h"
 
+#include <mm/image_window.h>
 #include <mm/vm.h>
 #include <string.h>
 
@@ -18,11 +19,13 @@ enum {
     WORDS = HX_PAGE_BYTES / sizeof(uint64_t),
 };
 #define REGION_BYTES (PAGES * (size_t)HX_PAGE_BYTES)
+/* Large enough not to be kept inside one table. */
+#define IMAGE_PAGES (HX_TERRITORY_RUN + PAGES)
+#define IMAGE_BYTES (IMAGE_PAGES * (size_t)HX_PAGE_BYTES)
 
 struct pair {
-    uintptr_t old_va, new_va;
-    uintptr_t image_va; /* of the image that the new region ends */
-    size_t image_bytes;
+    uintptr_t old_va, new_va;             /* of the regions */
+    uintptr_t old_image_va, new_image_va; /* that they lie in */
 };
 
 static uint32_t pages_to_table_end(uintptr_t va)
@@ -46,22 +49,6 @@ static uint64_t new_mark(uint32_t page)
     return 0x9e30000 + page;
 }
 
-enum { HELD = 16 };
-
-/* The frames that would be handed out next, so that a table made now does not lie behind the one made last. */
-static void hold(uint64_t held_pa[HELD])
-{
-    for (uint32_t i = 0; i < HELD; i++)
-        held_pa[i] = hx_frames_alloc(&hx_mm_frames, 1, HX_FRAMES_SCRATCH);
-}
-
-static bool let_go(const uint64_t held_pa[HELD])
-{
-    for (uint32_t i = 0; i < HELD; i++)
-        EXPECT(hx_frames_free(&hx_mm_frames, held_pa[i], HX_FRAMES_SCRATCH) == HX_OK);
-    return true;
-}
-
 /* The leaf of the first page that @region_va has in its second table does not follow that of the page before. */
 static bool tables_are_apart(uintptr_t region_va, uint32_t lead)
 {
@@ -70,28 +57,28 @@ static bool tables_are_apart(uintptr_t region_va, uint32_t lead)
     return hx_vm_leaf_of(va) != hx_vm_leaf_of(va - HX_PAGE_BYTES) + 1;
 }
 
-/* By first fit: what fills the first table up to the old region is too small for the image behind it. */
+/* An image with a page to spare on either side of a region that has @lead pages in its first table: placed anew until a table
+ * ends where there is room for that. */
+static bool place_region(uint32_t lead, uintptr_t *out_image_va, uintptr_t *out_region_va)
+{
+    enum { TRIES = 1000 };
+
+    for (uint32_t i = 0; i < TRIES; i++) {
+        EXPECT(hx_hal_image_alloc(IMAGE_BYTES, out_image_va) == HX_OK);
+        uint32_t first = pages_to_table_end(*out_image_va);
+        *out_region_va = *out_image_va + (first - lead) * (uintptr_t)HX_PAGE_BYTES;
+        if (first > lead && first - lead + PAGES < IMAGE_PAGES && tables_are_apart(*out_region_va, lead))
+            return true;
+        hx_hal_image_free(*out_image_va, IMAGE_BYTES);
+    }
+    return selftest_fail("no image lies across tables in %u tries", (uint32_t)TRIES);
+}
+
 static bool place(struct pair *pair)
 {
-    uint64_t held_first[HELD], held_second[HELD];
-    uintptr_t filler_va = 0;
-
-    hold(held_first);
-    EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &filler_va) == HX_OK);
-    hx_hal_image_free(filler_va, HX_PAGE_BYTES);
-    size_t filler_bytes = (size_t)(pages_to_table_end(filler_va) - 1 - OLD_LEAD) * HX_PAGE_BYTES;
-    EXPECT(hx_hal_image_alloc(filler_bytes, &filler_va) == HX_OK);
-    EXPECT(hx_hal_image_alloc(REGION_BYTES, &pair->old_va) == HX_OK);
-    hx_hal_image_free(filler_va, filler_bytes);
-
-    hold(held_second);
-    uintptr_t behind_va = pair->old_va + REGION_BYTES + HX_PAGE_BYTES;
-    pair->image_bytes = (size_t)(pages_to_table_end(behind_va) - NEW_LEAD + PAGES) * HX_PAGE_BYTES;
-    EXPECT(hx_hal_image_alloc(pair->image_bytes, &pair->image_va) == HX_OK);
-    pair->new_va = pair->image_va + pair->image_bytes - REGION_BYTES;
-    EXPECT(let_go(held_first) && let_go(held_second));
+    EXPECT(place_region(OLD_LEAD, &pair->old_image_va, &pair->old_va));
+    EXPECT(place_region(NEW_LEAD, &pair->new_image_va, &pair->new_va));
     EXPECT(pages_to_table_end(pair->old_va) == OLD_LEAD && pages_to_table_end(pair->new_va) == NEW_LEAD);
-    EXPECT(tables_are_apart(pair->old_va, OLD_LEAD) && tables_are_apart(pair->new_va, NEW_LEAD));
     return true;
 }
 
@@ -109,12 +96,12 @@ static bool place_and_share(struct pair *pair)
 
 static void give_old(const struct pair *pair)
 {
-    hx_hal_image_free(pair->old_va, REGION_BYTES);
+    hx_hal_image_free(pair->old_image_va, IMAGE_BYTES);
 }
 
 static void give_new(const struct pair *pair)
 {
-    hx_hal_image_free(pair->image_va, pair->image_bytes);
+    hx_hal_image_free(pair->new_image_va, IMAGE_BYTES);
 }
 
 static bool give_both(const struct pair *pair)
@@ -174,11 +161,14 @@ static bool neighbours_stay(void)
     struct pair pair;
 
     EXPECT(place(&pair));
-    volatile uint64_t *before = word(pair.new_va, 0) - 1;
-    *before = 0xbef0;
+    volatile uint64_t *const neighbour[] = { word(pair.new_va, 0) - 1, word(pair.new_va, PAGES),
+                                             word(pair.old_va, 0) - 1, word(pair.old_va, PAGES) };
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(neighbour); i++)
+        *neighbour[i] = 0xbef0 + i;
     hx_hal_region_share(pair.new_va, pair.old_va, REGION_BYTES);
-    EXPECT(*before == 0xbef0 && can_write((uintptr_t)before));
-    EXPECT(!can_read(pair.new_va + REGION_BYTES) && !can_read(pair.old_va + REGION_BYTES));
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(neighbour); i++)
+        EXPECT(*neighbour[i] == 0xbef0 + i && can_write((uintptr_t)neighbour[i]));
+    EXPECT(!can_read(pair.new_image_va + IMAGE_BYTES) && !can_read(pair.old_image_va + IMAGE_BYTES));
     return give_both(&pair);
 }
 
@@ -277,17 +267,28 @@ static bool module_writes_first(void)
     return give_both(&pair);
 }
 
-/* Behind such a region lies no table; one that is made for the step after the last page stays, and the runner sees it. */
+/* Behind such an image lies no table; one that is made for the step after the last page stays, and the runner sees it. Placed
+ * anew until it ends there. */
+static bool place_at_table_end(uintptr_t *out_va)
+{
+    enum { TRIES = 20000 };
+
+    for (uint32_t i = 0; i < TRIES; i++) {
+        EXPECT(hx_hal_image_alloc(IMAGE_BYTES, out_va) == HX_OK);
+        if ((*out_va + IMAGE_BYTES) % HX_VM_LARGE_BYTES == 0)
+            return true;
+        hx_hal_image_free(*out_va, IMAGE_BYTES);
+    }
+    return selftest_fail("no image ends with its table in %u tries", (uint32_t)TRIES);
+}
+
 static bool end_of_a_table_is_an_end(void)
 {
     enum { BYTES = 4 * HX_PAGE_BYTES };
     uintptr_t inside_va = 0, image_va = 0;
 
-    EXPECT(hx_hal_image_alloc(BYTES, &inside_va) == HX_OK);
-    size_t image_bytes = (size_t)(pages_to_table_end(inside_va) - BYTES / HX_PAGE_BYTES - 1) * HX_PAGE_BYTES;
-    EXPECT(hx_hal_image_alloc(image_bytes, &image_va) == HX_OK);
-    uintptr_t last_va = image_va + image_bytes - BYTES;
-    EXPECT(pages_to_table_end(last_va) == BYTES / HX_PAGE_BYTES);
+    EXPECT(hx_hal_image_alloc(BYTES, &inside_va) == HX_OK && place_at_table_end(&image_va));
+    uintptr_t last_va = image_va + IMAGE_BYTES - BYTES;
 
     hx_hal_region_share(last_va, inside_va, BYTES);
     *word(inside_va, 3) = old_mark(3);
@@ -297,7 +298,7 @@ static bool end_of_a_table_is_an_end(void)
     *word(last_va, 3) = new_mark(3);
     EXPECT(*word(inside_va, 3) == new_mark(3));
     hx_hal_region_commit(inside_va, last_va, BYTES);
-    hx_hal_image_free(image_va, image_bytes);
+    hx_hal_image_free(image_va, IMAGE_BYTES);
     EXPECT(*word(inside_va, 3) == new_mark(3));
     hx_hal_image_free(inside_va, BYTES);
     return true;

@@ -76,6 +76,21 @@ static bool run(uint32_t number, const struct selftest_case *one)
     return ok;
 }
 
+/* Each pool keeps a page once it has had one. */
+static hx_status_t warm_pools(void)
+{
+    hx_status_t err = HX_OK;
+
+    for (enum hx_prot prot = HX_PROT_R; prot <= HX_PROT_RX && !err; prot++) {
+        uint8_t *memory;
+        uintptr_t va;
+        err = hx_hal_piece_alloc(1, 1, prot, &va, &memory);
+        if (!err)
+            hx_hal_piece_free(va, 1, prot);
+    }
+    return err;
+}
+
 static uint32_t run_all(void)
 {
     uint32_t planned = 0, number = 0, failed = 0;
@@ -133,7 +148,7 @@ void kmain(uint32_t protocol, uint64_t info_pa)
     hx_arch_interrupts_init();
     hx_gate_init();
     hx_irq_enable();
-    if (selftest_module_init()) {
+    if (selftest_module_init() || warm_pools()) {
         say("\r\nBail out! no image memory for the code that faults\r\n");
         hx_hal_poweroff(FAILURES_MAX);
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """test_console.py - the console as a person meets it: keys one by one, text pasted, the log coming in between."""
 import io
+import re
 import time
 
 from harness import boot, case, contains, equal, main, scratch
@@ -102,6 +103,23 @@ def nearest():
             lines = guest.run(command)
             equal(len(lines), 1, f"lines of {command}")
             contains(lines, f"did you mean `{meant}'?", command)
+
+
+@case("sym tells what lies at an address and where a name lies, in the kernel and in modules")
+def symbols():
+    with boot() as guest:
+        for name, offset, owner in (("hx_command_run", 5, "kernel"), ("kv_find", 0, "svc_kv 1.0.0, text"),
+                                    ("kv_lengths", 8, "svc_kv 1.0.0, data")):
+            lines = guest.run(f"sym {name}")
+            equal(len(lines), 1, f"places of {name}")
+            place, size = re.fullmatch(rf"(0x[0-9a-f]{{16}}) {name}\+0x0/(0x[0-9a-f]+) \({owner}\)", lines[0]).groups()
+            inside = int(place, 16) + offset
+            equal(guest.run(f"sym {inside:#x}"), [f"{inside:#018x} {name}+{offset:#x}/{size} ({owner})"], name)
+        contains(guest.run("sym hx_log"), "(kernel, export: the stub that modules call)")
+        contains(guest.run("sym memset"), "(kernel)", "memset")
+        contains(guest.run("sym memset"), "(sched_rr 1.0.0, text)", "memset")
+        contains(guest.run("sym hx_comand_run"), "did you mean `hx_command_run'?")
+        contains(guest.run("sym 0x10"), "neither text of the kernel nor a part of a module")
 
 
 @case("what the kernel says while a line is being typed stands above it and tears nothing")

@@ -47,8 +47,12 @@ def service_fault():
         with boot(initrd=initrd) as guest:
             guest.run("kv fill 100")
             guest.run("reload svc_kv kv_faults_on_boom.hxm")
+            since = len(guest.screen.lines)
             contains(guest.run("kv get boom"), "fault")
             wait_for(guest, "swaps", "reverted")
+            frame = r"\+0x[0-9a-f]+/0x[0-9a-f]+ \(svc_kv\)"
+            guest.wait_line(rf"svc_kv: backtrace: read_nowhere{frame} < get{frame}$", since=since)
+            guest.wait_line(rf"page fault: read of unmapped 0x0 in read_nowhere{frame}: reverted", since=since)
             contains(guest.run("kv verify 100"), "100 of 100")
             guest.run("rmmod svc_kv")
             guest.run("insmod kv_faults_on_boom.hxm")
@@ -83,9 +87,11 @@ def panic():
             guest.run("panic on purpose")
         except Panic as ended:
             text = str(ended) + "\n".join(guest.kernel_lines()) + "\n" + "\n".join(guest.tail(80))
-            for part in ("panic: on purpose", "rip", "rsp", "backtrace", "hx_command_run", "modules:", "sched_rr",
-                         "round-robin scheduler"):
+            for part in ("panic: on purpose", "rip", "rsp", "backtrace", "modules:", "sched_rr", "round-robin scheduler"):
                 contains(text, part)
+            # hx_panic() does not return, so that the call of it may be the last instruction of its function.
+            for name in ("hx_panic", "cmd_panic", "hx_command_run"):
+                assert re.search(rf"#\d+ 0x[0-9a-f]{{16}} {name}(\.\w+)*\+0x[0-9a-f]+/0x[0-9a-f]+$", text, re.M), name
             return
         raise AssertionError("no panic")
 

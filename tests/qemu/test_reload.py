@@ -3,8 +3,8 @@
 import re
 import time
 
-from harness import boot, case, contains, equal, log, main
-from views import decisions, memory, swap, tasks
+from harness import boot, case, contains, equal, log, main, scratch
+from views import decisions, fixture, memory, raw_pack, shipped, swap, tasks
 
 
 @case("three counting tasks survive sched_rr 1 -> 2 -> sched_prio -> 2, accounting carried over")
@@ -50,6 +50,28 @@ def service():
             contains(guest.run("kv count"), "1000 keys")
         contains(guest.run("lsmod"), "svc_kv           1.0.0    Running")
         equal(guest.poweroff(), 0, "exit code")
+
+
+@case("constructors run, what only init needs is given back, and what it alone may write stays as it left it")
+def lifetimes():
+    with scratch() as folder:
+        initrd = raw_pack(folder + "/p.cpio", [shipped("sched_rr")], [fixture("constructors"), fixture("lifetimes")])
+        with boot(initrd=initrd) as guest:
+            guest.run("insmod constructors.hxm")
+            contains(guest.run("date"), "1970-01-01 00:20:34")  # 1234 s: who was called, a digit each
+            guest.run("rmmod constructors")
+            contains(guest.run("dmesg"), "destructor 102")
+            before = memory(guest)
+            guest.run("insmod lifetimes.hxm")
+            pages = memory(guest)[3] - before[3]
+            assert pages < 12, f"{pages} pages, and its init data alone has 16"
+            swap(guest, "reload lifetimes lifetimes.hxm", "lifetimes")
+            guest.run("date")
+            contains(guest.run("lsmod"), "lifetimes        1.0.0    Running")
+            contains(guest.run("dmesg"), "reverted to lifetimes")
+            guest.run("rmmod lifetimes")
+            equal(memory(guest), before, "memory afterwards")
+            equal(guest.poweroff(), 0, "exit code")
 
 
 def rtc(guest):

@@ -19,7 +19,7 @@ RESULT = re.compile(r"(not )?ok (\d+) - (.*)")
 
 def run(machine):
     """Returns (lines of the console, exit code or None, why there is none)."""
-    with Guest(Machine(kernel=KERNEL, initrd="", **machine)) as guest:
+    with Guest(Machine(kernel=KERNEL, initrd="", cmdline="seed=1", **machine)) as guest:
         try:
             return guest.screen.lines, guest.wait_end(LIMIT_S), None
         except Failure as failure:

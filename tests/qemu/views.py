@@ -73,11 +73,17 @@ def all_advance(guest):
 
 
 def memory(guest):
-    """mem as (frames free, heap bytes, heap objects, image pages)."""
-    m = re.match(r"mem: frames (\d+) free of \d+, heap (\d+) bytes in (\d+) objects, images (\d+) pages",
-                 guest.run("mem")[0])
-    assert m
-    return tuple(map(int, m.groups()))
+    """mem as (frames free, heap bytes, heap objects, image pages, bytes of code, constants, data in shared pages). The pages
+    that pieces share and the tables count as free: how many it takes depends on chance and on the order of loading."""
+    lines = guest.run("mem")
+    m = re.match(r"mem: frames (\d+) free of \d+, heap (\d+) bytes in (\d+) objects, images (\d+) pages", lines[0])
+    shared = re.match(r"mem: shared pages: code (\d+) \((\d+) bytes\), constants (\d+) \((\d+)\), data (\d+) \((\d+)\); (\d+) tables",
+                      lines[1])
+    assert m and shared, lines
+    frames, heap_bytes, heap_objects, images = map(int, m.groups())
+    number = list(map(int, shared.groups()))
+    pages = number[0] + number[2] + number[4]
+    return (frames + pages + number[6], heap_bytes, heap_objects, images - pages, number[1], number[3], number[5])
 
 
 def decisions(guest):

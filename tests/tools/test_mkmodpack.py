@@ -6,6 +6,7 @@ Modules are compiled here from a few lines each, with the flags of the kernel's 
 """
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import ROOT, case, contains, equal, main  # pylint: disable=wrong-import-position
+from tap import ROOT, case, contains, equal, main, skip  # pylint: disable=wrong-import-position
 
 BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 TOOL = os.environ.get("MKMODPACK", os.path.join(BUILD, "tools", "mkmodpack", "mkmodpack"))
@@ -197,7 +198,7 @@ def foreign_archive():
     contains(done("verify", "foreign.cpio"), "2 modules, 1 of them loaded at boot")
 
 
-@case("directory, order of arguments, umask and time do not change a byte")
+@case("directory, order of arguments, umask, time, time zone and locale do not change a byte")
 def reproducible():
     modules = good_modules()
     done("create", "-o", "one.cpio", *modules)
@@ -207,7 +208,8 @@ def reproducible():
         os.utime(path("elsewhere/" + name), (1, 1))
         os.chmod(path("elsewhere/" + name), 0o600)
     done("create", "zz_rtc.hxm", "kv.hxm", "aa_user.hxm", "--hold", "zz_rtc-2.hxm", "-C", path("elsewhere"), "-o",
-         path("two.cpio"), cwd="/", umask=0o077)
+         path("two.cpio"), cwd="/", umask=0o077,
+         environment={"TZ": "Asia/Kathmandu", "LC_ALL": "tr_TR.UTF-8", "LANG": "C.UTF-8", "NO_COLOR": "1"})
     equal(read("one.cpio") == read("two.cpio"), True, "same bytes")
     equal(os.stat(path("two.cpio")).st_mode & 0o777, 0o644, "mode")
     for number, held in enumerate((["kv.hxm", "aa_user.hxm"], ["aa_user.hxm", "kv.hxm"])):
@@ -282,6 +284,554 @@ def info():
         contains(text, part)
 
 
+# ---- what create can do besides ----
+def linked(file, base="0xffffffffa0000000", *more):
+    """[(address, bytes)] of what is loaded, whatever the numbers of the sections."""
+    write("kernel.syms", "".join(f"{name} 0xffffffff80100000\n" for name in json.loads(done("info", "--json", file))["imports"]))
+    text = done("link", file, "--base", base, "--symbols", "kernel.syms", "--dump", "-", *more)
+    return sorted(line.split()[-3:] for line in text.splitlines() if line[0] in "SM")
+
+
+@case("modules lose their debug information, and load to the same bytes")
+def strip_debug():
+    source_text = KV + "int weak_one(void) __attribute__((weak)); hx_ret_t (*const more[])(void) = { count };"
+    for flags in (["-g"], ["-g3", "-ffunction-sections", "-fdata-sections", "-fdebug-types-section"], ["-g", "-gz"], []):
+        module("kv.hxm", source_text, *flags)
+        module("zz_rtc.hxm", RTC + named("drv_rtc"), *flags)
+        done("create", "-o", "whole.cpio", "zz_rtc.hxm", "kv.hxm")
+        done("create", "-o", "stripped.cpio", "--strip-debug", "zz_rtc.hxm", "kv.hxm")
+        os.makedirs(path("out"), exist_ok=True)
+        done("extract", "-C", "out", "stripped.cpio")
+        equal(linked("out/kv.hxm"), linked("kv.hxm"), f"what is loaded, {flags}")
+        sections = subprocess.run(["readelf", "-SW", path("out/kv.hxm")], capture_output=True, text=True, check=True).stdout
+        for part in (".debug", ".zdebug"):
+            equal(part in sections, False, f"{part} with {flags}")
+        names = [subprocess.run(["nm", "--format=posix", path(f)], capture_output=True, text=True, check=True).stdout
+                 for f in ("kv.hxm", "out/kv.hxm")]
+        equal([re.findall(r"^(\w+) (\w)", n, re.MULTILINE) for n in names][0],
+              [m for m in re.findall(r"^(\w+) (\w)", names[1], re.MULTILINE)], "the symbol table")
+        if flags:
+            assert len(read("stripped.cpio")) < len(read("whole.cpio")), "the stripped pack is no smaller"
+        contains(done("verify", "stripped.cpio"), "good: 2 modules")
+    assert b"debug_info" in subprocess.run(["readelf", "-SW", module("g.hxm", named("g"), "-g")], capture_output=True,
+                                           check=True).stdout, "the module itself was changed"
+
+
+@case("a group of debug information goes as a whole, one of code stays")
+def strip_groups():
+    cxx = shutil.which("g++")
+    if not cxx:
+        skip("g++ is not installed")
+    code = write("g.cpp", "#include <helix/module.h>\nstruct shape { int a; long b; shape *next; };\n"
+                 "static shape first;\ntemplate <int N> int twice() { static int n = N; return 2 * n++; }\n"
+                 "extern \"C\" { int f(void); int f(void) { return twice<3>() + twice<4>() + first.a; } }\n")
+    flags = [flag for flag in FLAGS if flag != "-std=gnu11"]
+    subprocess.run([cxx, "-std=c++17", *flags, "-g", "-fdebug-types-section", "-fno-exceptions", "-fno-rtti", "-I",
+                    os.path.join(ROOT, "include"), "-c", code, "-o", path("g.o")], check=True)
+    module("d.hxm", named("d"))
+    subprocess.run(["ld", "-r", path("g.o"), path("d.hxm.o"), "-o", path("g.hxm")], check=True)
+    groups = subprocess.run(["readelf", "-gW", path("g.hxm")], capture_output=True, text=True, check=True).stdout
+    assert "COMDAT" in groups and ".debug_info" in groups, "the fixture lacks groups:\n" + groups
+    done("create", "-o", "g.cpio", "--strip-debug", "g.hxm")
+    os.makedirs(path("out"), exist_ok=True)
+    done("extract", "-C", "out", "g.cpio", "g.hxm")
+    equal(linked("out/g.hxm"), linked("g.hxm"), "what is loaded")
+    run = subprocess.run(["readelf", "-agW", path("out/g.hxm")], capture_output=True, text=True, check=True)
+    equal(run.stderr, "", "complaints of readelf")
+
+    def members(text):  # of code and data
+        return sorted(name for name in re.findall(r"^ +\[ *\d+\] +(\S+)$", text, re.MULTILINE) if "debug" not in name)
+
+    equal(members(run.stdout), members(groups), "members of groups")
+    equal("contains 0 sections" in run.stdout, False, "an empty group")
+
+
+def made(command):
+    run = subprocess.run(command, cwd=WORK, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    equal((run.returncode, run.stderr), (0, ""), f"{command}")
+    return run.stdout
+
+
+@case("a dependency file names what the pack was made from, in the words of make and Ninja")
+def depfile():
+    good_modules()
+    odd = "a b#c$d"
+    os.makedirs(path(odd), exist_ok=True)
+    shutil.copy(path("kv.hxm"), path(f"{odd}/kv.hxm"))
+    write("mine.txt", "helix-initrd 1\nload zz_rtc.hxm\nload kv.hxm\n")
+    done("create", "-o", f"{odd}/p.cpio", "--depfile", "p.d", "--manifest", "mine.txt", "zz_rtc.hxm", f"{odd}/kv.hxm")
+    equal(read("p.d").decode(), "a\\ b\\#c$$d/p.cpio: \\\n  mine.txt \\\n  zz_rtc.hxm \\\n  a\\ b\\#c$$d/kv.hxm\n", "text")
+    write("Makefile", "a\\ b\\#c$$d/p.cpio:\n\t@echo made\ninclude p.d\n")
+    for file in ("mine.txt", "zz_rtc.hxm", f"{odd}/kv.hxm") if shutil.which("make") else ():
+        os.utime(path(f"{odd}/p.cpio"), (1000, 1000))
+        for name in ("mine.txt", "zz_rtc.hxm", f"{odd}/kv.hxm"):
+            os.utime(path(name), (1, 1))
+        make = ["make", "-rs", "--no-print-directory", f"{odd}/p.cpio"]
+        equal(made(make).strip(), "", "nothing changed, and it was made")
+        os.utime(path(file), (2000, 2000))
+        equal(made(make), "made\n", f"after {file}")
+    text = refused("create", "-o", "line\nfeed.cpio", "--depfile", "p2.d", "zz_rtc.hxm")
+    contains(text, "its name holds a line feed")
+    equal(os.path.exists(path("p2.d")) or os.path.exists(path("line\nfeed.cpio")), False, "files after a refusal")
+    done("create", "-C", path(odd), "-o", "q.cpio", "--depfile", "q.d", path("zz_rtc.hxm"), "kv.hxm")
+    contains(read("q.d").decode(), WORK + "/a\\ b\\#c$$d/kv.hxm")
+    shutil.rmtree(path(odd))
+
+
+@case("a dry run checks everything and writes nothing; verbose says what goes in")
+def dry_run():
+    modules = good_modules()
+    before = sorted(os.listdir(WORK))
+    text = done("create", "-n", "-v", "-o", "dry.cpio", "--depfile", "dry.d", *modules)
+    equal(sorted(os.listdir(WORK)), before, "files")
+    equal([line.split(":")[0] for line in text.splitlines()[:-1]],
+          ["load zz_rtc.hxm", "load kv.hxm", "load aa_user.hxm", "hold zz_rtc-2.hxm"], "what goes in")
+    contains(text, "dry.cpio: 4 modules, ")
+    contains(text, "not written")
+    contains(refused("create", "--dry-run", "-o", "dry.cpio", "kv.hxm"), "requires hx.rtc 1.0")
+    equal(done("create", "-o", "loud.cpio", "--verbose", *modules).replace("loud", "dry"),
+          text.replace(", not written", ""), "without --dry-run")
+
+
+# ---- extract ----
+@case("extract gives back every byte, or the files that are named")
+def extract():
+    done("create", "-o", "good.cpio", *good_modules())
+    shutil.rmtree(path("out"), ignore_errors=True)
+    os.makedirs(path("out"))
+    names = ["manifest", "zz_rtc.hxm", "kv.hxm", "aa_user.hxm", "zz_rtc-2.hxm"]
+    equal(done("extract", "-v", "-C", "out", "good.cpio").split(), names, "what was written")
+    equal(sorted(os.listdir(path("out"))), sorted(names), "files")
+    for name in names[1:]:
+        equal(read("out/" + name) == read(name), True, name)
+        equal(os.stat(path("out/" + name)).st_mode & 0o777, 0o644, f"mode of {name}")
+    shutil.rmtree(path("out"))
+    shutil.rmtree(path("out"), ignore_errors=True)
+    os.makedirs(path("out"))
+    equal(done("extract", path("good.cpio"), "kv.hxm", "manifest", cwd=path("out")), "", "output")
+    equal(sorted(os.listdir(path("out"))), ["kv.hxm", "manifest"], "files that were named")
+    contains(refused("extract", "good.cpio", "no.hxm", "../kv.hxm", "-C", "out", findings=2), "no.hxm is not in it")
+    contains(refused("extract", "-C", "nowhere", "good.cpio"), "nowhere: cannot extract to it: No such file")
+    shutil.rmtree(path("out"))
+
+
+@case("extract replaces links, follows none, and leaves no half of a file")
+def extract_links():
+    done("create", "-o", "good.cpio", *good_modules())
+    shutil.rmtree(path("out"), ignore_errors=True)
+    os.makedirs(path("out"))
+    write("victim", "untouched")
+    os.symlink(path("victim"), path("out/kv.hxm"))
+    os.symlink(path("new"), path("out/aa_user.hxm"))
+    os.link(path("victim"), path("out/zz_rtc.hxm"))
+    done("extract", "-C", "out", "good.cpio")
+    equal((read("victim"), os.path.exists(path("new"))), (b"untouched", False), "what lies outside")
+    equal([os.path.islink(path("out/" + n)) for n in ("kv.hxm", "aa_user.hxm")], [False, False], "links")
+    equal(read("out/kv.hxm") == read("kv.hxm"), True, "content")
+    os.remove(path("out/manifest"))
+    os.makedirs(path("out/manifest"))
+    contains(refused("extract", "-C", "out", "good.cpio"), "out/manifest: cannot write: it is there and no regular file")
+    before = sorted(os.listdir(path("out")))
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+    contains(refused("extract", "-C", "out", "good.cpio", "kv.hxm", preexec_fn=limit), "File too large")
+    equal((sorted(os.listdir(path("out"))), read("out/kv.hxm") == read("kv.hxm")), (before, True), "files")
+    shutil.rmtree(path("out"))
+
+
+@case("a pack whose names lead elsewhere is refused before anything is written")
+def extract_outside():
+    whole = done("create", "-o", "good.cpio", *good_modules()) or read("good.cpio")
+    shutil.rmtree(path("out"), ignore_errors=True)
+    os.makedirs(path("out"))
+    for name in (b"../v.hxm", b"/tm.hxm\0"):
+        write("bad.cpio", whole.replace(b"zz_rtc.hxm"[:len(name)], name[:10]))
+        equal(tool("extract", "-C", "out", "bad.cpio").returncode, 1, f"exit status with {name}")
+        equal((os.listdir(path("out")), os.path.exists(path("v.hxm"))), ([], False), "files")
+    shutil.rmtree(path("out"))
+
+
+# ---- diff ----
+def judged(old, new, may, *parts, refusals=None):
+    """Compares two modules; returns the verdict from JSON."""
+    result = tool("diff", old, new)
+    equal((result.returncode, result.stderr), (0 if may else 1, ""), f"diff {old} {new}: {result.stdout}")
+    for part in parts:
+        contains(result.stdout, part)
+    contains(result.stdout, f"may {'' if may else 'not '}replace")
+    verdict = json.loads(tool("diff", "--json", old, new).stdout)
+    equal(verdict["may_replace"], may, "JSON")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("refused: ")]
+    equal(len(lines), sum(change["refuses"] for change in verdict["changes"]), "reasons")
+    equal(len(lines) == 0, may, "reasons and exit status")
+    if refusals is not None:
+        equal(len(lines), refusals, f"reasons: {lines}")
+    return verdict
+
+
+MORE = "-DTOY_MORE(OP)=OP(ex_toy, 1, more, HX_VAL(n))"
+TOY_MORE = TOY_PROVIDER.replace(".play = play", ".play = play, .more = play")
+
+
+@case("diff: the same module, a newer one and an older one")
+def diff_same():
+    module("a.hxm", TOY_PROVIDER + named("toy"))
+    module("b.hxm", TOY_PROVIDER + named("toy", "1, 1, 0"))
+    equal(judged("a.hxm", "a.hxm", True, refusals=0)["changes"], [], "changes")
+    judged("a.hxm", "b.hxm", True, "version: 1.0.0 becomes 1.1.0")
+    judged("b.hxm", "a.hxm", True, "which is older: reload takes it only when its file is named")
+    module("c.hxm", TOY_PROVIDER + named("other"))
+    judged("a.hxm", "c.hxm", True, "name: toy becomes other")
+
+
+@case("diff: interfaces that others may rely on stay, by version and by operation")
+def diff_interfaces():
+    module("old.hxm", TOY_PROVIDER + named("toy"))
+    module("new.hxm", TOY_MORE + named("toy"), "-DTOY_MINOR=1", MORE)
+    judged("old.hxm", "new.hxm", True, "interface: ex.toy 1.0 becomes 1.1", "operation: more(HX_VAL(n)) is added")
+    judged("new.hxm", "old.hxm", False, "refused: interface: ex.toy 1.1 becomes 1.0", "operation: more(HX_VAL(n)) is gone",
+           refusals=1)
+    module("none.hxm", named("toy"))
+    judged("old.hxm", "none.hxm", False, "refused: interface: ex.toy 1.0 is not provided any more", refusals=1)
+    judged("none.hxm", "old.hxm", True, "interface: ex.toy 1.0 is provided now")
+    module("major.hxm", (TOY_PROVIDER + named("toy")).replace("HX_PROVIDES(ex_toy, TOY_OPS, &toy_ops)",
+           "HX_PROVIDES_VERSION(ex_toy, HX_VERSION(2, 0, 0), TOY_OPS, &toy_ops)").replace(
+           "HX_OPS_HEAD(ex_toy)", ".head = { HX_VERSION(2, 0, 0), sizeof(struct ex_toy_ops) }"))
+    judged("old.hxm", "major.hxm", False, "refused: interface: ex.toy 1.0 becomes 2.0: another major", refusals=1)
+    module("ops.hxm", "#undef TOY_OPS\n#define TOY_OPS(OP) OP(ex_toy, 0, play, HX_VAL(other))\n" + TOY_PROVIDER + named("toy"))
+    judged("old.hxm", "ops.hxm", False, "refused: interface: ex.toy 1.0 has other operations", refusals=1)
+
+
+@case("diff: a module may not come to require itself")
+def diff_requires():
+    module("old.hxm", TOY_PROVIDER + named("toy"))
+    module("self.hxm", TOY_PROVIDER + named("toy") + "HX_REQUIRES(ex_toy, TOY_OPS);")
+    judged("old.hxm", "self.hxm", False, "refused: requires: ex.toy 1.0 is provided by the module itself", refusals=1)
+    module("rtc.hxm", TOY_PROVIDER + named("toy") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);")
+    judged("old.hxm", "rtc.hxm", True, "requires: hx.rtc 1.0 is required now")
+    judged("rtc.hxm", "old.hxm", True, "requires: hx.rtc 1.0 is not required any more")
+
+
+def state(fields, hooks=""):
+    return (f"#define F(SCALAR, ARRAY) {fields}\nHX_STATE(store, F);\nstatic hx_ret_t hook(void) {{ return 0; }}\n"
+            f'HX_MODULE("s", HX_VERSION(1, 0, 0), "a test", .check = hook, {hooks});\n')
+
+
+@case("diff: the state is shared, converted by hooks or by field, or stands in the way")
+def diff_state():
+    module("one.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)"))
+    module("more.hxm", state("SCALAR(u64, c) SCALAR(u32, a) ARRAY(u8, b, 9)"))
+    equal(judged("one.hxm", "one.hxm", True)["state"], "shared", "way")
+    equal(judged("one.hxm", "more.hxm", True, "field: c is added", "field: b grows from 8 to 9")["state"], "fields", "way")
+    verdict = judged("more.hxm", "one.hxm", False, "refused: field: c is gone", "refused: field: b shrinks from 9 to 8",
+                     refusals=2)
+    equal(verdict["state"], "refused", "way")
+    module("type.hxm", state("SCALAR(i32, a) ARRAY(u8, b, 8)"))
+    equal(judged("one.hxm", "type.hxm", False, "refused: field: a changes its type", refusals=1)["state"], "refused", "way")
+    module("save.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)", ".save = hook"))
+    module("load.hxm", state("SCALAR(u64, c)", ".load = hook"))
+    equal(judged("save.hxm", "load.hxm", True, "field: a is gone")["state"], "hooks", "way")
+    judged("save.hxm", "type.hxm", False, "refused: field: a changes its type", refusals=1)
+    judged("one.hxm", "load.hxm", False, refusals=2)
+    module("no.hxm", named("s") )
+    equal(judged("no.hxm", "one.hxm", True)["state"], "none", "way")
+    judged("one.hxm", "no.hxm", False, "refused: field: a is gone", refusals=2)
+    module("bare.hxm", named("s").replace(");", ", .save = hook);").replace("HX_MODULE", "static hx_ret_t hook(void) { return 0; }\nHX_MODULE"))
+    judged("bare.hxm", "one.hxm", False, "refused: state: the old module saves its state by a hook", refusals=1)
+    equal(judged("bare.hxm", "load.hxm", True)["state"], "hooks", "way")
+    module("alike.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)").replace('"s"', '"t"'))
+    equal(judged("one.hxm", "alike.hxm", True)["state"], "fields", "way between two names")
+
+
+@case("diff: interrupt lines keep their keys; ports, parameters and imports are told")
+def diff_declarations():
+    def irqs(file, *pairs, more=""):
+        return module(file, "static hx_ret_t irq(uint64_t n) { return (hx_ret_t)n; }\n" + named("d") + more +
+                      "".join(f'HX_IRQ("{key}", {line}, irq);\n' for key, line in pairs))
+
+    irqs("old.hxm", ("x", 3), more="HX_PORTS(0x60, 0x64);\nHX_PARAM(uint16_t, p, 1, \"p\");\n")
+    irqs("line.hxm", ("x", 4))
+    irqs("key.hxm", ("y", 3))
+    irqs("more.hxm", ("x", 3), ("y", 4), more="HX_PORTS(0x70, 0x71);\nHX_PARAM(uint32_t, p, 1, \"p\");\n"
+         "hx_ret_t f(void); hx_ret_t f(void) { return hx_clock_ns(); }\n")
+    judged("old.hxm", "line.hxm", False, "refused: irq: x changes from line 3 to 4", "ports: 0x60 to 0x64 are gone",
+           "param: p is gone: while the owner has set it", refusals=1)
+    judged("old.hxm", "key.hxm", False, "refused: irq: line 3 is held under the key x, now y", refusals=1)
+    judged("old.hxm", "more.hxm", True, "irq: y, line 4, is added", "ports: 0x70 to 0x71 are added", "param: p has 32 bits, 16",
+           "import: hx_clock_ns is added")
+    judged("more.hxm", "old.hxm", True, "irq: y, line 4, is given back", "import: hx_clock_ns is gone")
+    irqs("both.hxm", ("x", 3), ("y", 5), ("z", 5))
+    judged("old.hxm", "both.hxm", False, "refused: irq: line 5 is declared by z and by y", refusals=1)
+
+
+@case("diff of packs: what was added, removed, changed and moved, with verdicts")
+def diff_packs():
+    modules = good_modules()
+    done("create", "-o", "old.cpio", *modules)
+    equal((tool("diff", "old.cpio", "old.cpio").returncode, done("diff", "old.cpio", "old.cpio")), (0, ""), "the same pack")
+    module("zz_rtc-2.hxm", named("drv_rtc", "2, 1, 0"))
+    module("new.hxm", named("new"))
+    done("create", "-o", "new.cpio", "zz_rtc.hxm", "kv.hxm", "new.hxm", "--hold", "zz_rtc-2.hxm")
+    result = tool("diff", "old.cpio", "new.cpio")
+    equal((result.returncode, result.stderr), (1, ""), "diff")
+    for part in ("removed  aa_user.hxm: loaded\n", "added    new.hxm: loaded\n",
+                 "changed  zz_rtc-2.hxm: may not replace its predecessor\n", "refused: interface: hx.rtc 1.0 is not provided"):
+        contains(result.stdout, part)
+    shown = json.loads(tool("diff", "--json", "old.cpio", "new.cpio").stdout)
+    equal([(f["kind"], (f.get("new") or f["old"])["file"]) for f in shown["files"]],
+          [("removed", "aa_user.hxm"), ("added", "new.hxm"), ("changed", "zz_rtc-2.hxm")], "files")
+    done("create", "-o", "moved.cpio", "zz_rtc.hxm", "--hold", "kv.hxm", "aa_user.hxm", "zz_rtc-2.hxm")
+    done("create", "-o", "moved0.cpio", "zz_rtc.hxm", "kv.hxm", "aa_user.hxm", "--hold", "zz_rtc-2.hxm")
+    contains(done("diff", "moved0.cpio", "moved.cpio"), "moved    kv.hxm: held, loaded before\n")
+    contains(refused("diff", "old.cpio", "kv.hxm"), "one is a pack and one is not")
+    refused("diff", "missing.hxm", "missing.cpio", findings=2)
+
+
+# ---- graph ----
+@case("graph draws modules and interfaces, held ones dashed, whatever they are called")
+def graph():
+    done("create", "-o", "good.cpio", *good_modules())
+    text = done("graph", "good.cpio")
+    for part in ('label="drv_rtc 1.0.0\\nzz_rtc.hxm"];', 'label="drv_rtc 2.0.0\\nzz_rtc-2.hxm", style=dashed];',
+                 'label="hx.rtc 1.0"];', '[label="requires 1.0"];', '[label="provides 1.0", arrowhead=odot];',
+                 '[label="provides 1.0", arrowhead=odot, style=dashed];'):
+        contains(text, part)
+    odd = 'q"u\\o\nte\xe4 [->] ; }.hxm'
+    shutil.copy(path("aa_user.hxm"), path(odd))
+    text = done("graph", odd, "good.cpio")
+    contains(text, 'label="user 1.0.0\\nq\\"u\\\\o?te?? [->] ; }.hxm"];')
+    contains(done("graph", odd), 'label="hx.kv", color=red];')
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True)
+    os.remove(path(odd))
+    write("text.hxm", "no module")
+    contains(refused("graph", "good.cpio", "text.hxm", "missing.hxm", findings=2), "not an ELF file")
+
+
+# ---- symbols ----
+@case("symbols tells what the kernel offers")
+def symbols_kernel():
+    shown = json.loads(done("symbols", "--json"))
+    with open(os.path.join(ROOT, "include", "helix", "kernel.h"), encoding="utf-8") as file:
+        exports = re.findall(r"HX_EXPORT\((hx_\w+), (.*?)\) *\\?$", file.read(), re.MULTILINE)
+    equal([(e["name"], e["arguments"]) for e in shown["exports"]], exports, "exports")
+    equal({i["interface"] for i in shown["interfaces"]}, {"hx.sched", "hx.rtc", "hx.kv"}, "interfaces")
+    text = done("symbols")
+    contains(text, "export     hx_log(HX_VAL(level), HX_IN(text))\n")
+    contains(text, "interface  hx.rtc 1.0\n           hx_rtc_now(HX_NOTHING)\n")
+
+
+@case("symbols tells what a module defines and who has what it imports, of a refused one too")
+def symbols_module():
+    good_modules()
+    text = done("symbols", "kv.hxm")
+    contains(text, "import     hx_rtc_now                       from hx.rtc 1.0\n")
+    contains(text, "import     hx_log                           from the kernel\n")
+    module("u.hxm", named("u") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);\nint there(void); int maybe(void) __attribute__((weak));\n"
+           "int given = 3; int f(void); int f(void) { return there() + (maybe ? maybe() : 0) + (int)hx_rtc_now(); }")
+    result = tool("symbols", "--json", "u.hxm")
+    equal(result.returncode, 1, "exit status of a module that is refused")
+    contains(result.stderr, "u.hxm: ")
+    shown = json.loads(result.stdout)
+    equal({i["name"]: i["from"] for i in shown["imports"]},
+          {"there": "nobody", "maybe": "nobody: weak, 0", "hx_rtc_now": "hx.rtc 1.0"}, "imports")
+    equal([(d["name"], d["type"], d["section"], d["bytes"]) for d in shown["defined"] if d["name"] == "given"],
+          [("given", "object", ".data", 4)], "defined")
+    equal({d["name"] for d in shown["defined"]}, {"given", "f"}, "defined names")
+
+
+# ---- info -F ----
+@case("info -F shows bare values, one a line")
+def info_field():
+    good_modules()
+    shown = json.loads(done("info", "--json", "kv.hxm"))
+    for field, value in (("name", "svc_kv\n"), ("version", "1.2.3\n"), ("provides", "hx.kv 1.0\n"), ("irqs", "tick 8\n"),
+                         ("ports", "0x70 0x71\n"), ("params", "limit=700\n"), ("imports", "hx_log\nhx_rtc_now\n"),
+                         ("fields", "used u32[1] 0\nkeys u8[64] 4\ntimes i64[3] 72\n"), ("xxh64", shown["xxh64"] + "\n"),
+                         ("bytes", f"{shown['bytes']}\n"), ("hooks", "check\n"), ("requires", "hx.rtc 1.0\n")):
+        equal(done("info", "-F", field, "kv.hxm"), value, field)
+    equal(done("info", "--field=requires", "zz_rtc.hxm"), "", "of a module that requires nothing")
+    result = tool("info", "-F", "frob", "kv.hxm")
+    equal((result.returncode, result.stdout), (2, ""), "an unknown field")
+    contains(result.stderr, "frob: unknown field: there are file name version ")
+
+
+# ---- verify ----
+@case("verify lists privileged instructions with function and offset, and finds nothing wrong in them")
+def privileged():
+    good_modules()
+    module("p.hxm", named("p") + """
+void quiet(void); void loud(void); void quiet(void) { __asm__ volatile("nop; cpuid; rdtsc; pushfq; popfq" ::: "memory"); }
+__attribute__((naked)) void loud(void)
+{
+    __asm__("nop; cli; hlt; sti; inb $0x70, %al; outw %ax, %dx; rdmsr; wrmsr; mov %cr3, %rax; mov %rax, %cr0; mov %dr7, %rax;"
+            "lidt (%rax); lgdt (%rax); ltr %ax; invlpg (%rax); wbinvd; swapgs; iretq; insb; rep outsl; xsetbv; clts; lmsw %ax;"
+            "mov %rax, %rbx; ret");
+}
+""")
+    done("create", "-o", "p.cpio", "zz_rtc.hxm", "p.hxm")
+    lines = done("verify", "p.cpio").splitlines()
+    contains(lines[-1], "p.cpio: good: 2 modules")
+    assert all(line.startswith("p.cpio(p.hxm): privileged: ") and " in loud+0x" in line for line in lines[:-1]), lines
+    equal(lines[0], "p.cpio(p.hxm): privileged: cli in loud+0x1", "the first")
+    equal([line.split()[2] for line in lines[:-1]],
+          "cli hlt sti in out rdmsr wrmsr mov mov mov lidt lgdt ltr invlpg wbinvd swapgs iretq insb rep xsetbv clts lmsw".split(),
+          "instructions")
+    shown = json.loads(done("verify", "--json", "p.cpio"))
+    equal((shown["good"], shown["modules"], shown["findings"]), (True, 2, []), "JSON")
+    equal(shown["privileged"][1], {"file": "p.hxm", "instruction": "hlt", "function": "loud", "offset": 2}, "JSON")
+
+
+@case("verify --json tells every finding, and standard error too")
+def verify_findings():
+    write("bad.hxm", "not an ELF file, but in an archive")
+    write("manifest", "helix-initrd 1\nload bad.hxm\n")
+    with open(path("bad.cpio"), "wb") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=b"manifest\nbad.hxm\n", stdout=archive, cwd=WORK,
+                       check=True)
+    result = tool("verify", "--json", "bad.cpio")
+    shown = json.loads(result.stdout)
+    equal((result.returncode, shown["good"], len(shown["findings"])), (1, False, 1), "verdict")
+    contains(result.stderr, shown["findings"][0]["text"])
+    equal(shown["findings"][0]["file"], "bad.cpio(bad.hxm)", "file")
+
+
+# ---- link ----
+BASE = 0xffffffffa0000000
+
+
+def compiled(name, code, *flags):
+    write(name + ".c", code)
+    flags = flags or ("-fno-pic", "-mcmodel=kernel")
+    subprocess.run(["gcc", "-O1", "-ffreestanding", "-fno-pie", "-mno-red-zone", "-fno-stack-protector", "-fcf-protection=none",
+                    "-fno-asynchronous-unwind-tables", *flags, "-c", path(name + ".c"), "-o", path(name)], check=True)
+    return name
+
+
+def dumped(*arguments):
+    """{letter: [fields]} of a dump; numbers are numbers."""
+    found = {letter: [] for letter in "SUCM"}
+    for line in done("link", *arguments, "--dump", "-").splitlines():
+        letter, *fields = line.split(" ")
+        for field in fields[:-1] if letter in "SM" else fields:
+            assert field.startswith("0x") or letter == "U" and field == fields[0], line
+        found[letter].append([int(f, 16) if f.startswith("0x") else f for f in fields])
+    return found
+
+
+def link_refused(name, *arguments):
+    """A link that must be refused by one line that starts with the error's name; returns it."""
+    result = tool("link", *arguments)
+    equal((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), f"{arguments}: {result.stderr}")
+    assert result.stderr.startswith(name + ": "), result.stderr
+    return result.stderr
+
+
+OBJECT = """
+extern int ext(int); extern int wk(void) __attribute__((weak)); extern int far_data;
+int com1; long com2[4]; static int z[5]; int d = 7; int *p = &d; const char *const s = "hi";
+int f(int x) { if (wk) x += wk(); return ext(x) + z[x & 3] + com1 + (int)com2[1] + far_data + *p; }
+"""
+
+
+@case("link does what ld does with the same object at the same addresses")
+def link_ld():
+    compiled("o.o", OBJECT, "-fno-pic", "-mcmodel=kernel", "-fcommon")
+    write("o.syms", "# values\n\next 0xffffffffa0100000\n\tfar_data\t0xffffffffa0200004 # here\next 0XFFFFFFFFA0100000")
+    got = dumped("o.o", "--base", hex(BASE), "--symbols", "o.syms")
+    equal(sorted(got["U"]), [["ext", 0xffffffffa0100000], ["far_data", 0xffffffffa0200004], ["wk", 0]], "undefined")
+    names = {index: name for index, name in re.findall(r"^ +\[ *(\d+)\] (\S+)", subprocess.run(
+        ["readelf", "-SW", path("o.o")], capture_output=True, text=True, check=True).stdout, re.MULTILINE)}
+    symbols = subprocess.run(["readelf", "-sW", path("o.o")], capture_output=True, text=True, check=True).stdout
+    commons = {int(n): name for n, name in re.findall(r"^ *(\d+):.* COM +(\w+)$", symbols, re.MULTILINE)}
+    equal(sorted(commons[index] for index, _ in got["C"]), ["com1", "com2"], "common symbols")
+    equal([f[0] for f in got["S"]], sorted(f[0] for f in got["S"]), "order of sections")
+    script = "SECTIONS {\n" + "".join(f"  s{index} 0x{va:x} : {{ *({names[str(index)]}) }}\n" for index, va, size, _ in got["S"]
+                                      if size) + "}\n" + "".join(f"{commons[i]} = 0x{va:x};\n" for i, va in got["C"])
+    write("o.lds", script)
+    subprocess.run(["ld", "-static", "-T", "o.lds", "--defsym", "ext=0xffffffffa0100000", "--defsym",
+                    "far_data=0xffffffffa0200004", "o.o", "-o", "o.elf", "-e", "0"], cwd=WORK, check=True)
+    for index, _, size, content in got["S"]:
+        if not size or set(content) == {"0"}:
+            continue
+        subprocess.run(["objcopy", "-O", "binary", "-j", f"s{index}", "o.elf", "o.bin"], cwd=WORK, check=True)
+        equal(content, read("o.bin").hex(), f"section {names[str(index)]}")
+
+
+@case("link tells of the table that the loader makes, and of where it is")
+def link_got():
+    compiled("g.o", "extern int far_data; extern int ext(int); int f(void) { return ext(far_data); }", "-fpic", "-mcmodel=large")
+    write("g.syms", "far_data 0x123456789abcdef0\next 0x7\n")
+    got = dumped("g.o", "--base", "0x7f0000000000", "--symbols", "g.syms")
+    equal(len(got["M"]), 1, "tables")
+    address, size, content = got["M"][0]
+    equal(len(content), 2 * size, "bytes of the table")
+    contains(content, (0x123456789abcdef0).to_bytes(8, "little").hex())
+    equal(dict(got["U"])["_GLOBAL_OFFSET_TABLE_"], address, "the table's address")
+
+
+@case("link places parts where they are wanted, and writes a dump whole or not at all")
+def link_place():
+    compiled("o.o", OBJECT, "-fno-pic", "-mcmodel=kernel", "-fcommon")
+    write("o.syms", "ext 0xffffffffa0100000\nfar_data 0xffffffffa0200004\n")
+    plain = dumped("o.o", "--base", str(BASE), "--symbols", "o.syms")
+    got = dumped("o.o", "--base", hex(BASE), "--symbols", "o.syms", "--place", f"data={BASE + 0x5440:#x}", "--place",
+                 f"text={BASE + 0x8010}")
+    equal([f[1] for f in got["S"]] == [f[1] for f in plain["S"]], False, "addresses")
+    addresses = {f[0]: f[1] for f in got["S"]}
+    for address in (BASE + 0x5440, BASE + 0x8010):
+        assert address in addresses.values(), f"{address:#x} in {addresses}"
+    equal(done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", "o.dump"), "", "output with a dump")
+    equal(read("o.dump").decode(), done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", "-"), "the dump")
+    before = read("o.dump")
+    link_refused("unresolved-symbol", "o.o", "--base", hex(BASE), "--dump", "o.dump")
+    equal(read("o.dump"), before, "the dump after a refusal")
+    link_refused("unresolved-symbol", "o.o", "--base", hex(BASE), "--dump", "new.dump")
+    equal(os.path.exists(path("new.dump")), False, "a dump after a refusal")
+    link_refused("not-found", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", "nowhere/x")
+    text = done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms")
+    for part in (f"text                     {BASE:#018x}", "  .data ", "import ext ", "relocations"):
+        contains(text, part)
+
+
+@case("link refuses by one line that starts with the error's short name")
+def link_refusals():
+    compiled("o.o", OBJECT, "-fno-pic", "-mcmodel=kernel", "-fcommon")
+    write("o.syms", "ext 0xffffffffa0100000\nfar_data 0xffffffffa0200004\n")
+    good = ("o.o", "--symbols", "o.syms", "--base")
+    contains(link_refused("unresolved-symbol", "o.o", "--base", hex(BASE)), "ext, far_data")
+    contains(link_refused("not-found", "no.o", "--base", hex(BASE)), "no.o: cannot open")
+    contains(link_refused("not-found", "o.o", "--base", hex(BASE), "--symbols", "no.syms"), "no.syms: cannot open")
+    contains(link_refused("format", "o.o.c", "--base", hex(BASE)), "o.o.c: ")
+    link_refused("invalid", ".", "--base", hex(BASE))
+    write("cut.o", read("o.o")[:-100])
+    contains(link_refused("truncated", "cut.o", "--base", hex(BASE)), "cut.o: ")
+    contains(link_refused("range", *good, "0xfffffffffffff000"), "passes the end of the address space")
+    contains(link_refused("range", *good, hex(BASE), "--place", f"data={BASE + 4:#x}"), "multiple of its alignment")
+    contains(link_refused("range", *good, hex(BASE), "--place", f"data={BASE + 32:#x}"), "overlaps another part")
+    compiled("far.o", "extern char far_data[]; unsigned f(void) { return (unsigned)(unsigned long)far_data; }")
+    write("far.syms", "far_data 0x123456789abcdef0\n")
+    contains(link_refused("range", "far.o", "--base", hex(BASE), "--symbols", "far.syms"), "far.o: section .rela.text")
+
+
+@case("a file of symbols is read strictly, and errors have their line")
+def link_symbols():
+    compiled("w.o", "extern int a; int *p = &a;")
+    for text, name, why in (("a 0x1\n\na 0x2\n", "exists", "line 3: `a' is 0x2 here and 0x1 in line 1"),
+                            ("# x\na\n", "format", "line 2: `a' is not followed by one 0x"),
+                            ("a 1\n", "format", "line 1: `a' is not"), ("a 0x\n", "format", "line 1"),
+                            ("a 0x1g\n", "format", "line 1"), ("a 0x10000000000000000\n", "format", "line 1"),
+                            ("a 0x1 b\n", "format", "line 1"), ("a\0 0x1\n", "format", "line 1: a NUL"),
+                            ("a 0x1\r\n", "format", "line 1: a control character, 0x0d")):
+        write("w.syms", text)
+        contains(link_refused(name, "w.o", "--base", hex(BASE), "--symbols", "w.syms"), "w.syms: " + why)
+    for text in ("a 0x5", "b 0x1\na 0x5\n#\n", "a 0x0000000000000005\n \t\na 0x5#\n"):
+        write("w.syms", text)
+        equal(dumped("w.o", "--base", hex(BASE), "--symbols", "w.syms")["U"], [["a", 5]], text)
+
+
 # ---- files that are no modules ----
 @case("what is no ELF file is refused, all of them at once")
 def no_elf():
@@ -319,7 +869,7 @@ def truncated():
 @case("a relocatable object without a descriptor is refused")
 def no_descriptor():
     module("plain.hxm", "int f(void); int f(void) { return 0; }")
-    contains(pack_refused("plain.hxm"), "not a Helix module: section .hx.module is missing")
+    contains(pack_refused("plain.hxm"), "not a Helix module: it has no descriptor, section .hx.module is missing")
 
 
 @case("two descriptors are refused")
@@ -333,7 +883,7 @@ def two_descriptors():
 @case("another ABI is refused")
 def abi():
     module("old.hxm", "#undef HX_ABI\n#define HX_ABI HX_VERSION(2, 0, 0)\n" + named("old"))
-    contains(pack_refused("old.hxm"), "wrong ABI: built for 2.0.0")
+    contains(pack_refused("old.hxm"), "wrong ABI: built for 2.0 with")
 
 
 @case("another magic and a half record are refused")
@@ -343,7 +893,7 @@ def broken_descriptor():
     module("half.hxm", named("m") + 'static const int half HX_RECORD_(".hx.irqs") = 1;')
     text = pack_refused("magic.hxm", "half.hxm", findings=2)
     contains(text, "its magic is 0x324d5848")
-    contains(text, "broken section .hx.irqs: 4 bytes are no whole records")
+    contains(text, "broken section .hx.irqs: its 4 bytes are no whole records")
 
 
 # ---- names ----
@@ -407,7 +957,7 @@ static const struct hx_field_record none HX_RECORD_(".hx.fields") = { "none", HX
 @case("a hook outside the module's code is refused")
 def hook():
     module("h.hxm", 'static const int data = 5;\nHX_MODULE("h", HX_VERSION(1, 0, 0), "", .init = (hx_ret_t(*)(void))&data);')
-    contains(pack_refused("h.hxm"), "broken hook 0:")
+    contains(pack_refused("h.hxm"), "broken hook init:")
 
 
 # ---- modules together ----
@@ -522,19 +1072,107 @@ def no_pack():
 @case("a wrong command line exits with 2 and says how it is meant")
 def usage():
     for arguments in ((), ("crate",), ("create", "m.hxm"), ("create", "-o", "x"), ("create", "--frob"), ("list",),
-                      ("list", "a", "b"), ("verify", "--json", "a"), ("info",),
+                      ("list", "a", "b"), ("verify", "--frob", "a"), ("info",), ("extract",), ("extract", "-x", "a"), ("diff", "a"),
+                      ("diff", "a", "b", "c"), ("graph",), ("graph", "--json", "a"), ("symbols", "a", "b"), ("link", "a"),
+                      ("link", "--base", "0x1000"), ("link", "a", "--base", "0x1001"), ("link", "a", "--base", "0"),
+                      ("link", "a", "--base", "0x10000000000000000"), ("link", "a", "--base", "-4096"),
+                      ("link", "a", "--base", "12x"), ("link", "a", "--base", "4096", "--place", "text"),
+                      ("link", "a", "--base", "4096", "--place", "tex=1"), ("link", "a", "--base", "4096", "--place", "text=0"),
+                      ("info", "-F", "frob", "a"), ("info", "-F", "name", "--json", "a"),
                       ("create", "-o", "x", "--manifest", "m", "a.hxm", "--hold", "b.hxm")):
         result = tool(*arguments)
         equal((result.returncode, result.stdout), (2, ""), f"{arguments}: {result.stderr}")
         assert "usage:" in result.stderr or "--help" in result.stderr, result.stderr
 
 
+def commands():
+    """{command: its options} as --help tells them."""
+    text = done("--help")
+    names = re.findall(r"^  ([a-z]+) +[a-z]", text, re.MULTILINE)
+    return {name: sorted(set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)", done(name, "--help").split("\n", 1)[1])))
+            for name in names}
+
+
 @case("help and version go to standard output")
 def help_text():
     contains(done("--help"), "create")
     contains(done("--version"), "module ABI 1.0")
-    for command in ("create", "list", "verify", "info"):
+    known = commands()
+    equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "symbols", "verify"], "commands")
+    for command in known:
         contains(done(command, "--help"), f"usage: mkmodpack {command} ")
+        equal(done(command, "-h"), done(command, "--help"), f"help of {command}")
+        contains(known[command], "--help")
+
+
+def source(name):
+    with open(os.path.join(ROOT, "tools", "mkmodpack", name), encoding="utf-8") as file:
+        return file.read()
+
+
+@case("the manual page tells of every command and every option, below its command")
+def manual():
+    text = source("mkmodpack.1.scd").replace("\\", "")
+    for command, options in commands().items():
+        contains(text, f"*mkmodpack {command}* ")
+        part = re.search(rf"^## {command}$(.*?)^#+ ", text, re.MULTILINE | re.DOTALL)
+        assert part, f"no section of {command}"
+        for option in options:
+            if option in ("-h", "--help", "--json"):
+                contains(text, option)  # told of once, for all
+            else:
+                assert re.search(rf"\*{option}\*", part[1]), f"{command}: {option} is missing"
+    if shutil.which("scdoc"):
+        subprocess.run(["scdoc"], input=source("mkmodpack.1.scd"), capture_output=True, text=True, check=True)
+
+
+def completed(*words, cwd=WORK):
+    """What bash offers for the last of @words."""
+    script = os.path.join(ROOT, "tools", "mkmodpack", "completion", "mkmodpack.bash")
+    line = " ".join(f"'{word}'" for word in words)
+    run = subprocess.run(["bash", "--norc", "-c", f"""source {script}
+COMP_WORDS=('{TOOL}' {line}); COMP_CWORD={len(words)}; _mkmodpack; printf '%s\\n' "${{COMPREPLY[@]}}\""""],
+                         cwd=cwd, capture_output=True, text=True, check=True)
+    equal(run.stderr, "", "complaints of bash")
+    return sorted(filter(None, run.stdout.split("\n")))
+
+
+@case("completion in bash offers every command and every option, files that fit, and names in a pack")
+def completion_bash():
+    known = commands()
+    equal(completed(""), sorted(list(known) + ["--help", "--version"]), "commands")
+    equal(completed("li"), ["link", "list"], "commands with li")
+    for command, options in known.items():
+        equal(completed(command, "-"), options, f"options of {command}")
+    done("create", "-o", "good.cpio", *good_modules())
+    os.makedirs(path("a dir"), exist_ok=True)
+    contains(completed("create", "k"), "kv.hxm")
+    equal(completed("list", "goo"), ["good.cpio"], "packs")
+    equal(completed("extract", "-C", "a d"), ["a dir"], "directories")
+    equal(completed("extract", "good.cpio", "zz"), ["zz_rtc-2.hxm", "zz_rtc.hxm"], "names in the pack")
+    equal(completed("extract", "good.cpio", "man"), ["manifest"], "the manifest in the pack")
+    equal(completed("link", "--place", "init"), ["init_data=", "init_text="], "parts")
+    unknown = tool("info", "-F", "frob", "x").stderr.split("there are ")[1].split("\n")[0].split()
+    equal(completed("info", "-F", ""), sorted(unknown), "fields")
+    for field in unknown:
+        done("info", "-F", field, "kv.hxm")
+        contains(source("mkmodpack.1.scd").replace("\\", ""), f"*{field}*", "the manual page")
+    os.rmdir(path("a dir"))
+
+
+@case("completion in zsh knows every command and every option")
+def completion_zsh():
+    text = source("completion/_mkmodpack")
+    for command, options in commands().items():
+        contains(text, f"'{command}:")
+        part = re.search(rf"^ +(?:[a-z]+ \| )*{command}(?: \| [a-z]+)*\)$(.*?);;", text, re.MULTILINE | re.DOTALL)
+        assert part, f"no arguments of {command}"
+        for option in options:
+            assert re.search(rf"(?<![\w-]){option}(?![a-z-])", part[1]), f"{command}: {option} is missing"
+    if shutil.which("zsh"):
+        run = subprocess.run(["zsh", "-f", "-n", os.path.join(ROOT, "tools", "mkmodpack", "completion", "_mkmodpack")],
+                             capture_output=True, text=True, check=False)
+        equal((run.returncode, run.stderr), (0, ""), "zsh's opinion")
 
 
 @case("a bad SOURCE_DATE_EPOCH is refused")

@@ -4,6 +4,7 @@
 #include <lib/cpio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* An archive under construction. */
 struct archive {
@@ -263,4 +264,23 @@ Test(cpio, a_name_size_past_the_end_is_refused)
 
     memcpy(archive.bytes + 6 + 8 * 11, "FFFFFFFF", 8);
     refuse(&archive, HX_E_TRUNCATED);
+}
+
+/* The page behind the archive cannot be read. */
+Test(cpio, a_name_without_nul_is_not_read_past_the_end_of_the_archive)
+{
+    enum { PAGE = 4096 };
+    struct archive archive = { NULL, 0 };
+    uint8_t *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct hx_cpio cpio;
+    struct hx_cpio_entry entry;
+
+    cr_assert(pages != MAP_FAILED && mprotect(pages + PAGE, PAGE, PROT_NONE) == 0);
+    add_raw(&archive, 0100644, "abcdefghij", 10, "", 0);
+    cr_assert_eq(archive.size, 120u);
+    memcpy(pages + PAGE - archive.size, archive.bytes, archive.size);
+    hx_cpio_init(&cpio, hx_slice_of(pages + PAGE - archive.size, archive.size));
+    cr_assert_eq(hx_cpio_next(&cpio, &entry), HX_E_FORMAT);
+    munmap(pages, 2 * PAGE);
+    free(archive.bytes);
 }

@@ -2,50 +2,19 @@
 /* test_elf_place.c - sections land in parts by their permission; what cannot be loaded is refused by name. */
 #include "loader_fixture.h"
 
-#define REFUSED(name, fixture_name, expected, words, patch)                                                            \
+/* Objects as compilers make them. Each check by itself: tests/malformed/cases.py. */
+#define REFUSED(name, fixture_name, expected, words)                                                                   \
     Test(elf_place, name)                                                                                              \
     {                                                                                                                  \
         struct object object = object_read(fixture_name);                                                              \
-        patch;                                                                                                         \
         fixture_refuse_object(&object, expected, HX_LDR_PLACE, words);                                                 \
     }
-#define SECTION(name) object_section(&object, name)
 
 REFUSED(writable_text_is_refused, "writable_text", HX_E_UNSUPPORTED,
-        "section .evil: it is both writable and executable", (void)0)
-REFUSED(thread_local_storage_is_refused, "good", HX_E_UNSUPPORTED, "__thread", SECTION(".data")->sh_flags |= SHF_TLS)
-REFUSED(old_constructors_are_refused, "constructor", HX_E_UNSUPPORTED, "uses .init_array",
-        (SECTION(".init_array")->sh_type = SHT_PROGBITS,
-         memcpy((char *)(uintptr_t)object_section_name(&object, object_section_index(&object, ".init_array")), ".ctors",
-                7)))
-REFUSED(constructors_of_programs_are_refused, "constructor", HX_E_UNSUPPORTED, "the hook init",
-        SECTION(".init_array")->sh_type = SHT_PREINIT_ARRAY)
-REFUSED(half_a_constructor_is_refused, "constructor", HX_E_FORMAT, "no array of addresses",
-        SECTION(".init_array")->sh_size = 12)
-REFUSED(constructors_that_are_code_are_refused, "constructor", HX_E_FORMAT, "must be data",
-        (SECTION(".init_array")->sh_flags &= ~(uint64_t)SHF_WRITE, SECTION(".init_array")->sh_flags |= SHF_EXECINSTR))
-REFUSED(an_image_past_the_limit_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB", (void)0)
-REFUSED(a_size_that_wraps_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB", SECTION(".bss")->sh_size = UINT64_MAX - 8)
-REFUSED(parts_that_exceed_the_limit_together_are_refused, "good", HX_E_LIMIT, "exceed 16 MiB",
-        (SECTION(".bss")->sh_size = 9 << 20, SECTION(HX_STATE_SECTION)->sh_size = 9 << 20))
-REFUSED(nothing_to_load_is_refused, "empty", HX_E_FORMAT, "nothing to load", (void)0)
-REFUSED(intermediate_code_is_refused, "lto", HX_E_UNSUPPORTED, "-fno-lto", (void)0)
-REFUSED(a_compressed_section_is_refused, "good", HX_E_UNSUPPORTED, "compressed",
-        SECTION(".rodata")->sh_flags |= SHF_COMPRESSED)
-REFUSED(unknown_flags_are_refused, "good", HX_E_UNSUPPORTED, "flags 0x40000000",
-        SECTION(".data")->sh_flags |= SHF_ORDERED)
-REFUSED(more_than_a_page_of_alignment_is_refused, "good", HX_E_LIMIT, "alignment 0x2000",
-        SECTION(".data")->sh_addralign = 0x2000)
-REFUSED(an_unknown_section_type_is_refused, "good", HX_E_UNSUPPORTED, "section type 0x6fffff00",
-        SECTION(".data")->sh_type = 0x6fffff00)
-REFUSED(records_without_contents_are_refused, "good", HX_E_FORMAT, "section .hx.module: records must be constant data",
-        SECTION(".hx.module")->sh_type = SHT_NOBITS)
-REFUSED(executable_records_are_refused, "good", HX_E_FORMAT, "records must be constant data",
-        SECTION(".hx.module")->sh_flags |= SHF_EXECINSTR)
-REFUSED(records_in_two_sections_are_refused, "good", HX_E_FORMAT, "section .hx.module: it is there twice",
-        SECTION(".hx.ports")->sh_name = SECTION(".hx.module")->sh_name)
-REFUSED(a_second_state_is_refused, "good", HX_E_FORMAT, "a second state",
-        SECTION(".data")->sh_name = SECTION(HX_STATE_SECTION)->sh_name)
+        "section .evil: it is both writable and executable")
+REFUSED(an_image_past_the_limit_is_refused, "big", HX_E_LIMIT, "exceed 16 MiB")
+REFUSED(nothing_to_load_is_refused, "empty", HX_E_FORMAT, "nothing to load")
+REFUSED(intermediate_code_is_refused, "lto", HX_E_UNSUPPORTED, "-fno-lto")
 
 Test(elf_place, each_part_that_has_bytes_is_sealed_once)
 {

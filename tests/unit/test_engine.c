@@ -57,6 +57,37 @@ Test(engine, a_fault_of_the_old_version_while_it_is_drained_is_not_the_new_ones)
     cr_assert_eq(world_unload("svc_kv", &job), HX_OK, "%s", job.report.message);
 }
 
+/* Whether @texts, ended by NULL, stand in @all in this order. */
+static bool in_order(const char *all, const char *const *texts)
+{
+    for (; *texts && all; texts++)
+        all = (all = strstr(all, *texts)) ? all + strlen(*texts) : NULL;
+    return all;
+}
+
+Test(engine, a_fault_names_the_function_and_who_called_it)
+{
+    begin_with("kv_faults_on_boom.hxm");
+    cr_assert_eq(world_run(get, "boom"), HX_E_FAULT);
+    cr_assert(in_order(kv()->fault, (const char *const[]){ " in read_nowhere+0x", "/0x", " (svc_kv)", NULL }), "%s",
+              kv()->fault);
+    cr_assert(in_order(kv()->backtrace, (const char *const[]){ "read_nowhere+0x", "/0x", " (svc_kv) < get+0x", "/0x",
+                                                               " (svc_kv)", NULL }),
+              "%s", kv()->backtrace);
+    cr_assert_eq(strncmp(kv()->backtrace, "read_nowhere", 12), 0, "%s", kv()->backtrace);
+    cr_assert_null(strstr(strstr(kv()->backtrace, "get+"), "<"), "the core is in it: %s", kv()->backtrace);
+}
+
+Test(engine, a_fault_of_a_version_that_nobody_knows_yet_has_a_function_too)
+{
+    struct hx_job job;
+    world_begin(0);
+    cr_assert_eq(world_load("sched_rr.hxm", NULL), HX_OK);
+    cr_assert_eq(world_reload("sched_rr", "sched_load_faults.hxm", &job), HX_E_FAULT);
+    cr_assert_not_null(strstr(job.swap.report.message, " in load+0x"), "%s", job.swap.report.message);
+    cr_assert_not_null(strstr(job.swap.report.message, "(sched_rr)"), "%s", job.swap.report.message);
+}
+
 Test(engine, a_refused_swap_does_not_open_what_a_fault_has_closed)
 {
     struct hx_job job;

@@ -12,9 +12,9 @@
 
 static uint32_t told;
 
-static void on_module_fault(const struct hx_gate_frame *frame, const char *description)
+static void on_module_fault(const struct hx_gate_frame *frame, const char *description, const char *backtrace)
 {
-    (void)frame, (void)description;
+    (void)frame, (void)description, (void)backtrace;
     told++;
 }
 

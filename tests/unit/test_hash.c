@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* test_hash.c - known answers. Source: xxHash specification, sanity values of xxhsum; FNV reference vectors. */
+/* test_hash.c - known answers, and what tables need of the hash of a name. Source: xxHash specification, sanity values of
+ * xxhsum. */
 #include <criterion/criterion.h>
 #include <lib/hash.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The input of xxHash's own checks: the high bytes of powers of a prime. */
@@ -50,10 +52,61 @@ Test(hash, xxh64_does_not_depend_on_alignment)
     }
 }
 
-Test(hash, names_hash_as_fnv_1a_does)
+/* ---- names ---------------------------------------------------------------------------------------------------------- */
+
+enum { NAME_MAX_BYTES = 40 };
+
+Test(hash, every_bit_of_a_name_counts)
 {
-    cr_assert_eq(hx_hash_name("", 0), UINT64_C(0xcbf29ce484222325));
-    cr_assert_eq(hx_hash_name("a", 1), UINT64_C(0xaf63dc4c8601ec8c));
-    cr_assert_eq(hx_hash_name("foobar", 6), UINT64_C(0x85944171f73967e8));
-    cr_assert_eq(hx_hash_name("foobarx", 6), UINT64_C(0x85944171f73967e8));
+    char name[NAME_MAX_BYTES];
+
+    for (size_t bytes = 1; bytes <= sizeof(name); bytes++) {
+        memset(name, 'n', sizeof(name));
+        uint64_t hash = hx_hash_name(name, bytes);
+        for (size_t bit = 0; bit < bytes * 8; bit++) {
+            name[bit / 8] = (char)(name[bit / 8] ^ 1 << bit % 8);
+            cr_assert_neq(hx_hash_name(name, bytes), hash, "bit %zu of %zu bytes", bit, bytes);
+            name[bit / 8] = (char)(name[bit / 8] ^ 1 << bit % 8);
+        }
+    }
+}
+
+Test(hash, the_length_of_a_name_counts_and_what_follows_it_does_not)
+{
+    char same[NAME_MAX_BYTES];
+
+    memset(same, 0, sizeof(same));
+    for (size_t bytes = 0; bytes < sizeof(same); bytes++) {
+        cr_assert_neq(hx_hash_name(same, bytes), hx_hash_name(same, bytes + 1), "%zu bytes", bytes);
+        uint64_t hash = hx_hash_name(same, bytes);
+        same[bytes] = 'x';
+        cr_assert_eq(hx_hash_name(same, bytes), hash, "%zu bytes", bytes);
+        same[bytes] = 0;
+    }
+}
+
+Test(hash, names_do_not_depend_on_alignment)
+{
+    static const char name[] = "hx_interface_operation";
+    char moved[sizeof(name) + 8];
+
+    for (size_t shift = 0; shift < 8; shift++) {
+        memcpy(moved + shift, name, sizeof(name));
+        cr_assert_eq(hx_hash_name(moved + shift, sizeof(name) - 1), hx_hash_name(name, sizeof(name) - 1));
+    }
+}
+
+Test(hash, names_that_differ_in_a_digit_spread_over_a_table)
+{
+    enum { NAMES = 1000, PLACES = 2048 };
+    static uint8_t taken[PLACES];
+    unsigned int worst = 0;
+
+    for (unsigned int i = 0; i < NAMES; i++) {
+        char name[16];
+        size_t bytes = (size_t)snprintf(name, sizeof(name), "hx_bench_%04u", i);
+        unsigned int here = ++taken[hx_hash_name(name, bytes) % PLACES];
+        worst = here > worst ? here : worst;
+    }
+    cr_assert_leq(worst, 6u, "%u names want one place", worst); /* by chance alone 5 are common */
 }

@@ -10,20 +10,20 @@
 
 Test(interface, a_list_of_operations_is_whole_or_refused)
 {
-    cr_assert_eq(hx_interface_count_ops(LIST("")), 0);
-    cr_assert_eq(hx_interface_count_ops(LIST("a()\0b(x)\0")), 2);
-    cr_assert_eq(hx_interface_count_ops(hx_slice_of("a()", 3)), HX_E_FORMAT, "no end");
-    cr_assert_eq(hx_interface_count_ops(hx_slice_of("a()", 4)), HX_E_FORMAT, "no empty name at the end");
-    cr_assert_eq(hx_interface_count_ops(LIST("a()\0\0b()")), HX_E_FORMAT, "goes on after its end");
-    cr_assert_eq(hx_interface_count_ops(LIST("a\0")), HX_E_FORMAT, "no arguments");
-    cr_assert_eq(hx_interface_count_ops(hx_slice_of(NULL, 0)), HX_E_FORMAT);
+    cr_assert_eq(hx_ops_count(LIST("")), 0);
+    cr_assert_eq(hx_ops_count(LIST("a()\0b(x)\0")), 2);
+    cr_assert_eq(hx_ops_count(hx_slice_of("a()", 3)), HX_E_FORMAT, "no end");
+    cr_assert_eq(hx_ops_count(hx_slice_of("a()", 4)), HX_E_FORMAT, "no empty name at the end");
+    cr_assert_eq(hx_ops_count(LIST("a()\0\0b()")), HX_E_FORMAT, "goes on after its end");
+    cr_assert_eq(hx_ops_count(LIST("a\0")), HX_E_FORMAT, "no arguments");
+    cr_assert_eq(hx_ops_count(hx_slice_of(NULL, 0)), HX_E_FORMAT);
     char many[HX_OPS_MAX * 4 + 5];
     for (uint32_t i = 0; i <= HX_OPS_MAX; i++)
         memcpy(many + 4 * i, "a()", 4);
     many[sizeof(many) - 1] = 0;
-    cr_assert_eq(hx_interface_count_ops(hx_slice_of(many, sizeof(many))), HX_E_FORMAT);
+    cr_assert_eq(hx_ops_count(hx_slice_of(many, sizeof(many))), HX_E_FORMAT);
     many[4 * HX_OPS_MAX] = 0;
-    cr_assert_eq(hx_interface_count_ops(hx_slice_of(many, 4 * HX_OPS_MAX + 1)), HX_OPS_MAX);
+    cr_assert_eq(hx_ops_count(hx_slice_of(many, 4 * HX_OPS_MAX + 1)), HX_OPS_MAX);
 }
 
 static hx_status_t offer(const char *name, struct hx_interface_offer *offer, struct hx_interface **out)

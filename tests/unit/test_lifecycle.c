@@ -70,6 +70,7 @@ static const struct refusal refusals[] = {
     { "hook_outside.hxm", HX_E_RANGE, "" },
     { "irq_handler_in_data.hxm", HX_E_RANGE, "" },
     { "irq_line_absurd.hxm", HX_E_RANGE, "irq" },
+    { "op_in_init.hxm", HX_E_RANGE, "hx_rtc" },
     { "vtable_outside.hxm", HX_E_RANGE, "hx_" },
     { "vtable_op_null.hxm", HX_E_RANGE, "hx_" },
     { "vtable_op_in_data.hxm", HX_E_RANGE, "hx_" },

@@ -135,19 +135,16 @@ Test(loader, an_address_in_text_has_a_function)
     struct fixture *fixture = fixture_new();
     struct hx_image *image = fixture_load(fixture, &object);
     uintptr_t call = fixture_address(image, &object, "good_call");
-    const char *name = NULL;
-    uint64_t offset = 99;
+    struct hx_label label = { 0 };
 
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &name, &offset), HX_OK);
-    cr_assert_str_eq(name, "good_call");
-    cr_assert_eq(offset, 0u);
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call + 5, &name, &offset), HX_OK);
-    cr_assert_str_eq(name, "good_call");
-    cr_assert_eq(offset, 5u);
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), image->part[HX_PART_DATA].va, &name, &offset),
-                 HX_E_NOENT);
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), image->part[HX_PART_TEXT].va - 1, &name, &offset),
-                 HX_E_NOENT);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &label), HX_OK);
+    cr_assert_str_eq(label.name, "good_call");
+    cr_assert_eq(label.va, call);
+    cr_assert_eq(label.bytes, object_symbol(&object, "good_call")->st_size);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call + 5, &label), HX_OK);
+    cr_assert_str_eq(label.name, "good_call");
+    cr_assert_eq(label.va, call);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), image->part[HX_PART_TEXT].va - 1, &label), HX_E_NOENT);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);
     free(fixture);
@@ -159,16 +156,15 @@ Test(loader, of_several_functions_that_may_hold_an_address_the_nearest_counts)
     struct fixture *fixture = fixture_new();
     struct hx_image *image = fixture_load(fixture, &object);
     uintptr_t init = fixture_address(image, &object, "good_init");
-    const char *name = NULL;
-    uint64_t offset = 0;
+    struct hx_label label = { 0 };
 
     /* Without a size it holds all that follows, as labels in assembly do. */
     object_symbol(&object, "good_add")->st_size = 0;
     cr_assert_lt(fixture_address(image, &object, "good_add"), init);
     cr_assert_gt(object_symbol_index(&object, "good_add"), object_symbol_index(&object, "good_init"));
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), init + 1, &name, &offset), HX_OK);
-    cr_assert_str_eq(name, "good_init");
-    cr_assert_eq(offset, 1u);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), init + 1, &label), HX_OK);
+    cr_assert_str_eq(label.name, "good_init");
+    cr_assert_eq(label.va, init);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);
     free(fixture);
@@ -177,11 +173,10 @@ Test(loader, of_several_functions_that_may_hold_an_address_the_nearest_counts)
 /* Whatever is broken in the file that the image came from, a backtrace goes without names. */
 static void expect_no_symbol(const struct hx_image *image, struct object *object, uintptr_t va)
 {
-    const char *name = NULL;
-    uint64_t offset = 0;
+    struct hx_label label = { 0 };
 
-    cr_assert_eq(hx_image_symbol(image, object_slice(object), va, &name, &offset), HX_E_NOENT);
-    cr_assert_null(name);
+    cr_assert_eq(hx_image_symbol(image, object_slice(object), va, &label), HX_E_NOENT);
+    cr_assert_null(label.name);
     free(object->bytes);
     *object = object_read("good");
 }
@@ -218,16 +213,15 @@ Test(loader, a_broken_file_has_no_functions)
     struct fixture *fixture = fixture_new();
     struct hx_image *image = fixture_load(fixture, &object);
     uintptr_t call = fixture_address(image, &object, "good_call");
-    const char *name = NULL;
-    uint64_t offset = 0;
+    struct hx_label label = { 0 };
 
-    cr_assert_eq(hx_image_symbol(image, hx_slice_of(object.bytes, 100), call, &name, &offset), HX_E_NOENT);
+    cr_assert_eq(hx_image_symbol(image, hx_slice_of(object.bytes, 100), call, &label), HX_E_NOENT);
     object_section(&object, ".symtab")->sh_entsize = 1;
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &name, &offset), HX_E_NOENT);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &label), HX_E_NOENT);
     object_section(&object, ".symtab")->sh_entsize = sizeof(Elf64_Sym);
     object_symbol(&object, "good_call")->st_name = 0xffffff;
-    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &name, &offset), HX_E_NOENT);
-    cr_assert_null(name);
+    cr_assert_eq(hx_image_symbol(image, object_slice(&object), call, &label), HX_E_NOENT);
+    cr_assert_null(label.name);
     hx_ldr_unload(image, &fixture->env);
     free(object.bytes);
     free(fixture);

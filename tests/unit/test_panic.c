@@ -26,9 +26,9 @@ static void setup(void)
 
 TestSuite(panic, .init = setup);
 
-static size_t symbolise(uintptr_t ip, char *text, size_t bytes)
+static size_t symbolise(uintptr_t ip, bool is_return, char *text, size_t bytes)
 {
-    (void)ip;
+    (void)ip, (void)is_return;
     strncpy(text, "named", bytes);
     return 5;
 }
@@ -132,9 +132,9 @@ Test(panic, a_hook_that_faults_is_left_behind)
                     "panic: halted");
 }
 
-static size_t symbolise_badly(uintptr_t ip, char *text, size_t bytes)
+static size_t symbolise_badly(uintptr_t ip, bool is_return, char *text, size_t bytes)
 {
-    (void)ip;
+    (void)ip, (void)is_return;
     (void)text;
     (void)bytes;
     hook_that_faults();

@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define memcpy own_memcpy
 #define memmove own_memmove
@@ -136,6 +138,33 @@ Test(string, lengths_stop_at_the_nul_or_the_limit)
     cr_assert_eq(own_strnlen("abc", 2), 2u);
     cr_assert_eq(own_strnlen("abc", 9), 3u);
     cr_assert_eq(own_strnlen("abc", 0), 0u);
+}
+
+Test(string, a_length_is_found_at_any_alignment_whatever_stands_around)
+{
+    static const uint8_t around[] = { 0, 1, 0x7f, 0x80, 0xff }; /* before the text, in it and after its NUL */
+    char room[64];
+
+    for (size_t i = 0; i < sizeof(around); i++)
+        for (size_t shift = 8; shift < 16; shift++)
+            for (size_t bytes = 0; bytes < 34; bytes++) {
+                memset(room, around[i], sizeof(room));
+                memset(room + shift, around[i] ? around[i] : 'a', bytes);
+                room[shift + bytes] = 0;
+                cr_assert_eq(own_strlen(room + shift), bytes, "%zu bytes at %zu", bytes, shift);
+            }
+}
+
+Test(string, a_length_is_found_in_the_last_bytes_of_a_page)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq(pages, MAP_FAILED);
+    cr_assert_eq(mprotect(pages + page, (size_t)page, PROT_NONE), 0);
+    memset(pages, 'a', (size_t)page - 1);
+    for (long bytes = 0; bytes < 20; bytes++)
+        cr_assert_eq(own_strlen(pages + page - 1 - bytes), (size_t)bytes);
 }
 
 Test(string, comparisons_order_as_the_systems_do)

@@ -3,10 +3,8 @@
 #include "world.h"
 
 #include <criterion/criterion.h>
-#include <hal/hx_import.h>
 #include <helix/kv.h>
 #include <interrupts/exception.h>
-#include <module/exports.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +34,6 @@ void world_begin(uint64_t probation_ms)
     hx_module_registry_init();
     hx_swap_set_probation_ns(probation_ms * 1000000);
     cr_assert_eq(hx_interface_init(), HX_OK);
-    cr_assert_eq(hx_exports_bind(hx_import_table, hx_import_count), HX_OK);
     cr_assert_eq(hx_task_init(), HX_OK);
     cr_assert_eq(hx_engine_start(), HX_OK);
     hx_irq_restore(flags);

@@ -3,15 +3,11 @@
 #include "command.h"
 #include "json.h"
 #include "module_info.h"
+#include "printable.h"
 
+#include <getopt.h>
 #include <lib/hash.h>
 #include <stdio.h>
-
-static const char *const hook_names[HX_HOOK_COUNT] = {
-    [HX_HOOK_INIT] = "init", [HX_HOOK_START] = "start", [HX_HOOK_STOP] = "stop",
-    [HX_HOOK_FINI] = "fini", [HX_HOOK_PAUSE] = "pause", [HX_HOOK_RESUME] = "resume",
-    [HX_HOOK_SAVE] = "save", [HX_HOOK_LOAD] = "load",   [HX_HOOK_CHECK] = "check",
-};
 
 static const char *field_type_name(uint32_t type)
 {
@@ -25,10 +21,7 @@ static const char *field_type_name(uint32_t type)
 
 static bool has_hook(const struct hx_mp_module *module, unsigned int hook)
 {
-    const void *function[HX_HOOK_COUNT];
-
-    memcpy(function, &module->record->hooks, sizeof(function));
-    return function[hook] != NULL;
+    return hx_records_hook(module->record, (enum hx_hook)hook) != NULL;
 }
 
 static uint64_t param_default(const struct hx_mp_module *module, const struct hx_param_record *param)
@@ -100,15 +93,18 @@ static void print_text(const struct hx_mp_module *module)
     printf("; %u relocations\n%-10s", image->relocation_count, "hooks");
     for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)
         if (has_hook(module, i))
-            printf(" %s", hook_names[i]);
+            printf(" %s", hx_hook_name((enum hx_hook)i));
     putchar('\n');
     const struct hx_interface_record *record = hx_mp_provides(module, &count);
     print_interfaces(module, "provides", true, record, count);
     record = hx_mp_requires(module, &count);
     print_interfaces(module, "requires", false, record, count);
     print_declarations(module);
-    for (size_t i = 0; i < module->imports.count; i++)
-        printf("%-10s %s\n", "import", module->imports.name[i]);
+    for (size_t i = 0; i < module->imports.count; i++) {
+        printf("%-10s ", "import");
+        hx_mp_print_name(module->imports.name[i], stdout);
+        putchar('\n');
+    }
 }
 
 /* ---- for programs ---------------------------------------------------------------------------------------------------- */
@@ -204,7 +200,7 @@ static void json_head(const struct hx_mp_module *module)
     hx_mp_json_open("hooks", '[');
     for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)
         if (has_hook(module, i))
-            hx_mp_json_text(NULL, hook_names[i]);
+            hx_mp_json_text(NULL, hx_hook_name((enum hx_hook)i));
     hx_mp_json_close(']');
 }
 
@@ -229,23 +225,227 @@ static void print_json(const struct hx_mp_module *module)
     hx_mp_json_close('}');
 }
 
-int hx_mp_info(int argc, char **argv)
+/* ---- one field, bare ------------------------------------------------------------------------------------------------- */
+static void show_file(const struct hx_mp_module *module)
+{
+    puts(module->name);
+}
+
+static void show_name(const struct hx_mp_module *module)
+{
+    puts(module->record->name);
+}
+
+static void show_version(const struct hx_mp_module *module)
+{
+    puts(hx_mp_version_text(module->record->version).text);
+}
+
+static void show_summary(const struct hx_mp_module *module)
+{
+    puts(module->record->summary);
+}
+
+static void show_abi(const struct hx_mp_module *module)
+{
+    puts(hx_mp_version_text(module->record->abi).text);
+}
+
+static void show_bytes(const struct hx_mp_module *module)
+{
+    printf("%zu\n", module->bytes.bytes);
+}
+
+static void show_hash(const struct hx_mp_module *module)
+{
+    puts(hash_text(module).text);
+}
+
+static void show_image_bytes(const struct hx_mp_module *module)
+{
+    printf("%zu\n", hx_image_bytes(module->image));
+}
+
+static void show_relocations(const struct hx_mp_module *module)
+{
+    printf("%u\n", module->image->relocation_count);
+}
+
+static void show_hooks(const struct hx_mp_module *module)
+{
+    for (unsigned int i = 0; i < HX_HOOK_COUNT; i++)
+        if (has_hook(module, i))
+            puts(hx_hook_name((enum hx_hook)i));
+}
+
+static void show_interfaces(const struct hx_interface_record *record, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        printf("%s %s\n", hx_mp_interface_name(record[i].prefix).text,
+               hx_mp_interface_version_text(record[i].version).text);
+}
+
+static void show_provides(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_interface_record *record = hx_mp_provides(module, &count);
+
+    show_interfaces(record, count);
+}
+
+static void show_requires(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_interface_record *record = hx_mp_requires(module, &count);
+
+    show_interfaces(record, count);
+}
+
+static void show_irqs(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_irq_record *irq = hx_mp_irqs(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s %u\n", irq[i].key, irq[i].line);
+}
+
+static void show_ports(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_ports_record *ports = hx_mp_ports(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("0x%x 0x%x\n", ports[i].first, ports[i].last);
+}
+
+static void show_params(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_param_record *param = hx_mp_params(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s=%llu\n", param[i].name, (unsigned long long)param_default(module, &param[i]));
+}
+
+static void show_fields(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_field_record *field = hx_mp_fields(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s %s[%u] %u\n", field[i].name, field_type_name(field[i].type), field[i].count, field[i].offset);
+}
+
+static void show_imports(const struct hx_mp_module *module)
+{
+    for (size_t i = 0; i < module->imports.count; i++) {
+        hx_mp_print_name(module->imports.name[i], stdout);
+        putchar('\n');
+    }
+}
+
+/* Named as in JSON. */
+static const struct field {
+    const char *name;
+    void (*show)(const struct hx_mp_module *module);
+} known_fields[] = {
+    { "file", show_file },
+    { "name", show_name },
+    { "version", show_version },
+    { "summary", show_summary },
+    { "abi", show_abi },
+    { "bytes", show_bytes },
+    { "xxh64", show_hash },
+    { "image_bytes", show_image_bytes },
+    { "relocations", show_relocations },
+    { "hooks", show_hooks },
+    { "provides", show_provides },
+    { "requires", show_requires },
+    { "irqs", show_irqs },
+    { "ports", show_ports },
+    { "params", show_params },
+    { "fields", show_fields },
+    { "imports", show_imports },
+};
+
+static const struct field *find_field(const char *name)
+{
+    for (size_t i = 0; i < HX_ARRAY_SIZE(known_fields); i++)
+        if (strcmp(known_fields[i].name, name) == 0)
+            return &known_fields[i];
+    fprintf(stderr, "mkmodpack: info: %s: unknown field: there are", name);
+    for (size_t i = 0; i < HX_ARRAY_SIZE(known_fields); i++)
+        fprintf(stderr, " %s", known_fields[i].name);
+    fputc('\n', stderr);
+    hx_mp_usage("info", 0);
+    return NULL;
+}
+
+/* ---- the command ----------------------------------------------------------------------------------------------------- */
+struct request {
+    const char *path;
+    const struct field *field; /* NULL: all of them */
+    bool json;
+    bool help;
+};
+
+static bool parse(int argc, char **argv, struct request *out)
+{
+    static const struct option options[] = {
+        { "field", required_argument, NULL, 'F' },
+        { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "F:h", options, NULL)) != -1) {
+        if (c == 'h')
+            return out->help = true;
+        if (c == 'j')
+            out->json = true;
+        else if (c != 'F')
+            return hx_mp_usage("info", 0), false;
+        else if (!(out->field = find_field(optarg)))
+            return false;
+    }
+    if (out->field && out->json) {
+        fputs("mkmodpack: info: --field with --json: one shows a bare value, the other everything; leave out one\n",
+              stderr);
+        return hx_mp_usage("info", 0), false;
+    }
+    if (optind + 1 != argc)
+        return hx_mp_wrong_count("info", argc - optind, 1, 1);
+    out->path = argv[optind];
+    return true;
+}
+
+static void show(const struct request *request, const struct hx_mp_module *module)
+{
+    if (request->field)
+        request->field->show(module);
+    else if (request->json)
+        print_json(module);
+    else
+        print_text(module);
+}
+
+int hx_mp_cmd_info(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
     struct hx_mp_module module = { 0 };
     struct hx_mp_file file = { 0 };
-    const char *path;
-    int json = 0;
-    enum hx_mp_parse parse = hx_mp_parse_one_file(argc, argv, &json, &path);
+    struct request request = { 0 };
 
-    if (parse != HX_MP_PARSE_OK)
-        return parse == HX_MP_PARSE_HELP ? HX_MP_OK : HX_MP_USAGE;
-    if (hx_mp_file_read(&file, NULL, path, &findings) && hx_mp_module_open(&module, &file, &findings)) {
-        if (json)
-            print_json(&module);
-        else
-            print_text(&module);
+    if (!parse(argc, argv, &request))
+        return HX_MP_USAGE;
+    if (request.help) {
+        hx_mp_usage("info", 1);
+        return HX_MP_OK;
     }
+    if (hx_mp_file_read(&file, NULL, request.path, &findings) && hx_mp_module_open(&module, &file, &findings))
+        show(&request, &module);
     hx_mp_module_close(&module);
     hx_mp_file_free(&file);
     return findings.count > 0 ? HX_MP_FINDINGS : HX_MP_OK;

@@ -7,12 +7,10 @@
  */
 #include "command.h"
 #include "json.h"
-#include "module_info.h"
+#include "pack_file.h"
 
 #include <lib/hash.h>
-#include <module/pack.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct row {
     char module[HX_NAME_MAX]; /* "" when the descriptor cannot be read */
@@ -78,28 +76,21 @@ static void print_json(const char *path, const struct hx_pack *pack)
     hx_mp_json_close('}');
 }
 
-int hx_mp_list(int argc, char **argv)
+int hx_mp_cmd_list(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
-    struct hx_mp_file file = { 0 };
-    struct hx_pack_report report;
-    struct hx_pack pack = { 0 };
-    const char *path;
-    int json = 0;
-    enum hx_mp_parse parse = hx_mp_parse_one_file(argc, argv, &json, &path);
+    struct hx_mp_pack pack = { 0 };
+    struct hx_mp_arguments arguments = { .least = 1, .most = 1, .takes_json = true };
+    enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
 
     if (parse != HX_MP_PARSE_OK)
         return parse == HX_MP_PARSE_HELP ? HX_MP_OK : HX_MP_USAGE;
-    if (!hx_mp_file_read(&file, NULL, path, &findings))
-        goto out;
-    if (hx_pack_open(file.bytes, &pack, &report) != HX_OK)
-        hx_mp_find(&findings, path, "not a good pack: %s; make it with mkmodpack create", report.message);
-    else if (json)
-        print_json(path, &pack);
-    else
-        print_table(&pack);
-out:
-    hx_pack_close(&pack);
-    hx_mp_file_free(&file);
+    if (hx_mp_pack_read(&pack, arguments.path[0], &findings)) {
+        if (arguments.json)
+            print_json(arguments.path[0], &pack.pack);
+        else
+            print_table(&pack.pack);
+    }
+    hx_mp_pack_close(&pack);
     return findings.count > 0 ? HX_MP_FINDINGS : HX_MP_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* command.h - the commands of mkmodpack; main.c has the table of them. */
+/* command.h - the commands of mkmodpack; main.c has the table of them. Each reads its arguments and says what came out. */
 #pragma once
+#include <stdbool.h>
 
 enum hx_mp_exit {
     HX_MP_OK = 0,
@@ -9,14 +10,28 @@ enum hx_mp_exit {
 };
 
 /* Each gets its own name as @argv[0] and returns an exit status. */
-int hx_mp_create(int argc, char **argv);
-int hx_mp_list(int argc, char **argv);
-int hx_mp_verify(int argc, char **argv);
-int hx_mp_info(int argc, char **argv);
+int hx_mp_cmd_create(int argc, char **argv);
+int hx_mp_cmd_diff(int argc, char **argv);
+int hx_mp_cmd_extract(int argc, char **argv);
+int hx_mp_cmd_graph(int argc, char **argv);
+int hx_mp_cmd_info(int argc, char **argv);
+int hx_mp_cmd_link(int argc, char **argv);
+int hx_mp_cmd_list(int argc, char **argv);
+int hx_mp_cmd_symbols(int argc, char **argv);
+int hx_mp_cmd_verify(int argc, char **argv);
 
 /* Prints how the command called @name is used: to standard output for --help, else to standard error. */
 void hx_mp_usage(const char *name, int for_help);
 
-/* The arguments of a command that takes one file and perhaps --json; @out_json NULL: it does not. */
+/* The arguments of a command that takes files and perhaps --json. */
+struct hx_mp_arguments {
+    int least, most; /* files */
+    bool takes_json;
+    bool json;
+    char **path; /* [count], in argv */
+    int count;
+};
 enum hx_mp_parse { HX_MP_PARSE_OK, HX_MP_PARSE_HELP, HX_MP_PARSE_WRONG };
-enum hx_mp_parse hx_mp_parse_one_file(int argc, char **argv, int *out_json, const char **out_path);
+enum hx_mp_parse hx_mp_parse_files(int argc, char **argv, struct hx_mp_arguments *arguments);
+/* Says that so many files were named and how many there must be; returns false. */
+bool hx_mp_wrong_count(const char *name, int count, int least, int most);

@@ -9,6 +9,7 @@
 struct hx_mp_host {
     uintptr_t base;                   /* the first part lies here, the others behind it, each on a page of its own */
     uintptr_t part_va[HX_PART_COUNT]; /* where a part lies instead; 0: behind the one before */
+    char refusal[128];                /* why the parts cannot lie there; "": they can */
 };
 
 /* An environment whose context is @host; resolve, and common if wanted, are the caller's. Nothing goes on settling. */

@@ -47,8 +47,8 @@ static bool read_stream(FILE *stream, struct hx_mp_file *out, struct hx_mp_findi
             uint8_t *moved = grow(data, &capacity);
 
             if (!moved) {
-                hx_mp_find(findings, out->path, "cannot read: it is larger than %zu bytes; name a module or a pack",
-                           used);
+                hx_mp_find_error(findings, HX_E_LIMIT, out->path,
+                                 "cannot read: it is larger than %zu bytes; name a module or a pack", used);
                 goto fail;
             }
             data = moved;
@@ -57,7 +57,8 @@ static bool read_stream(FILE *stream, struct hx_mp_file *out, struct hx_mp_findi
         used += n;
     } while (n > 0);
     if (ferror(stream)) {
-        hx_mp_find(findings, out->path, "cannot read: %s; name a readable file", strerror(errno));
+        hx_mp_find_error(findings, hx_mp_status_of(errno), out->path, "cannot read: %s; name a readable file",
+                         strerror(errno));
         goto fail;
     }
     out->bytes = hx_slice_of(data, used);
@@ -75,15 +76,15 @@ bool hx_mp_file_read(struct hx_mp_file *out, const char *directory, const char *
 
     *out = (struct hx_mp_file){ .path = join(directory, path) };
     if (!out->path) {
-        hx_mp_find(findings, path, "cannot read: %s; free some memory", strerror(ENOMEM));
+        hx_mp_find_error(findings, HX_E_NOMEM, path, "cannot read: %s; free some memory", strerror(ENOMEM));
         return false;
     }
     slash = strrchr(out->path, '/');
     out->name = slash ? slash + 1 : out->path;
     stream = fopen(out->path, "rbe");
     if (!stream) {
-        hx_mp_find(findings, out->path, "cannot open: %s; %s", strerror(errno),
-                   errno == ENOENT ? "build it, or correct the path" : "name a readable file");
+        hx_mp_find_error(findings, hx_mp_status_of(errno), out->path, "cannot open: %s; %s", strerror(errno),
+                         errno == ENOENT ? "build it, or correct the path" : "name a readable file");
         return false;
     }
     ok = read_stream(stream, out, findings);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - mkmodpack: packs, lists and verifies the initrd of Helix.
+ * main.c - mkmodpack: makes, shows and checks the initrd of Helix and the modules in it.
  *
  * Why: what the kernel would refuse at boot is refused here, by the kernel's own loader and pack reader, where the person
  *      who can put it right is sitting.
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <helix/module.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,16 +26,39 @@ struct command {
     const char *details;
 };
 
+#define HELP "  -h, --help                show this\n"
+#define JSON "      --json                for programs\n"
+
+/* The completions and the manual page name the same; a test holds them against each other. */
 static const struct command commands[] = {
-    { "create", hx_mp_create, "-o OUT [-C DIR] [--manifest FILE] MODULE... [--hold MODULE...]",
-      "make a pack of modules",
-      "  -o, --output OUT     the pack to write; replaced only when all is well\n"
-      "  -C, --directory DIR  look for modules below DIR\n"
-      "      --hold           modules after this are not loaded at boot, but there for insmod and reload\n"
-      "      --manifest FILE  take this manifest instead of making one\n" },
-    { "list", hx_mp_list, "[--json] PACK", "show what is in a pack", "      --json           for programs\n" },
-    { "verify", hx_mp_verify, "PACK", "check a pack and every module in it", "" },
-    { "info", hx_mp_info, "[--json] MODULE", "show what a module declares", "      --json           for programs\n" },
+    { "create", hx_mp_cmd_create, "-o OUT [OPTION...] MODULE... [--hold MODULE...]", "make a pack of modules",
+      "  -o, --output OUT          the pack to write; replaced only when all is well\n"
+      "  -C, --directory DIR       look for modules below DIR\n"
+      "      --hold                modules after this are not loaded at boot, but there for insmod and reload\n"
+      "      --manifest FILE       take this manifest instead of making one\n"
+      "      --strip-debug         pack the modules without debug information\n"
+      "      --depfile FILE        write what the pack was made from, for make and Ninja\n"
+      "  -n, --dry-run             check everything, write nothing\n"
+      "  -v, --verbose             say what goes into the pack\n" HELP },
+    { "list", hx_mp_cmd_list, "[--json] PACK", "show what is in a pack", JSON HELP },
+    { "verify", hx_mp_cmd_verify, "[--json] PACK", "check a pack and every module in it, list privileged instructions",
+      JSON HELP },
+    { "extract", hx_mp_cmd_extract, "[-C DIR] [-v] PACK [NAME...]", "take files out of a pack",
+      "  -C, --directory DIR       write to DIR\n"
+      "  -v, --verbose             say what is written\n" HELP },
+    { "info", hx_mp_cmd_info, "[-F FIELD | --json] MODULE", "show what a module declares",
+      "  -F, --field FIELD         show the value of one field alone\n" JSON HELP },
+    { "symbols", hx_mp_cmd_symbols, "[--json] [MODULE]",
+      "show what a module defines and imports; without one, what the kernel offers", JSON HELP },
+    { "diff", hx_mp_cmd_diff, "[--json] OLD NEW", "tell whether a module, or those of a pack, may replace another",
+      JSON HELP },
+    { "graph", hx_mp_cmd_graph, "PACK|MODULE...", "draw dependencies for dot", HELP },
+    { "link", hx_mp_cmd_link, "OBJECT --base ADDRESS [--symbols FILE] [--dump FILE] [--place PART=ADDRESS]...",
+      "do with an object what the kernel's loader would do",
+      "      --base ADDRESS        where the first part of the image lies: a multiple of a page\n"
+      "      --symbols FILE        lines of \"NAME 0xVALUE\" for the undefined symbols\n"
+      "      --dump FILE           write what came out, for programs; - is standard output\n"
+      "      --place PART=ADDRESS  where one part lies instead of behind the one before\n" HELP },
 };
 
 static void print_help(FILE *to)
@@ -56,7 +80,19 @@ void hx_mp_usage(const char *name, int for_help)
             fprintf(to, "usage: mkmodpack %s %s\n%s", name, commands[i].synopsis, for_help ? commands[i].details : "");
 }
 
-enum hx_mp_parse hx_mp_parse_one_file(int argc, char **argv, int *out_json, const char **out_path)
+bool hx_mp_wrong_count(const char *name, int count, int least, int most)
+{
+    if (least == most)
+        fprintf(stderr, "mkmodpack: %s: %d files named: it takes %d; name as many\n", name, count, least);
+    else if (most == INT_MAX)
+        fprintf(stderr, "mkmodpack: %s: %d files named: it takes %d or more; name some\n", name, count, least);
+    else
+        fprintf(stderr, "mkmodpack: %s: %d files named: it takes %d to %d; name fewer\n", name, count, least, most);
+    hx_mp_usage(name, 0);
+    return false;
+}
+
+enum hx_mp_parse hx_mp_parse_files(int argc, char **argv, struct hx_mp_arguments *arguments)
 {
     static const struct option options[] = {
         { "help", no_argument, NULL, 'h' },
@@ -70,19 +106,27 @@ enum hx_mp_parse hx_mp_parse_one_file(int argc, char **argv, int *out_json, cons
             hx_mp_usage(argv[0], 1);
             return HX_MP_PARSE_HELP;
         }
-        if (c != 'j' || !out_json) {
+        if (c != 'j' || !arguments->takes_json) {
             hx_mp_usage(argv[0], 0);
             return HX_MP_PARSE_WRONG;
         }
-        *out_json = 1;
+        arguments->json = true;
     }
-    if (optind + 1 != argc) {
-        fprintf(stderr, "mkmodpack: %s: %d files named: it takes one; name one\n", argv[0], argc - optind);
-        hx_mp_usage(argv[0], 0);
+    arguments->path = argv + optind;
+    arguments->count = argc - optind;
+    if (arguments->count < arguments->least || arguments->count > arguments->most) {
+        (void)hx_mp_wrong_count(argv[0], arguments->count, arguments->least, arguments->most);
         return HX_MP_PARSE_WRONG;
     }
-    *out_path = argv[optind];
     return HX_MP_PARSE_OK;
+}
+
+static void unknown_command(const char *name)
+{
+    fprintf(stderr, "mkmodpack: %s: unknown command: there are", name);
+    for (size_t i = 0; i < HX_ARRAY_SIZE(commands); i++)
+        fprintf(stderr, " %s", commands[i].name);
+    fputs("; see mkmodpack --help\n", stderr);
 }
 
 static int run(int argc, char **argv)
@@ -100,9 +144,7 @@ static int run(int argc, char **argv)
         return HX_MP_OK;
     }
     if (argc > 1)
-        fprintf(stderr,
-                "mkmodpack: %s: unknown command: there are create, list, verify and info; see mkmodpack --help\n",
-                argv[1]);
+        unknown_command(argv[1]);
     else
         print_help(stderr);
     return HX_MP_USAGE;

@@ -66,17 +66,21 @@ static bool link_module(struct hx_mp_module *module, struct hx_mp_findings *find
     struct names names = { .host = { .base = IMAGE_VA } };
     struct hx_ldr_env env = hx_mp_host_env(&names.host);
     struct hx_ldr_report report = { 0 };
-    hx_status_t err = hx_ldr_peek(module->bytes, HX_RECORDS_REQUIRES, &names.requires);
+    hx_status_t err;
 
     env.resolve = env_resolve;
-    /* Other errors of the peek are found again, and reported, by the load. */
-    if (err != HX_OK)
-        names.requires = (struct hx_slice){ 0 };
+    /* A file that cannot be read has none; the load says what is wrong with it. */
+    names.requires = hx_records_peek_interfaces(module->bytes, HX_RECORDS_REQUIRES);
     err = hx_ldr_load(module->bytes, &env, &module->image, &report);
     if (err == HX_OK)
         return true;
     module->image = NULL;
-    hx_mp_find(findings, module->path, "the kernel's loader refuses it: %s; %s", report.message, advice(err));
+    /* Some of its messages say what to do already. */
+    if (strstr(report.message, "; "))
+        hx_mp_find_error(findings, err, module->path, "the kernel's loader refuses it: %s", report.message);
+    else
+        hx_mp_find_error(findings, err, module->path, "the kernel's loader refuses it: %s; %s", report.message,
+                         advice(err));
     return false;
 }
 
@@ -95,7 +99,8 @@ bool hx_mp_module_open(struct hx_mp_module *out, const struct hx_mp_file *file, 
     if (!hx_mp_object_check(file, findings) || !link_module(out, findings))
         return false;
     if (!hx_mp_object_imports(out->bytes, &out->imports)) {
-        hx_mp_find(findings, out->path, "broken symbol table: libelf cannot read it; build it again");
+        hx_mp_find_error(findings, HX_E_FORMAT, out->path,
+                         "broken symbol table: libelf cannot read it; build it again");
         return false;
     }
     return hx_mp_module_check(out, findings);
@@ -112,63 +117,40 @@ void hx_mp_module_close(struct hx_mp_module *module)
 }
 
 /* ---- records --------------------------------------------------------------------------------------------------------- */
-static const struct {
-    const char *section;
-    size_t bytes;
-} record_kinds[HX_RECORDS_COUNT] = {
-    [HX_RECORDS_MODULE] = { ".hx.module", sizeof(struct hx_module_record) },
-    [HX_RECORDS_PROVIDES] = { ".hx.provides", sizeof(struct hx_interface_record) },
-    [HX_RECORDS_REQUIRES] = { ".hx.requires", sizeof(struct hx_interface_record) },
-    [HX_RECORDS_IRQS] = { ".hx.irqs", sizeof(struct hx_irq_record) },
-    [HX_RECORDS_PORTS] = { ".hx.ports", sizeof(struct hx_ports_record) },
-    [HX_RECORDS_PARAMS] = { ".hx.params", sizeof(struct hx_param_record) },
-    [HX_RECORDS_FIELDS] = { ".hx.fields", sizeof(struct hx_field_record) },
-};
-
-const char *hx_mp_records_section(enum hx_image_records kind)
-{
-    return record_kinds[kind].section;
-}
-
-size_t hx_mp_record_bytes(enum hx_image_records kind)
-{
-    return record_kinds[kind].bytes;
-}
-
-static const void *records(const struct hx_mp_module *module, enum hx_image_records kind, size_t *out_count)
-{
-    *out_count = module->image->records[kind].bytes / record_kinds[kind].bytes;
-    return module->image->part[HX_PART_RODATA].memory + module->image->records[kind].off;
-}
-
 const struct hx_interface_record *hx_mp_provides(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_PROVIDES, out_count);
+    *out_count = module->records.provides_count;
+    return module->records.provides;
 }
 
 const struct hx_interface_record *hx_mp_requires(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_REQUIRES, out_count);
+    *out_count = module->records.requires_count;
+    return module->records.requires;
 }
 
 const struct hx_irq_record *hx_mp_irqs(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_IRQS, out_count);
+    *out_count = module->records.irqs_count;
+    return module->records.irqs;
 }
 
 const struct hx_ports_record *hx_mp_ports(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_PORTS, out_count);
+    *out_count = module->records.ports_count;
+    return module->records.ports;
 }
 
 const struct hx_param_record *hx_mp_params(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_PARAMS, out_count);
+    *out_count = module->records.params_count;
+    return module->records.params;
 }
 
 const struct hx_field_record *hx_mp_fields(const struct hx_mp_module *module, size_t *out_count)
 {
-    return records(module, HX_RECORDS_FIELDS, out_count);
+    *out_count = module->records.fields_count;
+    return module->records.fields;
 }
 
 const void *hx_mp_at(const struct hx_mp_module *module, const void *pointer, size_t bytes)
@@ -178,9 +160,7 @@ const void *hx_mp_at(const struct hx_mp_module *module, const void *pointer, siz
 
 struct hx_slice hx_mp_ops(const struct hx_mp_module *module, const struct hx_interface_record *record)
 {
-    const void *text = hx_mp_at(module, record->ops, record->ops_bytes);
-
-    return text ? hx_slice_of(text, record->ops_bytes) : (struct hx_slice){ 0 };
+    return hx_records_ops(module->image, record);
 }
 
 /* ---- texts ----------------------------------------------------------------------------------------------------------- */

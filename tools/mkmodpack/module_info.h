@@ -6,7 +6,7 @@
 #include "input_file.h"
 #include "object.h"
 
-#include <modloader/loader.h>
+#include <module/records.h>
 
 struct hx_mp_module {
     const char *path;       /* for findings. Borrowed. */
@@ -15,7 +15,8 @@ struct hx_mp_module {
     bool load;              /* at boot; otherwise held */
     struct hx_image *image; /* NULL: refused. Owned, as is what follows. */
     struct hx_mp_imports imports;
-    const struct hx_module_record *record; /* in the image, checked; NULL: refused */
+    struct hx_records records;
+    const struct hx_module_record *record; /* in the image, all records are checked; NULL: refused */
 };
 
 /*
@@ -35,13 +36,10 @@ const struct hx_irq_record *hx_mp_irqs(const struct hx_mp_module *module, size_t
 const struct hx_ports_record *hx_mp_ports(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_param_record *hx_mp_params(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_field_record *hx_mp_fields(const struct hx_mp_module *module, size_t *out_count);
-/* The record sections' names, and the size of one record. */
-const char *hx_mp_records_section(enum hx_image_records kind);
-size_t hx_mp_record_bytes(enum hx_image_records kind);
 
 /* What a pointer in a record refers to, or NULL when it does not lie in the image. */
 const void *hx_mp_at(const struct hx_mp_module *module, const void *pointer, size_t bytes);
-/* The operations of an interface record, checked to be well-formed; no bytes when they are not. */
+/* The operations of an interface record that was checked. */
 struct hx_slice hx_mp_ops(const struct hx_mp_module *module, const struct hx_interface_record *record);
 
 struct hx_mp_text {

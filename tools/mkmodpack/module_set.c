@@ -2,13 +2,13 @@
 /*
  * module_set.c - see module_set.h.
  *
- * Why twice the rules: a module that is held takes another's place later, so it may share that one's name and interfaces;
- * of those loaded at boot, all run at once.
+ * What is loaded at boot is planned by the kernel's own planner, on the files as they are. What is here the planner does
+ * not see: the lists of operations, which are known once a file is linked, and the modules that are held: one of those
+ * takes another's place later, so it may share that one's name and interfaces, and anybody in the pack may be its provider.
  */
 #include "module_set.h"
 
-#include "module_check.h"
-
+#include <module/plan.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,245 +31,218 @@ void hx_mp_set_free(struct hx_mp_set *set)
     *set = (struct hx_mp_set){ 0 };
 }
 
-/* ---- who provides ---------------------------------------------------------------------------------------------------- */
-static const struct hx_interface_record *find_provided(const struct hx_mp_module *module, const char *prefix)
+static void report_no_memory(const struct hx_mp_set *set, struct hx_mp_findings *findings)
 {
-    size_t count;
-    const struct hx_interface_record *record = hx_mp_provides(module, &count);
-
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(record[i].prefix, prefix) == 0)
-            return &record[i];
-    return NULL;
+    hx_mp_find_error(findings, HX_E_NOMEM, "modules", "not enough memory: there are %zu; free some", set->count);
 }
 
-static bool satisfies(const struct hx_mp_module *provider, const struct hx_interface_record *provided,
-                      const struct hx_mp_module *user, const struct hx_interface_record *required)
+/* ---- the kernel's plan ----------------------------------------------------------------------------------------------- */
+/* A set as the pack that it will be, without those that were refused on their own. */
+struct planned {
+    struct hx_pack_entry *entries; /* [pack.count] */
+    size_t *module;                /* [pack.count] index in the set */
+    struct hx_pack pack;
+    struct hx_plan plan;
+};
+
+static void planned_free(struct planned *planned)
 {
-    return provided->version >= required->version && hx_mp_ops_agree(hx_mp_ops(provider, provided), provided->version,
-                                                                     hx_mp_ops(user, required), required->version);
+    hx_plan_release(&planned->plan);
+    free(planned->entries);
+    free(planned->module);
 }
 
-/* The first module that provides @prefix and comes after @from; NULL: none. @load_only: of those loaded at boot. */
-static const struct hx_mp_module *next_provider(const struct hx_mp_set *set, const struct hx_mp_module *from,
-                                                const char *prefix, bool load_only)
+static bool planned_make(const struct hx_mp_set *set, struct planned *out)
 {
-    for (size_t i = from ? (size_t)(from - set->module) + 1 : 0; i < set->count; i++)
-        if (set->module[i].record && (set->module[i].load || !load_only) && find_provided(&set->module[i], prefix))
-            return &set->module[i];
-    return NULL;
-}
+    *out = (struct planned){
+        .entries = calloc(set->count + 1, sizeof(*out->entries)),
+        .module = calloc(set->count + 1, sizeof(*out->module)),
+    };
+    for (size_t i = 0; out->entries && out->module && i < set->count; i++) {
+        const struct hx_mp_module *module = &set->module[i];
 
-/* ---- one module's requirements --------------------------------------------------------------------------------------- */
-static void report_absent(const struct hx_mp_set *set, const struct hx_mp_module *user,
-                          const struct hx_interface_record *required, struct hx_mp_findings *findings)
-{
-    const struct hx_mp_module *held = next_provider(set, NULL, required->prefix, false);
-    struct hx_mp_text name = hx_mp_interface_name(required->prefix);
-    struct hx_mp_text version = hx_mp_interface_version_text(required->version);
-
-    if (held)
-        hx_mp_find(findings, user->path, "requires %s %s: %s provides it but is held; load that at boot too", name.text,
-                   version.text, held->name);
-    else
-        hx_mp_find(findings, user->path, "requires %s %s: no module in the pack provides it; add one that does",
-                   name.text, version.text);
-}
-
-static void check_required(const struct hx_mp_set *set, const struct hx_mp_module *user,
-                           const struct hx_interface_record *required, struct hx_mp_findings *findings)
-{
-    const struct hx_mp_module *first = next_provider(set, NULL, required->prefix, user->load);
-    const struct hx_interface_record *provided;
-
-    if (!first) {
-        report_absent(set, user, required, findings);
-        return;
-    }
-    for (const struct hx_mp_module *provider = first; provider;
-         provider = next_provider(set, provider, required->prefix, user->load))
-        if (satisfies(provider, find_provided(provider, required->prefix), user, required))
-            return;
-    provided = find_provided(first, required->prefix);
-    if (provided->version < required->version ||
-        HX_VERSION_MAJOR(provided->version) != HX_VERSION_MAJOR(required->version))
-        hx_mp_find(findings, user->path,
-                   "requires %s %s: %s provides %s; pack a provider of the same major and no older",
-                   hx_mp_interface_name(required->prefix).text, hx_mp_interface_version_text(required->version).text,
-                   first->name, hx_mp_interface_version_text(provided->version).text);
-    else
-        hx_mp_find(findings, user->path,
-                   "requires %s %s: %s was built with other operations of it; build both with the same header",
-                   hx_mp_interface_name(required->prefix).text, hx_mp_interface_version_text(required->version).text,
-                   first->name);
-}
-
-static void check_requirements(const struct hx_mp_set *set, struct hx_mp_findings *findings)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        const struct hx_interface_record *required;
-        size_t count;
-
-        if (!set->module[i].record)
+        if (!module->record)
             continue;
-        required = hx_mp_requires(&set->module[i], &count);
-        for (size_t j = 0; j < count; j++)
-            check_required(set, &set->module[i], &required[j], findings);
+        out->module[out->pack.count] = i;
+        out->entries[out->pack.count++] =
+            (struct hx_pack_entry){ .name = module->name, .content = module->bytes, .load = module->load };
+        out->pack.load_count += module->load;
+    }
+    out->pack.entries = out->entries;
+    if (out->entries && out->module && hx_plan_make(&out->pack, NULL, &out->plan) == HX_OK)
+        return true;
+    planned_free(out);
+    return false;
+}
+
+/* The module of the set that item @index of the plan is. */
+static size_t module_of(const struct planned *planned, uint32_t index)
+{
+    return planned->module[planned->plan.items[index].entry - planned->entries];
+}
+
+/* What is refused for another's sake is not said: that one's fault is. */
+static void report_plan(const struct hx_mp_set *set, const struct planned *planned, struct hx_mp_findings *findings)
+{
+    for (uint32_t i = 0; i < planned->plan.count; i++) {
+        const struct hx_plan_item *item = &planned->plan.items[i];
+
+        if (item->err != HX_OK && item->because == HX_PLAN_NOBODY)
+            hx_mp_find_error(findings, item->err, set->module[module_of(planned, i)].path, "%s", item->message);
     }
 }
 
-/* ---- taken twice ----------------------------------------------------------------------------------------------------- */
-static void check_name(const struct hx_mp_set *set, size_t index, struct hx_mp_findings *findings)
-{
-    const struct hx_mp_module *module = &set->module[index];
+/* ---- who provides ---------------------------------------------------------------------------------------------------- */
+struct provider {
+    const struct hx_mp_module *module;
+    const struct hx_interface_record *record;
+};
 
-    for (size_t i = 0; i < index; i++)
-        if (set->module[i].record && set->module[i].load &&
-            strcmp(set->module[i].record->name, module->record->name) == 0)
-            hx_mp_find(findings, module->path,
-                       "module %s twice: %s is loaded at boot under that name too; hold one of them",
-                       module->record->name, set->module[i].name);
-}
-
-static void check_provided(const struct hx_mp_set *set, size_t index, struct hx_mp_findings *findings)
-{
-    const struct hx_mp_module *module = &set->module[index];
+struct providers {
+    struct provider *provider; /* [count], by interface, then in the set's order */
     size_t count;
-    const struct hx_interface_record *provided = hx_mp_provides(module, &count);
+};
 
-    for (size_t i = 0; i < count; i++) {
-        const struct hx_mp_module *first = next_provider(set, NULL, provided[i].prefix, true);
+static int compare_providers(const void *a, const void *b)
+{
+    const struct provider *left = a;
+    const struct provider *right = b;
+    int order = strcmp(left->record->prefix, right->record->prefix);
 
-        if (first != module)
-            hx_mp_find(findings, module->path,
-                       "provides %s: %s, loaded at boot too, provides it already; hold one of them",
-                       hx_mp_interface_name(provided[i].prefix).text, first->name);
-    }
+    if (order != 0)
+        return order;
+    return left->module < right->module ? -1 : left->module > right->module;
 }
 
-/* ---- order ----------------------------------------------------------------------------------------------------------- */
-/* Whether every provider that module @index waits for is @placed. @out_waits_for: one that is not. */
-static bool is_ready(const struct hx_mp_set *set, size_t index, const bool *placed, size_t *out_waits_for)
+static bool providers_make(const struct hx_mp_set *set, struct providers *out)
 {
-    size_t count;
-    const struct hx_interface_record *required = hx_mp_requires(&set->module[index], &count);
-
-    for (size_t i = 0; i < count; i++) {
-        const struct hx_mp_module *provider = next_provider(set, NULL, required[i].prefix, true);
-
-        if (provider && !placed[provider - set->module]) {
-            *out_waits_for = (size_t)(provider - set->module);
-            return false;
-        }
-    }
+    *out = (struct providers){ .provider = calloc(set->count * HX_PROVIDES_MAX + 1, sizeof(*out->provider)) };
+    if (!out->provider)
+        return false;
+    for (size_t i = 0; i < set->count; i++)
+        for (size_t j = 0; set->module[i].record && j < set->module[i].records.provides_count; j++)
+            out->provider[out->count++] =
+                (struct provider){ .module = &set->module[i], .record = &set->module[i].records.provides[j] };
+    qsort(out->provider, out->count, sizeof(*out->provider), compare_providers);
     return true;
 }
 
-static bool takes_part(const struct hx_mp_module *module)
+/* The first provider of @prefix, or where it would be. */
+static size_t find_provider(const struct providers *providers, const char *prefix)
 {
-    return module->load && module->record;
-}
+    size_t low = 0;
+    size_t high = providers->count;
 
-/* Places those loaded at boot, each after its providers, the first in the set's order whenever there is a choice. Returns
- * how many there were; the rest depend on each other in a circle. */
-static size_t place_all(const struct hx_mp_set *set, bool *placed, size_t *out_order)
-{
-    size_t count = 0;
-    size_t waits_for;
-    size_t i = 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
 
-    while (i < set->count) {
-        if (takes_part(&set->module[i]) && !placed[i] && is_ready(set, i, placed, &waits_for)) {
-            placed[i] = true;
-            out_order[count++] = i;
-            i = 0;
-        } else {
-            i++;
-        }
+        if (strcmp(providers->provider[middle].record->prefix, prefix) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return count;
+    return low;
 }
 
-/* Follows from module @from whom it waits for, until one comes again: that circle is the finding. */
-static void report_cycle(const struct hx_mp_set *set, size_t from, const bool *placed, struct hx_mp_findings *findings)
+/* ---- one module's requirements --------------------------------------------------------------------------------------- */
+static bool is_new_enough(const struct hx_interface_record *provided, const struct hx_interface_record *required)
 {
-    char path[512];
-    size_t used = 0;
-    size_t at = from;
+    return provided->version >= required->version &&
+           HX_VERSION_MAJOR(provided->version) == HX_VERSION_MAJOR(required->version);
+}
 
+static bool agrees(const struct provider *provider, const struct hx_mp_module *user,
+                   const struct hx_interface_record *required)
+{
+    return hx_ops_agree(hx_mp_ops(provider->module, provider->record), provider->record->version,
+                        hx_mp_ops(user, required), required->version);
+}
+
+/* Says why none of the providers from @first on will do; for a module that is loaded at boot the plan has said the most. */
+static void report_unfit(const struct hx_mp_module *user, const struct hx_interface_record *required,
+                         const struct provider *first, struct hx_mp_findings *findings)
+{
+    struct hx_mp_text interface = hx_mp_interface_name(required->prefix);
+    struct hx_mp_text version = hx_mp_interface_version_text(required->version);
+
+    if (first && is_new_enough(first->record, required))
+        hx_mp_find_error(findings, HX_E_VERSION, user->path,
+                         "requires %s %s: %s was built with other operations of it; build both with the same header",
+                         interface.text, version.text, first->module->name);
+    else if (first && !user->load)
+        hx_mp_find_error(findings, HX_E_VERSION, user->path,
+                         "requires %s %s: %s provides %s; pack a provider of the same major and no older",
+                         interface.text, version.text, first->module->name,
+                         hx_mp_interface_version_text(first->record->version).text);
+    else if (!user->load)
+        hx_mp_find_error(findings, HX_E_DEPENDENCY, user->path,
+                         "requires %s %s: no module in the pack provides it; add one that does", interface.text,
+                         version.text);
+}
+
+/* One that is loaded at boot relies on another that is; one that is held, on any. */
+static void check_required(const struct providers *providers, const struct hx_mp_module *user,
+                           const struct hx_interface_record *required, struct hx_mp_findings *findings)
+{
+    const struct provider *first = NULL;
+
+    for (size_t i = find_provider(providers, required->prefix);
+         i < providers->count && strcmp(providers->provider[i].record->prefix, required->prefix) == 0; i++) {
+        const struct provider *provider = &providers->provider[i];
+
+        if (user->load && !provider->module->load)
+            continue;
+        if (is_new_enough(provider->record, required) && agrees(provider, user, required))
+            return;
+        first = first ? first : provider;
+    }
+    report_unfit(user, required, first, findings);
+}
+
+static void check_requirements(const struct hx_mp_set *set, const struct providers *providers,
+                               struct hx_mp_findings *findings)
+{
     for (size_t i = 0; i < set->count; i++)
-        (void)is_ready(set, at, placed, &at); /* after so many steps it stands in a circle */
-    from = at;
-    for (size_t i = 0; i < set->count; i++) { /* after so many more it has been all round it: start at the first */
-        (void)is_ready(set, at, placed, &at);
-        from = at < from ? at : from;
-    }
-    at = from;
-    do {
-        int n = snprintf(path + used, sizeof(path) - used, "%s -> ", set->module[at].record->name);
-
-        used = n > 0 && (size_t)n < sizeof(path) - used ? used + (size_t)n : sizeof(path) - 1;
-        (void)is_ready(set, at, placed, &at);
-    } while (at != from);
-    hx_mp_find(findings, set->module[from].path, "dependency cycle: %s%s; hold one of them or let it require less",
-               path, set->module[from].record->name);
-}
-
-static void check_cycles(const struct hx_mp_set *set, struct hx_mp_findings *findings)
-{
-    bool *placed = calloc(set->count + 1, sizeof(*placed));
-    size_t *order = calloc(set->count + 1, sizeof(*order));
-    size_t waits_for;
-
-    if (!placed || !order)
-        hx_mp_find(findings, "dependencies", "not enough memory: %zu modules; free some", set->count);
-    else
-        (void)place_all(set, placed, order);
-    for (size_t i = 0; placed && order && i < set->count; i++)
-        if (takes_part(&set->module[i]) && !placed[i] && !is_ready(set, i, placed, &waits_for)) {
-            report_cycle(set, i, placed, findings);
-            break; /* what else is left may only hang on this circle */
-        }
-    free(placed);
-    free(order);
+        for (size_t j = 0; set->module[i].record && j < set->module[i].records.requires_count; j++)
+            check_required(providers, &set->module[i], &set->module[i].records.requires[j], findings);
 }
 
 /* ---- public ---------------------------------------------------------------------------------------------------------- */
 void hx_mp_set_check(const struct hx_mp_set *set, struct hx_mp_findings *findings)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        if (!takes_part(&set->module[i]))
-            continue;
-        check_name(set, i, findings);
-        check_provided(set, i, findings);
+    struct providers providers = { 0 };
+    struct planned planned;
+
+    if (!planned_make(set, &planned)) {
+        report_no_memory(set, findings);
+        return;
     }
-    check_requirements(set, findings);
-    check_cycles(set, findings);
+    report_plan(set, &planned, findings);
+    planned_free(&planned);
+    if (providers_make(set, &providers))
+        check_requirements(set, &providers, findings);
+    else
+        report_no_memory(set, findings);
+    free(providers.provider);
 }
 
 bool hx_mp_set_order(struct hx_mp_set *set)
 {
-    bool *placed = calloc(set->count + 1, sizeof(*placed));
-    size_t *order = calloc(set->count + 1, sizeof(*order));
     struct hx_mp_module *ordered = calloc(set->count + 1, sizeof(*ordered));
+    struct planned planned;
     size_t count = 0;
-    bool ok = false;
 
-    if (!placed || !order || !ordered)
-        goto out;
-    count = place_all(set, placed, order);
+    if (!ordered || !planned_make(set, &planned)) {
+        free(ordered);
+        return false;
+    }
+    for (uint32_t i = 0; i < planned.plan.order_count; i++)
+        ordered[count++] = set->module[module_of(&planned, planned.plan.order[i])];
     for (size_t i = 0; i < set->count; i++)
-        if (!placed[i])
-            order[count++] = i;
-    for (size_t i = 0; i < count; i++)
-        ordered[i] = set->module[order[i]];
+        if (!set->module[i].load)
+            ordered[count++] = set->module[i];
+    planned_free(&planned);
     free(set->module);
     set->module = ordered;
-    ordered = NULL;
-    ok = true;
-out:
-    free(placed);
-    free(order);
-    free(ordered);
-    return ok;
+    return true;
 }

@@ -132,3 +132,29 @@ void hx_mp_imports_free(struct hx_mp_imports *imports)
     free(imports->name);
     *imports = (struct hx_mp_imports){ 0 };
 }
+
+bool hx_mp_object_sections(struct hx_slice bytes,
+                           bool (*each)(void *context, const struct hx_mp_object_section *section), void *context)
+{
+    Elf *elf = open_bytes(bytes);
+    Elf_Scn *section = NULL;
+    size_t names;
+    bool ok = elf && elf_getshdrstrndx(elf, &names) == 0;
+
+    while (ok && (section = elf_nextscn(elf, section)) != NULL) {
+        struct hx_mp_object_section found = { .index = (uint32_t)elf_ndxscn(section) };
+        GElf_Shdr header;
+
+        ok = gelf_getshdr(section, &header) != NULL;
+        if (!ok)
+            break;
+        found.name = elf_strptr(elf, names, header.sh_name);
+        found.name = found.name ? found.name : "";
+        found.type = header.sh_type;
+        found.flags = header.sh_flags;
+        found.bytes = header.sh_size;
+        ok = each(context, &found);
+    }
+    elf_end(elf);
+    return ok;
+}

@@ -18,3 +18,15 @@ bool hx_mp_object_check(const struct hx_mp_file *file, struct hx_mp_findings *fi
 /* The undefined symbols of a file that passed the check. False: libelf refuses the file, or no memory. */
 bool hx_mp_object_imports(struct hx_slice bytes, struct hx_mp_imports *out);
 void hx_mp_imports_free(struct hx_mp_imports *imports);
+
+struct hx_mp_object_section {
+    const char *name; /* "" when it has none */
+    uint32_t index;
+    uint32_t type; /* SHT_ */
+    uint64_t flags;
+    uint64_t bytes; /* in memory */
+};
+
+/* Calls @each for the sections in order, until it returns false. False: it did, or libelf refuses the file. */
+bool hx_mp_object_sections(struct hx_slice bytes,
+                           bool (*each)(void *context, const struct hx_mp_object_section *section), void *context);

@@ -10,11 +10,8 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <module/pack.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     ENTRY_OVERHEAD = 512, /* header, name and padding, with room to spare */
@@ -141,64 +138,4 @@ void hx_mp_archive_free(struct hx_mp_archive *archive)
 {
     free((void *)(uintptr_t)archive->bytes.data);
     *archive = (struct hx_mp_archive){ 0 };
-}
-
-/* ---- file ------------------------------------------------------------------------------------------------------------ */
-static bool write_all(int fd, struct hx_slice bytes)
-{
-    size_t done = 0;
-
-    while (done < bytes.bytes) {
-        ssize_t n = write(fd, bytes.data + done, bytes.bytes - done);
-
-        if (n > 0)
-            done += (size_t)n;
-        else if (n < 0 && errno != EINTR)
-            return false;
-    }
-    return fchmod(fd, FILE_MODE) == 0 && fsync(fd) == 0;
-}
-
-/* From here to the rename nothing that a person can send ends the program with the temporary file left behind. */
-static void hold_signals(sigset_t *out_before)
-{
-    sigset_t ending;
-
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGHUP);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ending, out_before);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() */
-}
-
-bool hx_mp_file_write(const char *path, struct hx_slice bytes, struct hx_mp_findings *findings)
-{
-    struct stat status;
-    sigset_t before;
-    char *temporary = NULL;
-    int fd = -1;
-    bool ok = false;
-
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        hx_mp_find(findings, path, "cannot write: it is there and no regular file; name another output");
-        return false;
-    }
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-        hx_mp_find(findings, path, "cannot write: %s; free some memory", strerror(ENOMEM));
-        return false;
-    }
-    hold_signals(&before);
-    fd = mkstemp(temporary);
-    ok = fd >= 0 && write_all(fd, bytes);
-    if (fd >= 0)
-        ok = close(fd) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
-    if (!ok)
-        hx_mp_find(findings, path, "cannot write: %s; check the directory and its free space", strerror(errno));
-    if (!ok && fd >= 0)
-        unlink(temporary);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    free(temporary);
-    return ok;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_write.h - from manifest and modules to the bytes of a pack, and from there to a file. */
+/* pack_write.h - from manifest and modules to the bytes of a pack. */
 #pragma once
 #include "module_set.h"
 
@@ -17,6 +17,3 @@ char *hx_mp_manifest_make(const struct hx_mp_set *set);
 bool hx_mp_archive_make(struct hx_mp_archive *out, const char *path, struct hx_slice manifest,
                         const struct hx_mp_set *set, struct hx_mp_findings *findings);
 void hx_mp_archive_free(struct hx_mp_archive *archive);
-
-/* Writes @bytes to @path: wholly, or not at all; what was at @path before is replaced at once. */
-bool hx_mp_file_write(const char *path, struct hx_slice bytes, struct hx_mp_findings *findings);

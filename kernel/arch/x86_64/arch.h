@@ -37,6 +37,11 @@ extern uint64_t hx_arch_calibration_spins;
 /* The time stamp counter: retired instructions in an emulator that counts them. */
 uint64_t hx_arch_tsc(void);
 
+/* ---- for placement --------------------------------------------------------------------------------------------------- */
+/* A number that is another one in each boot: the CPU's random generator's when it has one and that answers (@out_random),
+ * or else the time stamp counter's. Needs nothing. */
+uint64_t hx_arch_entropy(bool *out_random);
+
 /* ---- interrupts that nobody asked for, for `irq` ---------------------------------------------------------------------- */
 struct hx_arch_irq_stats {
     uint64_t spurious;   /* local APIC's spurious vector and the silenced PICs' */

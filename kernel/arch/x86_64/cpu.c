@@ -65,6 +65,19 @@ void hx_arch_cpu_features_on(void)
     hx_cr0_write(cr0 | X86_CR0_WP | X86_CR0_MP | X86_CR0_NE | X86_CR0_TS);
 }
 
+/* Source: Intel SDM vol. 1, 7.3.17.1: ten tries, after which the generator is taken to be broken. */
+uint64_t hx_arch_entropy(bool *out_random)
+{
+    enum { RDRAND_BIT = 30, TRIES = 10 };
+    uint64_t number = 0;
+    bool random = false;
+
+    for (uint32_t i = 0; (hx_cpuid(1, 0).ecx >> RDRAND_BIT & 1) && i < TRIES && !random; i++)
+        random = hx_rdrand(&number);
+    *out_random = random;
+    return random ? number : hx_tsc_read();
+}
+
 /* ---- for a person --------------------------------------------------------------------------------------------------- */
 
 /* @out, [49]: the brand string, or the vendor's where there is none; without leading blanks. */

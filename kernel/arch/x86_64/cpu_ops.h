@@ -72,6 +72,14 @@ static inline struct hx_cpuid hx_cpuid(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
+/* False: none was ready. The CPU has the instruction. */
+static inline bool hx_rdrand(uint64_t *out)
+{
+    bool ready;
+    __asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ready) : : "cc");
+    return ready;
+}
+
 static inline uint64_t hx_tsc_read(void)
 {
     uint32_t low, high;

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* test_exports.c - the table that the build makes: every export is in it, nothing else is. */
+#include <criterion/criterion.h>
+#include <hal/hx_import.h>
+#include <module/exports.h>
+#include <stdlib.h>
+#include <string.h>
+
+static hx_status_t find(const char *name, const void **out_stub)
+{
+    return hx_exports_find(name, strlen(name), out_stub);
+}
+
+static void expect_unknown(const char *name)
+{
+    const void *stub = &stub;
+    cr_assert_eq(find(name, &stub), HX_E_SYMBOL, "`%s' is found", name);
+    cr_assert_eq(stub, &stub, "`%s': something is written on refusal", name);
+}
+
+#define NAME_OF(name, ...) #name,
+static const char *const names[] = { HX_EXPORTS(NAME_OF) };
+
+Test(exports, every_export_is_found_with_its_own_stub)
+{
+    cr_assert_eq(hx_import_count, HX_ARRAY_SIZE(names));
+    for (uint32_t i = 0; i < hx_import_count; i++) {
+        const void *stub = NULL;
+        cr_assert_eq(find(names[i], &stub), HX_OK, "%s", names[i]);
+        cr_assert_str_eq(hx_import_table[i].name, names[i]);
+        cr_assert_eq(stub, hx_import_table[i].stub, "%s", names[i]);
+    }
+}
+
+Test(exports, a_name_is_found_wherever_it_lies_and_ends_where_its_length_says)
+{
+    char room[64];
+    const void *stub = NULL;
+    memset(room, 'x', sizeof(room));
+    for (size_t shift = 0; shift < 8; shift++) {
+        memcpy(room + shift, "hx_state_put", 12); /* no NUL */
+        cr_assert_eq(hx_exports_find(room + shift, 12, &stub), HX_OK);
+        cr_assert_eq(hx_exports_find(room + shift, 11, &stub), HX_E_SYMBOL);
+        cr_assert_eq(hx_exports_find(room + shift, 13, &stub), HX_E_SYMBOL);
+    }
+}
+
+Test(exports, a_name_that_is_unknown_is_not_found)
+{
+    expect_unknown("hx_bench_0000"); /* the benchmark's kernel alone */
+    expect_unknown("hx_import_hx_log");
+    expect_unknown("hx_export_hx_log");
+    expect_unknown("HX_LOG");
+    expect_unknown("printf");
+}
+
+Test(exports, the_empty_name_is_not_found)
+{
+    expect_unknown("");
+}
+
+/* Every cut, every longer name and every other byte in every place. */
+Test(exports, what_is_nearly_an_export_is_not_found)
+{
+    for (uint32_t i = 0; i < hx_import_count; i++) {
+        size_t bytes = strlen(names[i]);
+        char *name = calloc(1, bytes + 2);
+        for (size_t cut = 0; cut < bytes; cut++) {
+            memcpy(name, names[i], cut);
+            name[cut] = 0;
+            expect_unknown(name);
+        }
+        memcpy(name, names[i], bytes + 1);
+        name[bytes] = '_';
+        expect_unknown(name);
+        name[bytes] = 0;
+        for (size_t at = 0; at < bytes; at++) {
+            name[at] ^= 1;
+            expect_unknown(name);
+            name[at] ^= 1;
+        }
+        free(name);
+    }
+}
+
+Test(exports, the_table_is_at_most_half_full_and_holds_each_export_once)
+{
+    uint32_t taken = 0;
+    cr_assert_eq(hx_exports_mask & (hx_exports_mask + 1), 0u);
+    for (size_t place = 0; place <= hx_exports_mask || hx_exports_table[place].name; place++)
+        taken += hx_exports_table[place].name != NULL;
+    cr_assert_eq(taken, hx_import_count);
+    cr_assert_leq(2 * taken, hx_exports_mask + 1);
+}
+
+/* ---- the same lookup in a table made here --------------------------------------------------------------------------- */
+#define hx_exports_table own_table
+#define hx_exports_mask own_mask
+#define hx_exports_find own_find
+hx_status_t own_find(const char *name, size_t bytes, const void **out_stub);
+enum { OWN_PLACES = 4 };
+static struct hx_export own_table[OWN_PLACES + 2];
+static const size_t own_mask = OWN_PLACES - 1;
+#include <module/exports.c>
+
+enum { TWIN_BYTES = 16 };
+
+/* Of the hash of a name of TWIN_BYTES, by that of one of eight, which starts from its own length. */
+static uint64_t state_after(uint64_t first_word)
+{
+    first_word ^= TWIN_BYTES ^ sizeof(first_word);
+    return hx_hash_name((const char *)&first_word, sizeof(first_word));
+}
+
+/* A name with the hash of @name. The first word goes into the hash of the second as it is, so the second can make up for it. */
+static void make_twin(const char name[TWIN_BYTES], char out[TWIN_BYTES])
+{
+    uint64_t word[2], twin[2];
+    memcpy(word, name, sizeof(word));
+    twin[0] = word[0] ^ 1;
+    twin[1] = word[1] ^ state_after(word[0]) ^ state_after(twin[0]);
+    memcpy(out, twin, sizeof(twin));
+}
+
+Test(exports, a_name_with_the_hash_of_an_export_is_not_taken_for_it)
+{
+    char name[TWIN_BYTES + 1] = "hx_sixteen_bytes", twin[TWIN_BYTES];
+    const void *stub = NULL;
+    make_twin(name, twin);
+    uint64_t hash = hx_hash_name(name, TWIN_BYTES);
+    cr_assert_eq(hx_hash_name(twin, TWIN_BYTES), hash, "the test makes no twin any more");
+    own_table[hash & own_mask] = (struct hx_export){ hash, name, TWIN_BYTES, name };
+    cr_assert_eq(own_find(name, TWIN_BYTES, &stub), HX_OK);
+    cr_assert_eq(stub, name);
+    cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_E_SYMBOL);
+    /* Of two with one hash each is found. */
+    own_table[(hash & own_mask) + 1] = (struct hx_export){ hash, twin, TWIN_BYTES, twin };
+    cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_OK);
+    cr_assert_eq(stub, twin);
+}
+
+Test(exports, what_runs_over_the_end_is_found)
+{
+    char name[] = "hx_0";
+    const void *stub = NULL;
+    while ((hx_hash_name(name, 4) & own_mask) != own_mask)
+        name[3]++;
+    own_table[own_mask] = (struct hx_export){ 0, "other", 5, "" };
+    own_table[own_mask + 1] = (struct hx_export){ hx_hash_name(name, 4), name, 4, name };
+    cr_assert_eq(own_find(name, 4, &stub), HX_OK);
+    cr_assert_eq(stub, name);
+    name[2] = 'X';
+    cr_assert_eq(own_find(name, 4, &stub), HX_E_SYMBOL);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* test_records.c - every rule that the records of a linked image must keep, broken one at a time. */
+#include "world.h"
+
+#include <criterion/criterion.h>
+#include <module/records.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- an image that is linked for the kernel's addresses, and never run ----------------------------------------------- */
+
+enum { SPARE = 256 }; /* behind each part: for records that a test adds */
+
+static hx_status_t env_alloc(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    uintptr_t va = 0xffffffffa0000000;
+    (void)context;
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++) {
+        if (!part[i].bytes)
+            continue;
+        part[i].va = va;
+        part[i].memory = calloc(1, part[i].bytes + SPARE);
+        va += (part[i].bytes + HX_PAGE_BYTES) & ~(uintptr_t)(HX_PAGE_BYTES - 1);
+    }
+    return HX_OK;
+}
+
+static void env_seal(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    (void)context;
+    (void)part;
+}
+
+static void env_release(void *context, struct hx_image_piece part[HX_PART_COUNT])
+{
+    (void)context;
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        free(part[i].memory);
+}
+
+static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+{
+    (void)context;
+    (void)name;
+    (void)weak;
+    *out_value = 0xffffffff80100000;
+    return HX_OK;
+}
+
+static void *env_scratch(void *context, size_t bytes)
+{
+    (void)context;
+    return calloc(1, bytes);
+}
+
+static void env_scratch_free(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
+}
+
+static const struct hx_ldr_env env = {
+    .low = 0xffffffffa0000000,
+    .high = 0xffffffffa2000000,
+    .alloc = env_alloc,
+    .seal = env_seal,
+    .settle = env_seal,
+    .release = env_release,
+    .resolve = env_resolve,
+    .scratch = env_scratch,
+    .scratch_free = env_scratch_free,
+};
+
+/* What was told. */
+struct told {
+    uint32_t count;
+    uint32_t stop_after;
+    hx_status_t err[16];
+    char subject[16][64];
+    char message[16][400];
+};
+
+static bool tell(void *context, hx_status_t err, const char *subject, const char *message)
+{
+    struct told *told = context;
+    cr_assert_lt(told->count, 16);
+    told->err[told->count] = err;
+    strncpy(told->subject[told->count], subject, 63);
+    strncpy(told->message[told->count], message, 399);
+    cr_expect(strstr(message, "; "), "says nothing to do: %s", message);
+    for (const char *c = message; *c; c++)
+        cr_assert(*c >= ' ' && *c <= '~', "control character in a message");
+    return ++told->count != told->stop_after;
+}
+
+/* The good module, its records as a test may write to them. */
+struct good {
+    struct hx_slice file;
+    struct hx_image *image;
+    struct hx_records records;
+    struct hx_module_record *module;
+    struct hx_interface_record *provides, *requires;
+    struct hx_irq_record *bell, *gong;
+    struct hx_ports_record *ports;
+    struct hx_param_record *params;
+    struct hx_field_record *fields;
+    uint64_t *constructors, *destructors;
+    uint8_t *vtable; /* of what it provides */
+};
+
+static void *writable(const void *memory)
+{
+    return (void *)(uintptr_t)memory;
+}
+
+static hx_status_t check(struct good *good, struct told *told)
+{
+    const struct hx_records_sink sink = { .violation = tell, .context = told };
+    return hx_records_check(good->image, good->file, &sink, &good->records);
+}
+
+static struct good good_open(void)
+{
+    struct good good = { .file = world_file("declares_all.hxm") };
+    struct hx_ldr_report report;
+    struct told told = { 0 };
+    cr_assert_eq(hx_ldr_load(good.file, &env, &good.image, &report), HX_OK, "%s", report.message);
+    cr_assert_eq(check(&good, &told), HX_OK, "%s", told.message[0]);
+    cr_assert_eq(told.count, 0);
+    good.module = writable(good.records.module);
+    good.provides = writable(good.records.provides);
+    good.requires = writable(good.records.requires);
+    /* Compilers order them as they like. */
+    struct hx_irq_record *irqs = writable(good.records.irqs);
+    bool turned = strcmp(irqs[0].key, "gong") == 0;
+    good.bell = &irqs[turned];
+    good.gong = &irqs[!turned];
+    good.ports = writable(good.records.ports);
+    good.params = writable(good.records.params);
+    good.fields = writable(good.records.fields);
+    good.constructors = writable(good.records.constructors);
+    good.destructors = writable(good.records.destructors);
+    good.vtable = writable(hx_image_at(good.image, (uintptr_t)good.provides->vtable, 8));
+    return good;
+}
+
+static void *va_of(const struct good *good, enum hx_image_part part)
+{
+    cr_assert_neq(good->image->part[part].bytes, 0, "no part %s", hx_image_part_name(part));
+    return (void *)good->image->part[part].va;
+}
+
+Test(records, of_a_good_module_are_found)
+{
+    struct good good = good_open();
+    const struct hx_records *r = &good.records;
+    const void *op[HX_OPS_MAX];
+    cr_assert_str_eq(r->module->name, "declares_all");
+    cr_assert_eq(r->provides_count, 1);
+    cr_assert_eq(r->requires_count, 1);
+    cr_assert_eq(r->irqs_count, 2);
+    cr_assert_eq(r->ports_count, 1);
+    cr_assert_eq(r->params_count, 1);
+    cr_assert_eq(r->fields_count, 2);
+    cr_assert_eq(r->constructors_count, 1);
+    cr_assert_eq(r->destructors_count, 1);
+    cr_assert_eq(r->state_bytes, 68);
+    cr_assert_eq(hx_records_vtable(good.image, r->provides, op), 3);
+    cr_assert(hx_image_in_part(good.image, (uintptr_t)op[2], HX_PART_TEXT));
+    cr_assert_eq(hx_ops_index(hx_records_ops(good.image, r->provides), "rate", 4), 2);
+    cr_assert_not_null(hx_records_hook(r->module, HX_HOOK_START));
+    cr_assert_null(hx_records_hook(r->module, HX_HOOK_FINI));
+    hx_ldr_unload(good.image, &env);
+}
+
+/* One rule is broken by the statements, on `g'; told once. */
+#define BROKEN(name, error, about, says, ...)                                                                          \
+    Test(records, name)                                                                                                \
+    {                                                                                                                  \
+        struct good good = good_open(), *g = &good;                                                                    \
+        struct told told = { 0 };                                                                                      \
+        __VA_ARGS__;                                                                                                   \
+        cr_assert_eq(check(g, &told), error, "%d: %s", told.err[0], told.message[0]);                                  \
+        cr_assert_eq(told.count, 1, "%u times, then: %s", told.count, told.message[1]);                                \
+        cr_assert_eq(told.err[0], error);                                                                              \
+        cr_assert_str_eq(told.subject[0], about);                                                                      \
+        cr_assert(strstr(told.message[0], says), "%s", told.message[0]);                                               \
+        hx_ldr_unload(g->image, &env);                                                                                 \
+    }
+#define RECORDS(kind) g->image->records[HX_RECORDS_##kind]
+#define SET_OP(index, function) memcpy(g->vtable + 8 + 8 * (index), &(const void *){ function }, 8)
+
+BROKEN(a_half_record_is_refused, HX_E_FORMAT, ".hx.irqs", "no whole records of 48", RECORDS(IRQS).bytes -= 1)
+BROKEN(unaligned_records_are_refused, HX_E_FORMAT, ".hx.fields", "no whole records", RECORDS(FIELDS).off += 1)
+BROKEN(records_outside_the_constants_are_refused, HX_E_FORMAT, ".hx.ports", "no whole records",
+       RECORDS(PORTS).off = g->image->part[HX_PART_RODATA].bytes)
+BROKEN(too_many_records_are_refused, HX_E_LIMIT, ".hx.ports", "at most 4",
+       RECORDS(PORTS) = (struct hx_image_range){ .off = 0, .bytes = 5 * sizeof(struct hx_ports_record) })
+BROKEN(a_second_descriptor_is_refused, HX_E_FORMAT, ".hx.module", "2, at most 1",
+       RECORDS(MODULE) = (struct hx_image_range){ .off = 0, .bytes = 2 * sizeof(struct hx_module_record) })
+BROKEN(a_missing_descriptor_is_refused, HX_E_FORMAT, ".hx.module", "not a Helix module", RECORDS(MODULE).bytes = 0)
+BROKEN(another_magic_is_refused, HX_E_FORMAT, ".hx.module", "magic is 0x00000005", g->module->magic = 5)
+BROKEN(another_major_of_the_abi_is_refused, HX_E_ABI, "abi", "wrong ABI: built for 2.0",
+       g->module->abi = HX_VERSION(2, 0, 0))
+BROKEN(a_newer_abi_is_refused, HX_E_ABI, "abi", "wrong ABI", g->module->abi = HX_ABI + 1)
+BROKEN(a_descriptor_of_another_size_is_refused, HX_E_ABI, "abi", "descriptor of 8 bytes", g->module->bytes = 8)
+BROKEN(a_name_with_a_space_is_refused, HX_E_FORMAT, ".hx.module", "name must be", g->module->name[3] = ' ')
+BROKEN(a_name_without_an_end_is_refused, HX_E_FORMAT, ".hx.module", "name must be",
+       memset(g->module->name, 'a', HX_NAME_MAX))
+BROKEN(a_summary_with_a_control_character_is_refused, HX_E_FORMAT, ".hx.module", "summary",
+       g->module->summary[0] = '\n')
+BROKEN(an_older_major_of_the_abi_is_refused, HX_E_ABI, "abi", "wrong ABI: built for 0.1",
+       g->module->abi = HX_VERSION(0, 1, 0))
+BROKEN(a_summary_with_a_delete_character_is_refused, HX_E_FORMAT, ".hx.module", "summary", g->module->summary[0] = 0x7f)
+BROKEN(records_behind_the_constants_are_refused, HX_E_FORMAT, ".hx.ports", "no whole records",
+       RECORDS(PORTS).off = (g->image->part[HX_PART_RODATA].bytes + 16) & ~(size_t)7)
+BROKEN(constructors_behind_the_constants_are_refused, HX_E_FORMAT, "constructor", "no whole addresses",
+       g->image->constructors.off = (g->image->part[HX_PART_RODATA].bytes + 16) & ~(size_t)7)
+BROKEN(unaligned_constructors_are_refused, HX_E_FORMAT, "constructor", "no whole addresses",
+       g->image->part[HX_PART_RODATA].bytes += 8;
+       g->image->constructors.off += 4)
+BROKEN(a_vtable_in_code_that_is_given_back_is_refused, HX_E_RANGE, "hx_rtc", "given back after init",
+       g->image->part[HX_PART_INIT_TEXT].bytes = 4096;
+       g->provides->vtable = va_of(g, HX_PART_INIT_TEXT))
+BROKEN(a_field_of_no_type_and_no_size_is_refused, HX_E_RANGE, "used", "type or place", g->fields[0].type = 0;
+       g->fields[0].elem_bytes = 0)
+BROKEN(a_name_that_the_file_does_not_have_is_refused, HX_E_FORMAT, "name", "relocation", g->module->name[0] = 'x')
+BROKEN(a_version_that_the_file_does_not_have_is_refused, HX_E_FORMAT, "requires", "relocation", g->requires->version++)
+BROKEN(a_hook_outside_is_refused, HX_E_RANGE, "start", "broken hook start: 0x5 is outside",
+       g->module->hooks.start = (hx_ret_t(*)(uint64_t))5)
+BROKEN(a_hook_in_data_is_refused, HX_E_RANGE, "init", "outside",
+       g->module->hooks.init = (hx_ret_t(*)(void))va_of(g, HX_PART_DATA))
+BROKEN(a_hook_that_is_given_back_is_refused, HX_E_RANGE, "fini", "given back after init",
+       g->module->hooks.fini = (hx_ret_t(*)(void))va_of(g, HX_PART_INIT_TEXT))
+BROKEN(a_constructor_in_data_is_refused, HX_E_RANGE, "constructor", "broken constructor 0",
+       g->constructors[0] = (uintptr_t)va_of(g, HX_PART_DATA))
+BROKEN(half_a_constructor_is_refused, HX_E_FORMAT, "constructor", "no whole addresses",
+       g->image->constructors.bytes = 4)
+BROKEN(a_destructor_that_is_given_back_is_refused, HX_E_RANGE, "destructor", "given back after init",
+       g->destructors[0] = (uintptr_t)va_of(g, HX_PART_INIT_TEXT))
+BROKEN(operations_outside_are_refused, HX_E_RANGE, "hx_rtc", "list of operations lies outside",
+       g->provides->ops = (const char *)5)
+BROKEN(operations_that_reach_outside_are_refused, HX_E_RANGE, "hx_kv", "list of operations lies outside",
+       g->requires->ops_bytes = UINT32_MAX)
+BROKEN(operations_that_are_given_back_are_refused, HX_E_RANGE, "hx_rtc", "outside the image's constants",
+       g->provides->ops = va_of(g, HX_PART_INIT_DATA);
+       g->provides->ops_bytes = 1)
+BROKEN(operations_that_may_change_are_refused, HX_E_RANGE, "hx_rtc", "outside the image's constants",
+       g->provides->ops = va_of(g, HX_PART_DATA);
+       g->provides->ops_bytes = 1)
+BROKEN(operations_without_an_end_are_refused, HX_E_FORMAT, "hx_rtc", "malformed", g->provides->ops_bytes--)
+BROKEN(a_vtable_outside_is_refused, HX_E_RANGE, "hx_rtc", "broken vtable of hx.rtc: it lies outside",
+       g->provides->vtable = NULL)
+BROKEN(a_vtable_that_reaches_outside_is_refused, HX_E_RANGE, "hx_rtc", "broken vtable",
+       g->provides->vtable = (uint8_t *)va_of(g, HX_PART_RODATA) + g->image->part[HX_PART_RODATA].bytes - 8)
+BROKEN(a_vtable_that_is_given_back_is_refused, HX_E_RANGE, "hx_rtc", "given back after init",
+       g->image->part[HX_PART_INIT_DATA].bytes = 4096;
+       g->provides->vtable = va_of(g, HX_PART_INIT_DATA))
+BROKEN(a_vtable_of_another_length_is_refused, HX_E_FORMAT, "hx_rtc", "HX_OPS_HEAD", g->vtable[4] = 16)
+BROKEN(a_vtable_of_another_version_is_refused, HX_E_FORMAT, "hx_rtc", "HX_OPS_HEAD", g->vtable[0]++)
+BROKEN(a_missing_operation_is_refused, HX_E_RANGE, "hx_rtc", "operation 2 of hx.rtc is missing", SET_OP(2, NULL))
+BROKEN(an_operation_in_data_is_refused, HX_E_RANGE, "hx_rtc", "broken operation 1 of hx.rtc",
+       SET_OP(1, va_of(g, HX_PART_DATA)))
+BROKEN(an_operation_that_is_given_back_is_refused, HX_E_RANGE, "hx_rtc", "given back after init",
+       SET_OP(0, va_of(g, HX_PART_INIT_TEXT)))
+BROKEN(an_interrupt_line_past_15_is_refused, HX_E_RANGE, "irq", ": line 16", g->gong->line = 16)
+BROKEN(interrupt_flags_are_refused, HX_E_RANGE, "irq", "flags 0x80", g->bell->flags = 0x80)
+BROKEN(an_interrupt_without_a_key_is_refused, HX_E_RANGE, "irq", "no proper key", g->bell->key[0] = 0)
+BROKEN(an_interrupt_key_twice_is_refused, HX_E_EXIST, "bell", "declared twice", strcpy(g->gong->key, "bell"))
+BROKEN(a_handler_outside_is_refused, HX_E_RANGE, "gong", "outside", g->gong->handler = NULL)
+BROKEN(a_handler_that_is_given_back_is_refused, HX_E_RANGE, "bell", "given back after init",
+       g->bell->handler = (hx_ret_t(*)(uint64_t))va_of(g, HX_PART_INIT_TEXT))
+BROKEN(an_empty_port_range_is_refused, HX_E_RANGE, "ports", "0x70 to 0x6f", g->ports->last = 0x6f)
+BROKEN(a_parameter_without_a_name_is_refused, HX_E_RANGE, "parameter", "record 0", g->params->name[0] = 0)
+BROKEN(a_parameter_with_an_odd_summary_is_refused, HX_E_RANGE, "parameter", "record 0", g->params->summary[0] = 27)
+BROKEN(a_parameter_of_three_bytes_is_refused, HX_E_RANGE, "limit", "1, 2, 4 or 8", g->params->bytes = 3)
+BROKEN(a_parameter_among_the_constants_is_refused, HX_E_RANGE, "limit", "no variable",
+       g->params->variable = va_of(g, HX_PART_RODATA))
+BROKEN(a_parameter_that_is_given_back_is_refused, HX_E_RANGE, "limit", "no variable",
+       g->params->variable = va_of(g, HX_PART_INIT_DATA))
+BROKEN(a_parameter_that_reaches_outside_is_refused, HX_E_RANGE, "limit", "no variable",
+       g->params->variable = (uint8_t *)va_of(g, HX_PART_DATA) + g->image->part[HX_PART_DATA].bytes - 1)
+BROKEN(a_field_without_a_name_is_refused, HX_E_FORMAT, "state", "field 0", g->fields[0].name[0] = 0)
+BROKEN(a_field_of_an_unknown_type_is_refused, HX_E_RANGE, "keys", "type or place", g->fields[1].type = 99)
+BROKEN(a_field_of_another_size_is_refused, HX_E_RANGE, "used", "type or place", g->fields[0].elem_bytes = 8)
+BROKEN(a_field_without_elements_is_refused, HX_E_RANGE, "keys", "type or place", g->fields[1].count = 0)
+BROKEN(a_field_past_the_state_is_refused, HX_E_RANGE, "keys", "type or place", g->fields[1].count = UINT32_MAX)
+BROKEN(a_field_behind_the_state_is_refused, HX_E_RANGE, "used", "type or place", g->fields[0].offset = UINT32_MAX)
+BROKEN(a_state_larger_than_its_fields_is_refused, HX_E_FORMAT, HX_STATE_SECTION, "only HX_STATE may put",
+       g->image->part[HX_PART_STATE].bytes += 8)
+BROKEN(a_state_without_fields_is_refused, HX_E_FORMAT, HX_STATE_SECTION, "without fields", RECORDS(FIELDS).bytes = 0)
+
+Test(records, an_interface_without_a_name_is_refused)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    good.provides->prefix[0] = 0;
+    cr_assert_eq(check(&good, &told), HX_E_FORMAT);
+    cr_assert_eq(told.count, 2, "it is no longer the file's name either");
+    cr_assert(strstr(told.message[1], "no proper name"), "%s", told.message[1]);
+    hx_ldr_unload(good.image, &env);
+}
+
+Test(records, an_interface_twice_is_refused)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_image_piece *rodata = &good.image->part[HX_PART_RODATA];
+    size_t off = (rodata->bytes + 7) & ~(size_t)7;
+    struct hx_interface_record *two = (struct hx_interface_record *)(rodata->memory + off);
+    two[0] = two[1] = *good.provides;
+    rodata->bytes = off + 2 * sizeof(*two);
+    good.image->records[HX_RECORDS_PROVIDES] = (struct hx_image_range){ off, 2 * sizeof(*two) };
+    cr_assert_eq(check(&good, &told), HX_E_FORMAT, "the file has but one");
+    cr_assert_eq(told.count, 2);
+    cr_assert_eq(told.err[1], HX_E_EXIST, "%s", told.message[1]);
+    hx_ldr_unload(good.image, &env);
+}
+
+static void break_three(struct good *good)
+{
+    good->ports->last = 0;
+    good->bell->line = 99;
+    good->module->hooks.start = NULL;
+    good->module->hooks.stop = (hx_ret_t(*)(void))1;
+}
+
+Test(records, all_violations_are_told_or_the_first_alone)
+{
+    struct good good = good_open();
+    struct told all = { 0 }, first = { .stop_after = 1 };
+    break_three(&good);
+    cr_assert_eq(check(&good, &all), HX_E_RANGE);
+    cr_assert_eq(all.count, 3);
+    cr_assert_eq(check(&good, &first), HX_E_RANGE);
+    cr_assert_eq(first.count, 1);
+    cr_assert_str_eq(first.message[0], all.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+/* Whatever stands in memory behind the table of types. */
+Test(records, a_field_of_a_type_behind_the_last_is_refused_whatever_its_size)
+{
+    struct good good = good_open();
+    for (uint32_t type = HX_FIELD_i64 + 1; type < 64; type++)
+        for (uint32_t bytes = 0; bytes <= 64; bytes++) {
+            struct told told = { 0 };
+            good.fields[1].type = (__typeof__(good.fields[1].type))type;
+            good.fields[1].elem_bytes = (__typeof__(good.fields[1].elem_bytes))bytes;
+            good.fields[1].count = 1;
+            cr_assert_eq(check(&good, &told), HX_E_RANGE);
+            cr_assert_str_eq(told.subject[0], "keys");
+        }
+    hx_ldr_unload(good.image, &env);
+}
