@@ -310,9 +310,22 @@ hx_status_t hx_ldr_place(struct hx_ldr_job *job)
     return err;
 }
 
+/*
+ * What takes no memory may stand in a part that has none; its address is asked for all the same (an array without members,
+ * a label at the end). A page of another part will do: it is aligned to whatever a section may want.
+ */
+static uintptr_t place_of_nothing(const struct hx_image *image)
+{
+    for (unsigned int i = 0; i < HX_PART_COUNT; i++)
+        if (image->part[i].bytes)
+            return image->part[i].va & ~(uintptr_t)(HX_LDR_PAGE - 1);
+    return 0;
+}
+
 void hx_ldr_copy(struct hx_ldr_job *job)
 {
     struct hx_image *image = job->image;
+    const uintptr_t nothing = place_of_nothing(image);
 
     for (uint32_t i = 1; i < job->section_count; i++) {
         const struct hx_ldr_section *section = &job->section[i];
@@ -321,7 +334,7 @@ void hx_ldr_copy(struct hx_ldr_job *job)
         if (section->part == HX_LDR_NOT_LOADED)
             continue;
         piece = &image->part[section->part];
-        image->section_va[i] = piece->va + section->off;
+        image->section_va[i] = piece->bytes ? piece->va + section->off : nothing;
         if (section->content.bytes)
             memcpy(piece->memory + section->off, section->content.data, section->content.bytes);
     }

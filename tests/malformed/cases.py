@@ -11,6 +11,7 @@ cases.py DIRECTORY FILE writes them for the unit test, each behind a line that d
 import os
 import sys
 
+sys.dont_write_bytecode = True  # the build runs this in the source tree
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import elf_object  # pylint: disable=wrong-import-position
 

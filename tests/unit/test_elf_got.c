@@ -585,7 +585,7 @@ Test(elf_got, only_calls_of_the_symbol_itself_have_veneers)
 
         one.fixture->far_value = UINT64_C(0x123456789000);
         one_set(&one, ONE_TEXT, 0, cases[i].type, 8, "hx_clock_ns", cases[i].addend);
-        one_set(&one, ONE_TEXT, 1, R_X86_64_PLT32, 20, "one_absolute", -4); /* so that somebody looks */
+        one_set(&one, ONE_TEXT, 1, R_X86_64_PLT32, 20, "hx_clock_ns", -4); /* so that there is one */
         one_refuse(&one, HX_E_RANGE, HX_LDR_RELOCATE, "against `hx_clock_ns' at offset 0x8");
     }
 }

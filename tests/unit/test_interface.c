@@ -16,6 +16,8 @@ Test(interface, a_list_of_operations_is_whole_or_refused)
     cr_assert_eq(hx_ops_count(hx_slice_of("a()", 4)), HX_E_FORMAT, "no empty name at the end");
     cr_assert_eq(hx_ops_count(LIST("a()\0\0b()")), HX_E_FORMAT, "goes on after its end");
     cr_assert_eq(hx_ops_count(LIST("a\0")), HX_E_FORMAT, "no arguments");
+    cr_assert_eq(hx_ops_count(LIST("a\t()\0")), HX_E_FORMAT, "a control character");
+    cr_assert_eq(hx_ops_count(LIST("a\177()\0")), HX_E_FORMAT, "delete");
     cr_assert_eq(hx_ops_count(hx_slice_of(NULL, 0)), HX_E_FORMAT);
     char many[HX_OPS_MAX * 4 + 5];
     for (uint32_t i = 0; i <= HX_OPS_MAX; i++)
