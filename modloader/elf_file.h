@@ -32,13 +32,15 @@ struct hx_ldr_section {
     uint32_t link;
     uint32_t info;
     uint32_t part; /* enum hx_image_part or HX_LDR_NOT_LOADED */
+    uint32_t pad;  /* bytes between it and what comes before it in its part */
     size_t off;    /* in its part */
 };
 
 struct hx_ldr_job {
     struct hx_slice file;
     const struct hx_ldr_env *env;
-    struct hx_ldr_report *report; /* NULL: nobody wants to know */
+    uint64_t reach_first, reach_bytes; /* what every instruction of the image can name relative to itself */
+    struct hx_ldr_report *report;      /* NULL: nobody wants to know */
 
     /* hx_ldr_check_header() */
     struct hx_slice headers;       /* the section header table */
@@ -61,11 +63,13 @@ struct hx_ldr_job {
     bool far_symbols;    /* a value from outside of the image is further away than a call reaches */
 
     /* hx_ldr_place() */
-    struct hx_image *image; /* the memory of its parts by hx_ldr_load(), after placing */
-    size_t bytes;           /* of all parts so far */
-    uint64_t common_off;    /* in the part of data: where the first common symbol may lie */
+    struct hx_image *image;             /* the memory of its parts by hx_ldr_load(), after placing */
+    size_t bytes;                       /* of all parts so far */
+    size_t sections_end[HX_PART_COUNT]; /* in each part: behind them comes what the loader makes itself */
 
     /* hx_ldr_make_room() */
+    bool counts_room;         /* whether it is asked at all; by hx_ldr_load() */
+    bool lacks_room;          /* hx_ldr_relocate() met what wants it */
     struct hx_ldr_made *made; /* [symbol_count], freed by hx_ldr_load(); NULL: no symbol needs anything */
 };
 
@@ -88,10 +92,12 @@ HX_NODISCARD hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job);
 HX_NODISCARD hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index,
                                              const struct hx_ldr_section *symtab, const struct hx_ldr_section *names);
 
-/* elf_symbols.c: checks all symbols; those of sections get their offset, the others their value. */
+/* elf_symbols.c: checks all symbols; those that the image does not define get their value. */
 HX_NODISCARD hx_status_t hx_ldr_resolve(struct hx_ldr_job *job);
-/* The parts lie where they will run: offsets become addresses. */
+/* The parts lie where they will run: what the image defines gets its address. */
 void hx_ldr_rebase(struct hx_ldr_job *job);
+/* Says where the common symbols lie, to whom wants to know. */
+void hx_ldr_tell_commons(const struct hx_ldr_job *job);
 
 /* elf_place.c: where in the parts each section goes, then its bytes. */
 HX_NODISCARD hx_status_t hx_ldr_place(struct hx_ldr_job *job);
@@ -99,8 +105,6 @@ void hx_ldr_copy(struct hx_ldr_job *job);
 /* Room at the end of a part, aligned to @align; HX_E_LIMIT without a report. */
 HX_NODISCARD hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes, uint64_t align,
                                        size_t *out_off);
-/* The next common symbol's place in the part of data, from *@off on; *@off becomes its end. */
-uint64_t hx_ldr_common_place(const Elf64_Sym *symbol, uint64_t *off);
 extern const char *const hx_ldr_record_names[HX_RECORDS_COUNT];
 
 /* elf_got.c: what the loader makes itself. Room is found while placing, contents once symbols have their values. */
@@ -131,7 +135,9 @@ extern const char hx_ldr_tls_hint[];
 /* elf_link.c */
 HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);
 
-/* report.c: each returns @err. Only the first two may be called without a report. */
+/* report.c */
+void hx_ldr_report_init(struct hx_ldr_report *report);
+/* Each of these returns @err. Only the first two may be called without a report. */
 __attribute__((format(printf, 3, 4), cold)) hx_status_t hx_ldr_refuse(struct hx_ldr_job *job, hx_status_t err,
                                                                       const char *format, ...);
 __attribute__((format(printf, 4, 5), cold)) hx_status_t hx_ldr_refuse_section(struct hx_ldr_job *job, hx_status_t err,
@@ -144,6 +150,31 @@ void hx_ldr_copy_name(char *out, size_t bytes, const char *name);
 /* What a person calls a symbol: a section symbol goes by the section's name. Of a checked symbol table only. */
 const char *hx_ldr_symbol_name(const struct hx_ldr_job *job, uint32_t symbol);
 
+/* Words of a file, which aligns nothing. */
+static inline uint64_t hx_ldr_load64(const uint8_t *at)
+{
+    uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline uint32_t hx_ldr_load32(const uint8_t *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline uint32_t hx_ldr_load16(const uint8_t *at)
+{
+    uint16_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
 /* Entry @index of a table whose bounds were checked as a whole; copied, because the file aligns nothing. */
 static inline Elf64_Sym hx_ldr_symbol(const struct hx_ldr_job *job, uint32_t index)
 {
@@ -153,12 +184,15 @@ static inline Elf64_Sym hx_ldr_symbol(const struct hx_ldr_job *job, uint32_t ind
     return symbol;
 }
 
+/* A common symbol, or one that may lie far away (psABI 1.0, 4.2) and here does not. */
+#define HX_LDR_SHN_LARGE_COMMON 0xff02u
+static inline bool hx_ldr_is_common(uint32_t section)
+{
+    return section == SHN_COMMON || section == HX_LDR_SHN_LARGE_COMMON;
+}
+
 /* Whether an instruction anywhere in the image can name @value relative to itself. Asked of every import. */
 static inline bool hx_ldr_reaches(const struct hx_ldr_job *job, uint64_t value)
 {
-    const struct hx_ldr_env *env = job->env;
-
-    /* The end of a field, from which the processor counts, lies in [low + 4, high]. */
-    return env->high - env->low <= UINT64_C(1) << 31 && (int64_t)(value - env->high) >= INT32_MIN &&
-           (int64_t)(value - env->low - sizeof(uint32_t)) <= INT32_MAX;
+    return value - job->reach_first < job->reach_bytes;
 }

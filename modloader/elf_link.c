@@ -213,7 +213,10 @@ static hx_status_t find_base(struct hx_ldr_job *job, const struct target *target
     case BASE_GOT: *out = hx_ldr_got_va(job); break;
     default: *out = hx_ldr_symbol(job, symbol).st_size; return HX_OK;
     }
-    return *out && job->image->got.bytes ? HX_OK : refuse(job, target, at, HX_E_RELOC, no_room);
+    if (*out && job->image->got.bytes)
+        return HX_OK;
+    job->lacks_room = !job->counts_room;
+    return refuse(job, target, at, HX_E_RELOC, no_room);
 }
 
 /* Where the branch goes instead: to a veneer that continues to the symbol, if there is one and it is the symbol itself. */
@@ -298,22 +301,6 @@ __attribute__((cold, noinline)) static hx_status_t apply_any(struct hx_ldr_job *
 }
 
 /* ---- those that are nearly all --------------------------------------------------------------------------------------- */
-static inline uint64_t load64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static inline uint32_t load32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
 static inline void store32(uint8_t *at, uint64_t value)
 {
     uint32_t word = (uint32_t)value;
@@ -340,14 +327,14 @@ static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *ta
     uint8_t *memory = target->memory;
 
     for (left = -left; left; left += (int64_t)sizeof(Elf64_Rela)) {
-        const uint64_t off = load64(end + left + offsetof(Elf64_Rela, r_offset));
-        const uint32_t type = load32(end + left + offsetof(Elf64_Rela, r_info));
-        const uint32_t symbol = load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(type));
+        const uint64_t off = hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_offset));
+        const uint32_t type = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info));
+        const uint32_t symbol = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(type));
         uint64_t value;
 
         if (symbol >= symbol_count)
             break;
-        value = values[symbol] + load64(end + left + offsetof(Elf64_Rela, r_addend));
+        value = values[symbol] + hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_addend));
         switch (type) {
         case R_X86_64_NONE: continue;
         case R_X86_64_PC32:

@@ -32,9 +32,10 @@ static inline bool begins_with(const char *text, const char *prefix)
     return true;
 }
 
+/* @name has two characters or more. */
 static inline bool is_named(const char *text, const char *name)
 {
-    return text[1] == name[1] && strcmp(text, name) == 0;
+    return text[0] == name[0] && text[1] == name[1] && strcmp(text, name) == 0;
 }
 
 /* Record kind of a section by its name; HX_RECORDS_COUNT: none. */
@@ -151,9 +152,12 @@ hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes,
 
 static hx_status_t append_section(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part)
 {
+    size_t end = job->image->part[part].bytes;
+
     if (hx_ldr_append(job, part, section->bytes, section->align, &section->off))
         return refuse_size(job, section, section->bytes);
     section->part = part;
+    section->pad = (uint32_t)(section->off - end);
     return HX_OK;
 }
 
@@ -270,29 +274,34 @@ static hx_status_t place_all_arrays(struct hx_ldr_job *job)
 }
 
 /* ---- common symbols -------------------------------------------------------------------------------------------------- */
-uint64_t hx_ldr_common_place(const Elf64_Sym *symbol, uint64_t *off)
-{
-    uint64_t place = (*off + symbol->st_value - 1) & ~(symbol->st_value - 1);
-
-    *off = place + symbol->st_size;
-    return place;
-}
-
 static hx_status_t place_commons(struct hx_ldr_job *job)
 {
-    job->common_off = job->image->part[HX_PART_DATA].bytes;
     for (uint32_t i = 1; job->common_count && i < job->symbol_count; i++) {
         const Elf64_Sym symbol = hx_ldr_symbol(job, i);
-        size_t off;
+        size_t off = 0;
 
-        if (symbol.st_shndx == SHN_COMMON && hx_ldr_append(job, HX_PART_DATA, symbol.st_size, symbol.st_value, &off))
+        if (!hx_ldr_is_common(symbol.st_shndx))
+            continue;
+        if (hx_ldr_append(job, HX_PART_DATA, symbol.st_size, symbol.st_value, &off))
             return hx_ldr_refuse_symbol(job, HX_E_LIMIT, i, "its 0x%lx bytes make the image exceed %d MiB",
                                         symbol.st_size, HX_LDR_IMAGE_MAX >> 20);
+        job->value[i] = off;
     }
     return HX_OK;
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------------- */
+/* What comes behind the sections of each part is made here, not copied. */
+static hx_status_t place_made(struct hx_ldr_job *job)
+{
+    hx_status_t err;
+
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        job->sections_end[i] = job->image->part[i].bytes;
+    err = place_commons(job);
+    return !err && job->counts_room ? hx_ldr_make_room(job) : err;
+}
+
 hx_status_t hx_ldr_place(struct hx_ldr_job *job)
 {
     hx_status_t err = HX_OK;
@@ -302,24 +311,38 @@ hx_status_t hx_ldr_place(struct hx_ldr_job *job)
     if (!err)
         err = place_all_arrays(job);
     if (!err)
-        err = place_commons(job);
-    if (!err)
-        err = hx_ldr_make_room(job);
+        err = place_made(job);
     if (!err && job->bytes == 0)
         err = hx_ldr_refuse(job, HX_E_FORMAT, "there is nothing to load in it");
     return err;
 }
 
+/* ---- contents -------------------------------------------------------------------------------------------------------- */
 /*
  * What takes no memory may stand in a part that has none; its address is asked for all the same (an array without members,
  * a label at the end). A page of another part will do: it is aligned to whatever a section may want.
  */
 static uintptr_t place_of_nothing(const struct hx_image *image)
 {
-    for (unsigned int i = 0; i < HX_PART_COUNT; i++)
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
         if (image->part[i].bytes)
             return image->part[i].va & ~(uintptr_t)(HX_LDR_PAGE - 1);
     return 0;
+}
+
+static void clear(const struct hx_image_piece *piece, size_t off, size_t bytes)
+{
+    if (bytes && !piece->zeroed)
+        memset(piece->memory + off, 0, bytes);
+}
+
+static void copy_section(const struct hx_image_piece *piece, const struct hx_ldr_section *section)
+{
+    clear(piece, section->off - section->pad, section->pad);
+    if (section->content.bytes)
+        memcpy(piece->memory + section->off, section->content.data, section->content.bytes);
+    else
+        clear(piece, section->off, section->bytes);
 }
 
 void hx_ldr_copy(struct hx_ldr_job *job)
@@ -335,7 +358,9 @@ void hx_ldr_copy(struct hx_ldr_job *job)
             continue;
         piece = &image->part[section->part];
         image->section_va[i] = piece->bytes ? piece->va + section->off : nothing;
-        if (section->content.bytes)
-            memcpy(piece->memory + section->off, section->content.data, section->content.bytes);
+        if (section->bytes)
+            copy_section(piece, section);
     }
+    for (uint32_t i = 0; i < HX_PART_COUNT; i++)
+        clear(&image->part[i], job->sections_end[i], image->part[i].bytes - job->sections_end[i]);
 }

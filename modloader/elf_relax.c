@@ -57,7 +57,7 @@ struct reach {
 static struct reach reach_inside(const struct hx_ldr_job *job, const Elf64_Sym *symbol)
 {
     const uint64_t low = job->env->low;
-    bool at_end = symbol->st_shndx == SHN_COMMON
+    bool at_end = hx_ldr_is_common(symbol->st_shndx)
                       ? symbol->st_size == 0
                       : symbol->st_shndx != SHN_UNDEF && symbol->st_value >= job->section[symbol->st_shndx].bytes;
     uint64_t last = job->env->high - (at_end ? 0 : 1);

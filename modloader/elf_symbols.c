@@ -82,7 +82,7 @@ static hx_status_t refuse_type(struct hx_ldr_job *job, uint32_t index, unsigned 
     }
 }
 
-static hx_status_t check_binding(struct hx_ldr_job *job, uint32_t index, unsigned int binding)
+static inline hx_status_t check_binding(struct hx_ldr_job *job, uint32_t index, unsigned int binding)
 {
     if (binding != STB_LOCAL && binding != STB_GLOBAL && binding != STB_WEAK && binding != STB_GNU_UNIQUE)
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index, "symbol binding %u is not supported", binding);
@@ -93,15 +93,13 @@ static hx_status_t check_binding(struct hx_ldr_job *job, uint32_t index, unsigne
     return HX_OK;
 }
 
-static hx_status_t check_symbol(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol)
+static inline hx_status_t check_symbol(struct hx_ldr_job *job, uint32_t index, uint32_t name, uint32_t info)
 {
-    unsigned int type = ELF64_ST_TYPE(symbol->st_info);
-
-    if (symbol->st_name >= job->symbol_names.bytes)
+    if (name >= job->symbol_names.bytes)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "its name lies outside of the string table");
-    if (type > STT_COMMON)
-        return refuse_type(job, index, type);
-    return check_binding(job, index, ELF64_ST_BIND(symbol->st_info));
+    if (ELF64_ST_TYPE(info) > STT_COMMON)
+        return refuse_type(job, index, ELF64_ST_TYPE(info));
+    return check_binding(job, index, ELF64_ST_BIND(info));
 }
 
 /* A symbol of a section. The end of a section is a place in it. */
@@ -116,7 +114,6 @@ static hx_status_t define(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index,
                                     "its place (0x%lx bytes at 0x%lx) lies outside of its section", symbol->st_size,
                                     symbol->st_value);
-    job->value[index] = symbol->st_value;
     return HX_OK;
 }
 
@@ -136,7 +133,7 @@ static hx_status_t define_common(struct hx_ldr_job *job, uint32_t index, const E
 }
 
 /* A value that does not depend on where the image lies. */
-static void set_outside(struct hx_ldr_job *job, uint32_t index, uint64_t value)
+static inline void set_outside(struct hx_ldr_job *job, uint32_t index, uint64_t value)
 {
     job->value[index] = value;
     job->far_symbols |= !hx_ldr_reaches(job, value);
@@ -150,7 +147,8 @@ static hx_status_t define_special(struct hx_ldr_job *job, uint32_t index, const 
         if (ELF64_ST_TYPE(symbol->st_info) != STT_FILE)
             set_outside(job, index, symbol->st_value);
         return HX_OK;
-    case SHN_COMMON: return define_common(job, index, symbol);
+    case SHN_COMMON:
+    case HX_LDR_SHN_LARGE_COMMON: return define_common(job, index, symbol);
     case SHN_XINDEX:
         return hx_ldr_refuse_symbol(job, HX_E_UNSUPPORTED, index,
                                     "extended section numbering (SHN_XINDEX) is not supported");
@@ -231,10 +229,8 @@ static hx_status_t import_got(struct hx_ldr_job *job, uint32_t index)
     return HX_OK;
 }
 
-static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sym *symbol, struct missing *missing)
+static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const char *name, bool weak, struct missing *missing)
 {
-    const char *name = (const char *)job->symbol_names.data + symbol->st_name;
-    bool weak = ELF64_ST_BIND(symbol->st_info) == STB_WEAK;
     uint64_t value = 0;
     hx_status_t err;
 
@@ -257,24 +253,33 @@ static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const Elf64_Sy
     return HX_OK;
 }
 
+/* Symbols of the image are not those that cost, so the whole entry is read again. */
+static hx_status_t define_any(struct hx_ldr_job *job, uint32_t index)
+{
+    const Elf64_Sym symbol = hx_ldr_symbol(job, index);
+
+    return symbol.st_shndx < SHN_LORESERVE ? define(job, index, &symbol) : define_special(job, index, &symbol);
+}
+
 hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
 {
+    const uint8_t *at = job->symbols.data + sizeof(Elf64_Sym);
     struct missing missing = { 0, 0, NULL };
     hx_status_t err = HX_OK;
 
     job->value[0] = 0;
-    for (uint32_t i = 1; i < job->symbol_count; i++) {
-        Elf64_Sym symbol = hx_ldr_symbol(job, i);
+    for (uint32_t i = 1; i < job->symbol_count; i++, at += sizeof(Elf64_Sym)) {
+        uint32_t name = hx_ldr_load32(at + offsetof(Elf64_Sym, st_name));
+        uint32_t info = at[offsetof(Elf64_Sym, st_info)];
 
-        err = check_symbol(job, i, &symbol);
+        err = check_symbol(job, i, name, info);
         if (err)
             return err;
-        if (symbol.st_shndx == SHN_UNDEF)
-            err = import(job, i, &symbol, &missing);
-        else if (symbol.st_shndx < SHN_LORESERVE)
-            err = define(job, i, &symbol);
+        if (hx_ldr_load16(at + offsetof(Elf64_Sym, st_shndx)) == SHN_UNDEF)
+            err =
+                import(job, i, (const char *)job->symbol_names.data + name, ELF64_ST_BIND(info) == STB_WEAK, &missing);
         else
-            err = define_special(job, i, &symbol);
+            err = define_any(job, i);
         if (err)
             return err;
     }
@@ -283,25 +288,35 @@ hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
     return HX_OK;
 }
 
+/* ---- once the parts have their place --------------------------------------------------------------------------------- */
+static uint64_t section_value(const struct hx_image *image, const uint8_t *at, uint32_t section)
+{
+    uintptr_t va = image->section_va[section];
+
+    return va ? va + hx_ldr_load64(at + offsetof(Elf64_Sym, st_value)) : HX_LDR_NO_VALUE;
+}
+
 void hx_ldr_rebase(struct hx_ldr_job *job)
 {
-    const struct hx_image *image = job->image;
-    uint64_t common_off = job->common_off;
+    const uint8_t *at = job->symbols.data + sizeof(Elf64_Sym);
 
     if (job->got_symbol)
         job->value[job->got_symbol] = hx_ldr_got_va(job);
-    for (uint32_t i = 1; i < job->symbol_count; i++) {
-        uint16_t section;
+    for (uint32_t i = 1; i < job->symbol_count; i++, at += sizeof(Elf64_Sym)) {
+        uint32_t section = hx_ldr_load16(at + offsetof(Elf64_Sym, st_shndx));
 
-        memcpy(&section, job->symbols.data + i * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_shndx), sizeof(section));
-        if (section == SHN_COMMON) {
-            Elf64_Sym symbol = hx_ldr_symbol(job, i);
-
-            job->value[i] = image->part[HX_PART_DATA].va + hx_ldr_common_place(&symbol, &common_off);
-            if (job->env->common)
-                job->env->common(job->env->context, i, job->value[i]);
-        } else if (section != SHN_UNDEF && section < SHN_LORESERVE) {
-            job->value[i] = image->section_va[section] ? image->section_va[section] + job->value[i] : HX_LDR_NO_VALUE;
-        }
+        if (section == SHN_UNDEF)
+            continue;
+        if (section < SHN_LORESERVE)
+            job->value[i] = section_value(job->image, at, section);
+        else if (hx_ldr_is_common(section))
+            job->value[i] += job->image->part[HX_PART_DATA].va;
     }
+}
+
+void hx_ldr_tell_commons(const struct hx_ldr_job *job)
+{
+    for (uint32_t i = 1; job->common_count && job->env->common && i < job->symbol_count; i++)
+        if (hx_ldr_is_common(hx_ldr_symbol(job, i).st_shndx))
+            job->env->common(job->env->context, i, job->value[i]);
 }

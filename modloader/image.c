@@ -61,9 +61,21 @@ const char *hx_image_part_name(enum hx_image_part part)
     return (uint32_t)part < HX_PART_COUNT ? names[part] : "?";
 }
 
+/* Asked of every section, of most of them in vain; what else is wrong with the file is for the load to say. */
+static bool holds_records(const struct hx_ldr_job *job, uint32_t index, const char *name)
+{
+    const uint8_t *header = job->headers.data + index * sizeof(Elf64_Shdr);
+    uint32_t name_off = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_name));
+
+    return hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_type)) == SHT_PROGBITS &&
+           (hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_flags)) & SHF_ALLOC) &&
+           name_off < job->section_names.bytes && strcmp((const char *)job->section_names.data + name_off, name) == 0;
+}
+
 hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct hx_slice *out)
 {
     struct hx_ldr_job job = { .file = file };
+    struct hx_ldr_section section;
     hx_status_t err;
 
     if ((uint32_t)kind >= HX_RECORDS_COUNT)
@@ -72,16 +84,12 @@ hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct
     if (err)
         return err;
     for (uint32_t i = 1; i < job.section_count; i++) {
-        struct hx_ldr_section section;
-
+        if (!holds_records(&job, i, hx_ldr_record_names[kind]))
+            continue;
         err = hx_ldr_read_section(&job, i, &section);
-        if (err)
-            return err;
-        if (section.type == SHT_PROGBITS && (section.flags & SHF_ALLOC) &&
-            strcmp(section.name, hx_ldr_record_names[kind]) == 0) {
+        if (!err)
             *out = section.content;
-            return HX_OK;
-        }
+        return err;
     }
     return HX_E_NOENT;
 }

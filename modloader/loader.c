@@ -62,6 +62,47 @@ static hx_status_t place(struct hx_ldr_job *job)
     return HX_OK;
 }
 
+static hx_status_t place_and_relocate(struct hx_ldr_job *job)
+{
+    hx_status_t err;
+
+    job->report->step = HX_LDR_PLACE;
+    err = place(job);
+    if (err)
+        return err;
+    job->report->step = HX_LDR_RELOCATE;
+    return hx_ldr_relocate(job);
+}
+
+/* Everything since the symbols were resolved. */
+static void undo_placing(struct hx_ldr_job *job)
+{
+    hx_ldr_unload(job->image, job->env);
+    job->image = NULL;
+    job->bytes = 0;
+    for (uint32_t i = 0; i < job->section_count; i++)
+        job->section[i].part = HX_LDR_NOT_LOADED;
+}
+
+/*
+ * Hardly any module needs a GOT or veneers, and to look for who does costs a tenth of relocating. So unless the symbols give
+ * a hint it is not looked for, and an image that turns out to need them is begun again.
+ */
+static hx_status_t make_image(struct hx_ldr_job *job)
+{
+    hx_status_t err;
+
+    job->counts_room = job->got_symbol || job->far_symbols;
+    err = place_and_relocate(job);
+    if (!job->lacks_room)
+        return err;
+    undo_placing(job);
+    hx_ldr_report_init(job->report);
+    job->lacks_room = false;
+    job->counts_room = true;
+    return place_and_relocate(job);
+}
+
 static hx_status_t run(struct hx_ldr_job *job)
 {
     struct hx_ldr_report *report = job->report;
@@ -74,18 +115,23 @@ static hx_status_t run(struct hx_ldr_job *job)
     err = resolve(job);
     if (err)
         return err;
-    report->step = HX_LDR_PLACE;
-    err = place(job);
+    err = make_image(job);
     if (err)
         return err;
-    report->step = HX_LDR_RELOCATE;
-    err = hx_ldr_relocate(job);
-    if (err)
-        return err;
+    hx_ldr_tell_commons(job);
     report->step = HX_LDR_PROTECT;
     job->env->seal(job->env->context, job->image->part);
     report->step = HX_LDR_DONE;
     return HX_OK;
+}
+
+/* The end of a field, from which the processor counts, lies in [low + 4, high]; from there it is 2 GiB either way. */
+static void set_reach(struct hx_ldr_job *job)
+{
+    const uint64_t half = UINT64_C(1) << 31, low = job->env->low + sizeof(uint32_t), high = job->env->high;
+
+    job->reach_first = high - half;
+    job->reach_bytes = high - low < 2 * half ? 2 * half - (high - low) : 0;
 }
 
 hx_status_t hx_ldr_load(struct hx_slice file, const struct hx_ldr_env *env, struct hx_image **out,
@@ -94,9 +140,8 @@ hx_status_t hx_ldr_load(struct hx_slice file, const struct hx_ldr_env *env, stru
     struct hx_ldr_job job = { .file = file, .env = env, .report = report };
     hx_status_t err;
 
-    memset(report, 0, sizeof(*report));
-    report->step = HX_LDR_CHECK;
-    report->relocation = UINT32_MAX;
+    hx_ldr_report_init(report);
+    set_reach(&job);
     err = run(&job);
     report->err = err;
     if (job.made)

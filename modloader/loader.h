@@ -43,6 +43,7 @@ struct hx_image_piece {
     uint8_t *memory; /* where its bytes can be read, and during the load written; the kernel: va once it is sealed */
     size_t bytes;
     size_t align; /* a power of two, at most a page */
+    bool zeroed;  /* by alloc: its memory is zero already */
 };
 
 struct hx_image_range {
@@ -81,8 +82,8 @@ enum hx_ldr_step {
 struct hx_ldr_report {
     enum hx_ldr_step step;
     hx_status_t err;
-    char section[HX_NAME_MAX];
-    char symbol[64];     /* the first offending one */
+    char section[96];    /* as far as its name fits */
+    char symbol[96];     /* the first offending one */
     uint32_t relocation; /* index in its section; UINT32_MAX: not about one */
     uint64_t offset;
     uint64_t value;
@@ -93,13 +94,13 @@ struct hx_ldr_report {
 /*
  * What the loader is owed.
  * low, high: alloc places every part in [low, high), whatever happens; what is out of reach is decided by them.
- * alloc:   for each part with bytes, zeroed memory: va is where it is to run, memory where to write it. A refusal may leave
- *          some with a va; release follows.
+ * alloc:   for each part with bytes: va is where it is to run, memory where to write it, zeroed whether it is zero. A refusal
+ *          may leave some with a va; release follows. It may be called once more after release, with other sizes.
  * seal:    the contents are final: each part gets its permission, and memory becomes where it is read from now on.
  * settle:  init has run: RO_AFTER_INIT becomes read-only, INIT_TEXT and INIT_DATA are given back and their pieces zeroed.
  * release: gives back all parts that have a va.
  * resolve: the value of an undefined symbol; HX_E_SYMBOL: unknown. @weak ones that stay unknown become 0.
- * common:  told where a common symbol was put; may be NULL.
+ * common:  told where each common symbol was put, last of all; may be NULL.
  * scratch: heap for tables during the load and for struct hx_image itself, zeroed; NULL when there is none.
  */
 struct hx_ldr_env {

@@ -9,6 +9,13 @@
 
 #include <lib/fmt.h>
 
+void hx_ldr_report_init(struct hx_ldr_report *report)
+{
+    memset(report, 0, sizeof(*report));
+    report->step = HX_LDR_CHECK;
+    report->relocation = UINT32_MAX;
+}
+
 void hx_ldr_copy_name(char *out, size_t bytes, const char *name)
 {
     size_t i = 0;

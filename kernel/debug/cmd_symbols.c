@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_symbols.c - which function an address belongs to, and where a name lies: the core's, its exports' and the modules'.
+ * cmd_symbols.c - which function an address belongs to, and where a name lies: the core's, its exports', the modules' and
+ * the stubs' through which they call each other.
  *
  * Modules go away while this prints, so what there is to say of one is collected with preemption off and said afterwards.
  */
@@ -15,6 +16,30 @@
 
 static const char advice[] = "modinfo tells where a module's parts lie";
 
+/* ---- import stubs --------------------------------------------------------------------------------------------------- */
+/* One that modules call an operation through, in words of its own: the interface may go. */
+struct stub {
+    char name[HX_NAME_MAX + HX_NEAREST_NAME_MAX]; /* PREFIX_OPERATION, as they call it */
+    char owner[HX_NAME_MAX + 16];
+    struct hx_label label;
+};
+
+/* Operations of @interface, which may be NULL, that have a stub. */
+static uint32_t stub_count(const struct hx_interface *interface)
+{
+    return interface && interface->stubs_va ? interface->op_count : 0;
+}
+
+static void describe_stub(const struct hx_interface *interface, uint32_t op, struct stub *out)
+{
+    const char *prefix = hx_slot_info(interface->slot)->name;
+    char display[HX_NAME_MAX];
+    hx_interface_display(prefix, display);
+    hx_fmt(out->owner, sizeof(out->owner), "import stub of %s", display);
+    hx_fmt(out->name, sizeof(out->name), "%s_%.*s", prefix, (int)interface->name[op].bytes, interface->name[op].text);
+    out->label = (struct hx_label){ out->name, interface->stubs_va + op * HX_STUB_BYTES, HX_STUB_BYTES };
+}
+
 /* ---- an address ----------------------------------------------------------------------------------------------------- */
 static bool describe_in_modules(uintptr_t va, char *text, size_t bytes)
 {
@@ -28,6 +53,24 @@ static bool describe_in_modules(uintptr_t va, char *text, size_t bytes)
         hx_label_text(&where.label, va, owner, text, bytes);
     }
     hx_preempt_enable();
+    return found;
+}
+
+static bool describe_in_stubs(uintptr_t va, char *text, size_t bytes)
+{
+    struct stub stub;
+    bool found = false;
+    hx_preempt_disable();
+    for (uint32_t i = 0; i < HX_SLOTS_MAX && !found; i++) {
+        const struct hx_interface *interface = hx_interface_in(i);
+        uintptr_t op = interface ? (va - interface->stubs_va) / HX_STUB_BYTES : 0;
+        found = op < stub_count(interface);
+        if (found)
+            describe_stub(interface, (uint32_t)op, &stub);
+    }
+    hx_preempt_enable();
+    if (found)
+        hx_label_text(&stub.label, va, stub.owner, text, bytes);
     return found;
 }
 
@@ -47,7 +90,8 @@ static hx_status_t explain_address(const char *command, const char *argument)
     hx_status_t err = hx_command_number(argument, UINT64_MAX, &va);
     if (err != HX_OK)
         return hx_command_refuse(command, argument, err, "an address is 0x and up to 16 hexadecimal digits");
-    if (!describe_in_core(va, text, sizeof(text)) && !describe_in_modules(va, text, sizeof(text))) {
+    if (!describe_in_core(va, text, sizeof(text)) && !describe_in_modules(va, text, sizeof(text)) &&
+        !describe_in_stubs(va, text, sizeof(text))) {
         hx_command_error(command, argument, "neither text of the kernel nor a part of a module is there", advice);
         return HX_E_NOENT;
     }
@@ -122,6 +166,24 @@ static void search_core(struct search *search)
     }
 }
 
+/* Of the interface of slot @index. */
+static void search_stubs(struct search *search, uint32_t index)
+{
+    struct stub stub;
+    bool found = false;
+    hx_preempt_disable();
+    const struct hx_interface *interface = hx_interface_in(index);
+    for (uint32_t op = 0; op < stub_count(interface) && !found; op++) {
+        describe_stub(interface, op, &stub);
+        found = strcmp(stub.name, search->name) == 0;
+        if (!found && search->total == 0)
+            hx_nearest_offer(&search->nearest, stub.name);
+    }
+    hx_preempt_enable();
+    if (found)
+        print(search, &stub.label, stub.owner);
+}
+
 /* Number @index of all versions that are loaded: of each module the running one, then the one before it. NULL: no more. */
 static const struct hx_version *nth_version(uint32_t index)
 {
@@ -174,6 +236,8 @@ static hx_status_t explain_name(const char *command, const char *name)
     hx_nearest_init(&search.nearest, name);
     search_exports(&search);
     search_core(&search);
+    for (uint32_t i = 0; i < HX_SLOTS_MAX; i++)
+        search_stubs(&search, i);
     for (uint32_t i = 0; search_version(&search, i); i++)
         continue;
     if (search.total > 0)
@@ -200,7 +264,10 @@ const struct hx_command hx_commands_symbols[] = {
       .arguments = "ADDRESS|NAME...",
       .summary = "what lies at an address, where a name lies",
       .handler = cmd_sym,
-      .help = "ADDRESS (0x...): function+offset/size and its module; text of the kernel, any part of a module.\n"
-              "NAME: every function of the kernel, export, and function or variable of a module that is called so." },
+      .help =
+          "ADDRESS (0x...): function+offset/size and its module; text of the kernel, any part of a module, a stub\n"
+          "through which modules call an interface.\n"
+          "NAME: every function of the kernel, export, such stub, and function or variable of a module that is called\n"
+          "so." },
     { .name = NULL },
 };

@@ -4,7 +4,7 @@
  *
  * Why our own: compilers emit calls to memcpy and memset whatever the flags say, and no packaged library may be linked in.
  * Method:   words of 8 bytes at any alignment, then one word that ends with the last byte and overlaps what is done; no
- *           branch a byte. Strings go byte by byte, as reading ahead of a NUL could touch memory that is not ours; strlen()
+ *           branch a byte. Long runs are left to the processor's own string instructions. Strings go byte by byte, as reading ahead of a NUL could touch memory that is not ours; strlen()
  *           alone, on which every lookup of a name waits, reads aligned words: none reaches into the next page.
  * Invariant: no loop here may become a call to the function that it implements, hence the pragma; clang needs only
  *           -ffreestanding for the same.
@@ -13,6 +13,7 @@
 #define HX_STRING_IMPLEMENTATION
 #include "string.h"
 
+#include <hx_string_asm.h>
 #include <stdint.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -24,7 +25,7 @@ typedef uint64_t __attribute__((may_alias)) aligned_word_t;
 typedef uint32_t __attribute__((may_alias, aligned(1))) half_t;
 typedef uint16_t __attribute__((may_alias, aligned(1))) quarter_t;
 
-enum { WORD = sizeof(word_t), BLOCK = 4 * WORD };
+enum { WORD = sizeof(word_t), BLOCK = 4 * WORD, LONG_RUN = 512 };
 
 /* Fewer than a word, in either direction: everything is loaded before anything is stored. */
 static inline void copy_short(uint8_t *to, const uint8_t *from, size_t bytes)
@@ -96,6 +97,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
         copy_short(out, in, bytes);
         return to;
     }
+    if (bytes >= LONG_RUN) {
+        hx_copy_words(out, in, bytes / WORD);
+        copy_word(out + bytes - WORD, in + bytes - WORD);
+        return to;
+    }
     for (; bytes > BLOCK; bytes -= BLOCK, out += BLOCK, in += BLOCK)
         copy_block(out, in);
     if (bytes > 2 * WORD) {
@@ -129,6 +135,11 @@ void *memset(void *to, int byte, size_t bytes)
     if (bytes < WORD) {
         for (size_t i = 0; i < bytes; i++)
             out[i] = (uint8_t)byte;
+        return to;
+    }
+    if (bytes >= LONG_RUN) {
+        hx_fill_words(out, fill, bytes / WORD);
+        *(word_t *)last = fill;
         return to;
     }
     for (; bytes > BLOCK; bytes -= BLOCK, out += BLOCK) {

@@ -475,7 +475,6 @@ hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, ui
         return err;
     *out_va = va;
     *out_memory = (uint8_t *)(prot == HX_PROT_RW ? va : alias_of(va));
-    memset(*out_memory, 0, bytes);
     if (!shared && whole_pages(bytes) != bytes)
         memset(*out_memory + bytes, prot == HX_PROT_RX ? INT3 : 0, whole_pages(bytes) - bytes);
     return HX_OK;

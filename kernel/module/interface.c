@@ -98,6 +98,11 @@ struct hx_interface *hx_interface_find(const char *prefix)
     return slot ? by_slot[hx_slot_index(slot)] : NULL;
 }
 
+struct hx_interface *hx_interface_in(uint32_t index)
+{
+    return by_slot[index];
+}
+
 bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops)
 {
     return hx_ops_agree(ops, version, interface->ops, interface->version);

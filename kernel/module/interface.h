@@ -64,6 +64,8 @@ HX_NODISCARD hx_status_t hx_interface_init(void);
 
 /* NULL when nobody holds it. */
 struct hx_interface *hx_interface_find(const char *prefix);
+/* The interface of slot @index, below HX_SLOTS_MAX; NULL: it has none. For those who look at all of them. */
+struct hx_interface *hx_interface_in(uint32_t index);
 
 /*
  * Holds interface @prefix for a provider, creating it (sleepable) when it is new; @offer, filled in by the provider, is

@@ -54,6 +54,7 @@ static hx_status_t env_alloc(void *context, struct hx_image_piece part[HX_PART_C
         }
         err = hx_hal_image_alloc(whole_pages(part[i].bytes), &part[i].va);
         part[i].memory = (uint8_t *)part[i].va;
+        part[i].zeroed = true;
     }
     return err;
 }

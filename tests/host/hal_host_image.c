@@ -250,7 +250,6 @@ hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, ui
     one_task_check();
     LIST_INSERT_HEAD(&pieces, piece, link);
     memset((void *)image_va, FILL, image_bytes);
-    memset((void *)piece->va, 0, bytes);
     if (prot != HX_PROT_RW) {
         piece->alias = alias_map(image_of(image_va));
         hx_hal_image_protect(image_va, image_bytes, prot);

@@ -54,8 +54,8 @@ def editing():
         press(guest, LEFT + ctrl("U"), "w", 0)
         press(guest, b"\xc3\xa9\xc3\xbc" + b"\x7f", "\u00e9w", 1)
         press(guest, ctrl("L"), "\u00e9w", 1)
-        press(guest, ctrl("C"), "")
-        equal(guest.screen.lines[-1], PROMPT + "\u00e9w^C", "the line thrown away")
+        guest.type(ctrl("C"))  # an empty prompt is also what the screen shows while it is drawn again
+        guest.wait_line(f"^{PROMPT}\u00e9w\\^C$")
         press(guest, b"\x1b[15~\x1b]0;title\x07\x00\xff", "")
         contains(guest.run("version"), "module ABI")
 

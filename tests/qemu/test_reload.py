@@ -4,7 +4,7 @@ import re
 import time
 
 from harness import boot, case, contains, equal, log, main, scratch
-from views import decisions, fixture, memory, raw_pack, shipped, swap, tasks
+from views import decisions, fixture, memory, raw_pack, shipped, swap, tasks, unload
 
 
 @case("three counting tasks survive sched_rr 1 -> 2 -> sched_prio -> 2, accounting carried over")
@@ -142,6 +142,7 @@ def many():
                 assert any("blackout" in line for line in lines), (i, lines)
         equal(memory(guest), before, "frames, heap bytes, heap objects, image pages")
         contains(guest.run("kv verify 200"), "200 of 200")
+        unload(guest, "sched_rr", "svc_kv", "drv_rtc")
         equal(guest.poweroff(), 0, "exit code")
 
 

@@ -72,18 +72,38 @@ def all_advance(guest):
         assert after[name] > count, f"{name} stands still: {before} {after}"
 
 
-def memory(guest):
-    """mem as (frames free, heap bytes, heap objects, image pages, bytes of code, constants, data in shared pages). The pages
-    that pieces share and the tables count as free: how many it takes depends on chance and on the order of loading."""
+def mem(guest):
+    """mem as ([frames free, heap bytes, heap objects, image pages], [pages and bytes of shared code, of constants, of
+    data], tables)."""
     lines = guest.run("mem")
     m = re.match(r"mem: frames (\d+) free of \d+, heap (\d+) bytes in (\d+) objects, images (\d+) pages", lines[0])
-    shared = re.match(r"mem: shared pages: code (\d+) \((\d+) bytes\), constants (\d+) \((\d+)\), data (\d+) \((\d+)\); (\d+) tables",
-                      lines[1])
+    shared = re.match(r"mem: shared pages: code (\d+) \((\d+) bytes\), constants (\d+) \((\d+)\), "
+                      r"data (\d+) \((\d+)\); (\d+) tables", lines[1])
     assert m and shared, lines
-    frames, heap_bytes, heap_objects, images = map(int, m.groups())
-    number = list(map(int, shared.groups()))
-    pages = number[0] + number[2] + number[4]
-    return (frames + pages + number[6], heap_bytes, heap_objects, images - pages, number[1], number[3], number[5])
+    *pools, tables = map(int, shared.groups())
+    return list(map(int, m.groups())), pools, tables
+
+
+def memory(guest):
+    """mem as (frames free, heap bytes, heap objects, image pages, bytes of code, constants, data in shared pages). The
+    pages that pieces share and the tables count as free: how many it takes depends on chance and on the order of
+    loading. What of them stays for good is seen by unload()."""
+    (frames, heap_bytes, heap_objects, images), pools, tables = mem(guest)
+    pages = sum(pools[::2])
+    return (frames + pages + tables, heap_bytes, heap_objects, images - pages, *pools[1::2])
+
+
+def unload(guest, *modules):
+    """Unloads all that is loaded. Of the images there is left at most a page of each kind, kept for the next piece, with
+    the tables of those."""
+    for module in modules:
+        contains(guest.run("rmmod " + module), "unloaded")
+    (_, _, _, images), pools, tables = mem(guest)
+    pages = pools[::2]
+    equal(pools[1::2], [0, 0, 0], "bytes in shared pages")
+    assert max(pages) <= 1, f"shared pages without a piece: {pages}"
+    equal(images, sum(pages), "image pages")
+    assert tables <= 2 * images, f"{tables} tables for {images} pages"
 
 
 def decisions(guest):

@@ -173,6 +173,7 @@ static inline void fixture_map(struct hx_image_piece *piece, int protection)
     runs = mmap(NULL, bytes, protection, MAP_SHARED | MAP_32BIT, file, 0);
     written = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     cr_assert(runs != MAP_FAILED && written != MAP_FAILED);
+    memset(written, 0xa5, bytes); /* nobody said that it is zeroed */
     close(file);
     piece->va = (uintptr_t)runs + fixture_off(piece);
     piece->memory = written + fixture_off(piece);

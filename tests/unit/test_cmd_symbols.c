@@ -158,6 +158,29 @@ Test(cmd_symbols, an_export_is_found_at_its_stub)
     cr_assert_str_eq(hal_host_console(), expected);
 }
 
+Test(cmd_symbols, an_import_stub_is_found_by_name_and_by_address_as_long_as_somebody_imports)
+{
+    char expected[128];
+    uintptr_t va = 0;
+    cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
+    cr_assert_eq(run("sym hx_kv_put"), HX_E_NOENT);
+    cr_assert_eq(world_load("good_kv_user.hxm", NULL), HX_OK);
+    struct hx_interface *kv = hx_interface_find("hx_kv");
+    cr_assert_eq(hx_interface_stub(kv, (uint32_t)hx_interface_op(kv, "put", 3), &va), HX_OK);
+    cr_assert_eq(run("sym hx_kv_put"), HX_OK);
+    snprintf(expected, sizeof(expected), "0x%016lx hx_kv_put+0x0/0x20 (import stub of hx.kv)\r\n", va);
+    cr_assert_str_eq(hal_host_console(), expected);
+    cr_assert_eq(run_address(va + 0x1f), HX_OK);
+    snprintf(expected, sizeof(expected), "0x%016lx hx_kv_put+0x1f/0x20 (import stub of hx.kv)\r\n", va + 0x1f);
+    cr_assert_str_eq(hal_host_console(), expected);
+    cr_assert_eq(run_address(kv->stubs_va + kv->op_count * HX_STUB_BYTES), HX_E_NOENT, "of no operation");
+    cr_assert_eq(run("sym hx_kv_ptu"), HX_E_NOENT);
+    expect("did you mean `hx_kv_put'?");
+    cr_assert_eq(world_unload("good_kv_user", NULL), HX_OK);
+    cr_assert_eq(run_address(va), HX_E_NOENT);
+    cr_assert_eq(run("sym hx_kv_put"), HX_E_NOENT);
+}
+
 Test(cmd_symbols, a_name_of_both_versions_on_probation_is_found_in_both)
 {
     char expected[128];

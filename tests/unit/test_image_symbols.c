@@ -74,3 +74,28 @@ Test(image_symbols, a_file_with_another_number_of_sections_names_nothing)
     cr_assert_eq(hx_image_symbol(world.image, object_slice(&world.object), va, &world.label), HX_E_NOENT);
     world_free(&world);
 }
+
+static bool count_those_of_init(const struct hx_label *label, void *context)
+{
+    uint32_t *of_init = context;
+
+    *of_init += strcmp(label->name, "lifetimes_init") == 0 || strcmp(label->name, "lifetimes_default") == 0;
+    return true;
+}
+
+Test(image_symbols, what_was_given_back_after_init_has_no_names_any_more)
+{
+    struct object object = object_read("lifetimes");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image = fixture_load(fixture, &object);
+    uint32_t before = 0, after = 0;
+
+    hx_image_for_each_symbol(image, object_slice(&object), count_those_of_init, &before);
+    hx_ldr_settle(image, &fixture->env);
+    hx_image_for_each_symbol(image, object_slice(&object), count_those_of_init, &after);
+    cr_assert_eq(before, 2u);
+    cr_assert_eq(after, 0u);
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
