@@ -105,32 +105,38 @@ hx_status_t hx_ldr_check_header(struct hx_ldr_job *job)
 
 hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct hx_ldr_section *out)
 {
-    Elf64_Shdr header = header_at(job, index);
-    uint64_t align = header.sh_addralign ? header.sh_addralign : 1;
+    const uint8_t *header = job->headers.data + index * sizeof(Elf64_Shdr);
+    const uint32_t name = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_name));
+    const uint64_t offset = hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_offset));
 
-    if (header.sh_name >= job->section_names.bytes)
+    if (name >= job->section_names.bytes)
         return hx_ldr_refuse(job, HX_E_FORMAT, "section %u: its name lies outside of the section names", index);
-    *out = (struct hx_ldr_section){
-        .name = (const char *)job->section_names.data + header.sh_name,
-        .content = { NULL, 0 },
-        .bytes = header.sh_size,
-        .flags = header.sh_flags,
-        .align = align,
-        .entry_bytes = header.sh_entsize,
-        .type = header.sh_type,
-        .link = header.sh_link,
-        .info = header.sh_info,
-        .part = HX_LDR_NOT_LOADED,
-        .off = 0,
-    };
-    if (header.sh_type != SHT_NOBITS && header.sh_type != SHT_NULL &&
-        hx_slice_sub(job->file, header.sh_offset, header.sh_size, &out->content))
+    out->name = (const char *)job->section_names.data + name;
+    out->type = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_type));
+    out->flags = hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_flags));
+    out->bytes = hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_size));
+    out->link = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_link));
+    out->info = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_info));
+    out->align = hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_addralign));
+    out->entry_bytes = hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_entsize));
+    out->part = HX_LDR_NOT_LOADED;
+    if (out->align == 0)
+        out->align = 1;
+    out->content = hx_slice_of(NULL, 0);
+    if (out->type != SHT_NOBITS && out->type != SHT_NULL && hx_slice_sub(job->file, offset, out->bytes, &out->content))
         return hx_ldr_refuse_section(job, HX_E_TRUNCATED, out->name,
-                                     "its content (0x%lx bytes at 0x%lx) lies outside of the file", header.sh_size,
-                                     header.sh_offset);
-    if (align & (align - 1))
-        return hx_ldr_refuse_section(job, HX_E_FORMAT, out->name, "alignment 0x%lx is no power of two", align);
+                                     "its content (0x%lx bytes at 0x%lx) lies outside of the file", out->bytes, offset);
+    if (out->align & (out->align - 1))
+        return hx_ldr_refuse_section(job, HX_E_FORMAT, out->name, "alignment 0x%lx is no power of two", out->align);
     return HX_OK;
+}
+
+/* Symbol 0 stands for no symbol at all; relocations may refer to it. */
+static bool is_null_symbol(const uint8_t *at)
+{
+    static const Elf64_Sym null;
+
+    return memcmp(at, &null, sizeof(null)) == 0;
 }
 
 hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index, const struct hx_ldr_section *symtab,
@@ -151,6 +157,8 @@ hx_status_t hx_ldr_check_symtab(struct hx_ldr_job *job, uint32_t index, const st
         return hx_ldr_refuse_section(job, HX_E_FORMAT, symtab->name, "sh_link %u is no string table", symtab->link);
     if (!is_string_table(names->content))
         return hx_ldr_refuse_section(job, HX_E_FORMAT, names->name, "it does not begin and end with NUL");
+    if (!is_null_symbol(symtab->content.data))
+        return hx_ldr_refuse_section(job, HX_E_FORMAT, symtab->name, "its first entry is not null");
     job->symtab_index = index;
     job->symbols = symtab->content;
     job->symbol_count = (uint32_t)count;
@@ -179,22 +187,39 @@ struct signatures {
     uint32_t mask;
 };
 
+/* The bucket of @name, or the free one where it belongs; UINT32_MAX: too many names fall together, as none do by chance. */
+static uint32_t find_signature(const struct hx_ldr_job *job, const struct signatures *seen, const char *name,
+                               size_t bytes)
+{
+    uint32_t at = (uint32_t)hx_hash_name(name, bytes) & seen->mask;
+
+    for (uint32_t probes = 0; probes < HX_LDR_PROBES_MAX; probes++, at = (at + 1) & seen->mask)
+        if (!seen->bucket[at] || strcmp(hx_ldr_symbol_name(job, job->section[seen->bucket[at]].info), name) == 0)
+            return at;
+    return UINT32_MAX;
+}
+
 /* A group that is there twice would need one copy thrown away; `ld -r` does that, this loader does not. */
 static hx_status_t check_group(struct hx_ldr_job *job, uint32_t index, struct signatures *seen)
 {
     const struct hx_ldr_section *group = &job->section[index];
     const char *name;
+    size_t bytes;
     uint32_t at;
 
     if (group->link != job->symtab_index || group->info >= job->symbol_count)
         return hx_ldr_refuse_section(job, HX_E_FORMAT, group->name, "its signature, symbol %u, does not exist",
                                      group->info);
     name = hx_ldr_symbol_name(job, group->info);
-    at = (uint32_t)hx_hash_name(name, strlen(name)) & seen->mask;
-    for (; seen->bucket[at]; at = (at + 1) & seen->mask)
-        if (strcmp(hx_ldr_symbol_name(job, job->section[seen->bucket[at]].info), name) == 0)
-            return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, group->name,
-                                         "section group %u is there twice; link the module with ld -r", group->info);
+    bytes = strnlen(name, HX_LDR_NAME_MAX);
+    at = bytes < HX_LDR_NAME_MAX ? find_signature(job, seen, name, bytes) : UINT32_MAX;
+    if (at == UINT32_MAX)
+        return hx_ldr_refuse_section(job, HX_E_LIMIT, group->name,
+                                     "the name of its signature, symbol %u, has %d bytes or more, or too many like it",
+                                     group->info, HX_LDR_NAME_MAX);
+    if (seen->bucket[at])
+        return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, group->name,
+                                     "section group %u is there twice; link the module with ld -r", group->info);
     seen->bucket[at] = index;
     return HX_OK;
 }
@@ -245,6 +270,7 @@ static hx_status_t check_type(struct hx_ldr_job *job, const struct hx_ldr_sectio
 hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job)
 {
     const struct hx_ldr_section *names;
+    uint64_t bytes = 0;
     uint32_t symtab = 0;
     hx_status_t err;
 
@@ -256,6 +282,11 @@ hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job)
             err = check_type(job, section);
         if (err)
             return err;
+        bytes += section->content.bytes;
+        if (bytes / 2 > job->file.bytes) /* what is there once is not to be worked through ten thousand times */
+            return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name,
+                                         "the contents of the sections up to it have 0x%lx bytes, the file 0x%zx",
+                                         bytes, job->file.bytes);
         if (section->type != SHT_SYMTAB)
             continue;
         if (symtab)

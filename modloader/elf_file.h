@@ -13,11 +13,13 @@
 enum {
     HX_LDR_PAGE = 4096,              /* no section may want a larger alignment */
     HX_LDR_IMAGE_MAX = 16 * 1048576, /* bytes of an image */
-    HX_LDR_ARRAYS_MAX = 64,          /* sections of constructors or destructors: they are sorted */
+    HX_LDR_NAME_MAX = 4096,          /* bytes of a name that is looked up, its NUL included */
+    HX_LDR_PROBES_MAX = 256,         /* places that a hash is looked for in, before the names are called bad */
     HX_LDR_NOT_LOADED = 0xff,        /* struct hx_ldr_section.part */
 };
 
-/* In the value array: the symbol stands in a section that is not loaded. Non-canonical, so never an address. */
+/* In the value array: the symbol stands in a section that is not loaded. Non-canonical, so no address, but it may be the
+ * value of an absolute symbol: hx_ldr_has_value() tells. */
 #define HX_LDR_NO_VALUE UINT64_C(0x8000000000000000)
 
 /* One section, decoded and checked against the bounds of the file. */
@@ -58,7 +60,7 @@ struct hx_ldr_job {
 
     /* hx_ldr_resolve(), finished by hx_ldr_rebase() */
     uint64_t *value; /* [symbol_count], by the caller */
-    uint32_t common_count, import_count;
+    uint32_t common_count, import_count, missing_count;
     uint32_t got_symbol; /* the undefined _GLOBAL_OFFSET_TABLE_; 0: there is none */
     bool far_symbols;    /* a value from outside of the image is further away than a call reaches */
 
@@ -86,6 +88,7 @@ enum {
 
 /* elf_check.c: nothing but the file is read. */
 HX_NODISCARD hx_status_t hx_ldr_check_header(struct hx_ldr_job *job);
+/* All of @out but its place in a part. */
 HX_NODISCARD hx_status_t hx_ldr_read_section(struct hx_ldr_job *job, uint32_t index, struct hx_ldr_section *out);
 HX_NODISCARD hx_status_t hx_ldr_check_sections(struct hx_ldr_job *job);
 /* The symbol table, by its section, and the string table at its link. */
@@ -99,9 +102,15 @@ void hx_ldr_rebase(struct hx_ldr_job *job);
 /* Says where the common symbols lie, to whom wants to know. */
 void hx_ldr_tell_commons(const struct hx_ldr_job *job);
 
+/* elf_missing.c: HX_OK when nothing that is loaded refers to the names that were not found. */
+HX_NODISCARD hx_status_t hx_ldr_check_missing(struct hx_ldr_job *job);
+
 /* elf_place.c: where in the parts each section goes, then its bytes. */
 HX_NODISCARD hx_status_t hx_ldr_place(struct hx_ldr_job *job);
 void hx_ldr_copy(struct hx_ldr_job *job);
+HX_NODISCARD hx_status_t hx_ldr_append_section(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part);
+/* Whether a section is of those that are loaded, if they are in order. */
+bool hx_ldr_may_load(const struct hx_ldr_section *section);
 /* Room at the end of a part, aligned to @align; HX_E_LIMIT without a report. */
 HX_NODISCARD hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes, uint64_t align,
                                        size_t *out_off);
@@ -132,6 +141,10 @@ void hx_ldr_relax(const struct hx_ldr_job *job, const struct hx_ldr_section *sec
 /* What a person does about thread-local storage. */
 extern const char hx_ldr_tls_hint[];
 
+/* elf_arrays.c: constructors and destructors, in their order, behind the constants. */
+bool hx_ldr_is_array(const struct hx_ldr_section *section);
+HX_NODISCARD hx_status_t hx_ldr_place_arrays(struct hx_ldr_job *job);
+
 /* elf_link.c */
 HX_NODISCARD hx_status_t hx_ldr_relocate(struct hx_ldr_job *job);
 
@@ -149,6 +162,9 @@ __attribute__((format(printf, 4, 5), cold)) hx_status_t hx_ldr_refuse_symbol(str
 void hx_ldr_copy_name(char *out, size_t bytes, const char *name);
 /* What a person calls a symbol: a section symbol goes by the section's name. Of a checked symbol table only. */
 const char *hx_ldr_symbol_name(const struct hx_ldr_job *job, uint32_t symbol);
+
+/* elf_symbols.c: of a checked symbol, once the parts have their place. */
+bool hx_ldr_has_value(const struct hx_ldr_job *job, uint32_t symbol);
 
 /* Words of a file, which aligns nothing. */
 static inline uint64_t hx_ldr_load64(const uint8_t *at)
@@ -182,6 +198,12 @@ static inline Elf64_Sym hx_ldr_symbol(const struct hx_ldr_job *job, uint32_t ind
 
     memcpy(&symbol, job->symbols.data + (size_t)index * sizeof(symbol), sizeof(symbol));
     return symbol;
+}
+
+/* @name has two characters or more; nearly all others differ in their second. */
+static inline bool hx_ldr_is_named(const char *text, const char *name)
+{
+    return text[0] == name[0] && text[1] == name[1] && strcmp(text, name) == 0;
 }
 
 /* A common symbol, or one that may lie far away (psABI 1.0, 4.2) and here does not. */

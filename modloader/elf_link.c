@@ -199,13 +199,20 @@ static bool fits(uint64_t value, uint32_t bytes, uint32_t fit)
     return (as_signed && fit != FIT_UNSIGNED) || (as_unsigned && fit != FIT_SIGNED);
 }
 
+/* Not the end of it, the first time. */
+static hx_status_t refuse_room(struct hx_ldr_job *job, const struct target *target, const uint8_t *at)
+{
+    job->lacks_room = !job->counts_room;
+    return refuse(job, target, at, HX_E_RELOC, no_room);
+}
+
 /* What the addend is added to. */
 static hx_status_t find_base(struct hx_ldr_job *job, const struct target *target, const uint8_t *at, uint32_t base,
                              uint64_t *out)
 {
     const uint32_t symbol = (uint32_t)ELF64_R_SYM(entry_at(at).r_info);
 
-    if ((base == BASE_SYMBOL || base == BASE_SLOT) && job->value[symbol] == HX_LDR_NO_VALUE)
+    if ((base == BASE_SYMBOL || base == BASE_SLOT) && !hx_ldr_has_value(job, symbol))
         return refuse(job, target, at, HX_E_RELOC, no_value);
     switch (base) {
     case BASE_SYMBOL: *out = job->value[symbol]; return HX_OK;
@@ -213,10 +220,7 @@ static hx_status_t find_base(struct hx_ldr_job *job, const struct target *target
     case BASE_GOT: *out = hx_ldr_got_va(job); break;
     default: *out = hx_ldr_symbol(job, symbol).st_size; return HX_OK;
     }
-    if (*out && job->image->got.bytes)
-        return HX_OK;
-    job->lacks_room = !job->counts_room;
-    return refuse(job, target, at, HX_E_RELOC, no_room);
+    return *out && job->image->got.bytes ? HX_OK : refuse_room(job, target, at);
 }
 
 /* Where the branch goes instead: to a veneer that continues to the symbol, if there is one and it is the symbol itself. */
@@ -243,6 +247,8 @@ static hx_status_t apply_kind(struct hx_ldr_job *job, const struct target *targe
     value += (uint64_t)rela.r_addend;
     if (kind->less == LESS_PLACE)
         value -= target->va + rela.r_offset;
+    else if (kind->less == LESS_GOT && !job->image->got.bytes)
+        return refuse_room(job, target, at);
     else if (kind->less == LESS_GOT)
         value -= hx_ldr_got_va(job);
     if (ELF64_R_TYPE(rela.r_info) == R_X86_64_PLT32 && !fits(value, kind->bytes, kind->fit))
@@ -315,8 +321,7 @@ static inline void store64(uint8_t *at, uint64_t value)
 
 /*
  * Applies the @left bytes of entries before @end, up to the first one that is not plain: of another type, out of place, out
- * of range or against nothing. Returns the bytes left then. A value that is none never fits 32 bits; for 64 bits it is read
- * again, so that the others need no register for it.
+ * of range or against what has no value. Returns the bytes left then.
  */
 static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *target, const uint8_t *end, int64_t left)
 {
@@ -328,13 +333,16 @@ static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *ta
 
     for (left = -left; left; left += (int64_t)sizeof(Elf64_Rela)) {
         const uint64_t off = hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_offset));
-        const uint32_t type = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info));
-        const uint32_t symbol = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(type));
+        const uint64_t type = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info));
+        const uint32_t symbol = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(symbol));
         uint64_t value;
 
         if (symbol >= symbol_count)
             break;
-        value = values[symbol] + hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_addend));
+        value = values[symbol];
+        if (value == HX_LDR_NO_VALUE)
+            break;
+        value += hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_addend));
         switch (type) {
         case R_X86_64_NONE: continue;
         case R_X86_64_PC32:
@@ -351,7 +359,7 @@ static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *ta
             continue;
         case R_X86_64_PC64: value -= va + off; __attribute__((fallthrough));
         case R_X86_64_64:
-            if (off >= target->end64 || ((const volatile uint64_t *)job->value)[symbol] == HX_LDR_NO_VALUE)
+            if (off >= target->end64)
                 break;
             store64(memory + off, value);
             continue;
@@ -401,7 +409,7 @@ hx_status_t hx_ldr_relocate(struct hx_ldr_job *job)
         target = (struct target){
             .rela = rela,
             .section = section,
-            .memory = job->image->part[section->part].memory + section->off,
+            .memory = section->bytes ? job->image->part[section->part].memory + section->off : NULL,
             .va = job->image->section_va[rela->info],
             .end32 = end_of(section->bytes, sizeof(uint32_t)),
             .end64 = end_of(section->bytes, sizeof(uint64_t)),

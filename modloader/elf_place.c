@@ -32,10 +32,13 @@ static inline bool begins_with(const char *text, const char *prefix)
     return true;
 }
 
-/* @name has two characters or more. */
-static inline bool is_named(const char *text, const char *name)
+/* Whether a section is @family or one of it: ".data.rel.ro" and ".data.rel.ro.local", but not ".data.rel.rose". */
+static inline bool is_of(const char *text, const char *family)
 {
-    return text[0] == name[0] && text[1] == name[1] && strcmp(text, name) == 0;
+    while (*family)
+        if (*text++ != *family++)
+            return false;
+    return !*text || *text == '.';
 }
 
 /* Record kind of a section by its name; HX_RECORDS_COUNT: none. */
@@ -74,24 +77,31 @@ static hx_status_t check_flags(struct hx_ldr_job *job, const struct hx_ldr_secti
     return HX_OK;
 }
 
+bool hx_ldr_may_load(const struct hx_ldr_section *section)
+{
+    return (section->flags & SHF_ALLOC) && section->type != SHT_NULL && section->type != SHT_NOTE &&
+           section->type != SHT_X86_64_UNWIND &&
+           !(section->type == SHT_PROGBITS && hx_ldr_is_named(section->name, ".eh_frame"));
+}
+
 /* Whether a section with SHF_ALLOC has anything to load. */
 static hx_status_t check_loadable(struct hx_ldr_job *job, const struct hx_ldr_section *section, bool *out_loaded)
 {
-    *out_loaded = false;
+    *out_loaded = hx_ldr_may_load(section);
+    if (!*out_loaded)
+        return HX_OK;
     switch (section->type) {
     case SHT_PROGBITS:
-        if (is_named(section->name, ".eh_frame"))
-            return HX_OK;
-        if (begins_with(section->name, ".ctors") || begins_with(section->name, ".dtors"))
+        if (is_of(section->name, ".ctors") || is_of(section->name, ".dtors"))
             return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
                                          "constructors of the old kind; build with a compiler that uses .init_array");
+        if (section->bytes && (hx_ldr_is_named(section->name, ".init") || hx_ldr_is_named(section->name, ".fini")))
+            return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
+                                         "only programs run it; use .init_array or the hooks init and fini");
         break;
     case SHT_NOBITS:
     case SHT_INIT_ARRAY:
     case SHT_FINI_ARRAY: break;
-    case SHT_NULL:
-    case SHT_NOTE:
-    case SHT_X86_64_UNWIND: return HX_OK;
     case SHT_PREINIT_ARRAY:
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name,
                                      "only programs have constructors of this kind; use .init_array or the hook init");
@@ -99,7 +109,6 @@ static hx_status_t check_loadable(struct hx_ldr_job *job, const struct hx_ldr_se
         return hx_ldr_refuse_section(job, HX_E_UNSUPPORTED, section->name, "section type 0x%x cannot be loaded",
                                      section->type);
     }
-    *out_loaded = true;
     return check_flags(job, section);
 }
 
@@ -118,14 +127,14 @@ static uint32_t part_by_name(const struct hx_ldr_section *section)
     const char *name = section->name;
 
     if (section->flags & SHF_EXECINSTR)
-        return begins_with(name, ".init.text") ? HX_PART_INIT_TEXT : HX_PART_TEXT;
-    if (begins_with(name, ".init.data") || begins_with(name, ".init.rodata"))
+        return is_of(name, ".init.text") ? HX_PART_INIT_TEXT : HX_PART_TEXT;
+    if (is_of(name, ".init.data") || is_of(name, ".init.rodata"))
         return HX_PART_INIT_DATA;
-    if (!(section->flags & SHF_WRITE) || begins_with(name, ".data.rel.ro"))
+    if (!(section->flags & SHF_WRITE) || is_of(name, ".data.rel.ro"))
         return HX_PART_RODATA;
-    if (is_named(name, HX_STATE_SECTION))
+    if (hx_ldr_is_named(name, HX_STATE_SECTION))
         return HX_PART_STATE;
-    return begins_with(name, HX_RO_AFTER_INIT_SECTION) ? HX_PART_RO_AFTER_INIT : HX_PART_DATA;
+    return is_of(name, HX_RO_AFTER_INIT_SECTION) ? HX_PART_RO_AFTER_INIT : HX_PART_DATA;
 }
 
 static hx_status_t refuse_size(struct hx_ldr_job *job, const struct hx_ldr_section *section, uint64_t bytes)
@@ -150,7 +159,7 @@ hx_status_t hx_ldr_append(struct hx_ldr_job *job, uint32_t part, uint64_t bytes,
     return HX_OK;
 }
 
-static hx_status_t append_section(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part)
+hx_status_t hx_ldr_append_section(struct hx_ldr_job *job, struct hx_ldr_section *section, uint32_t part)
 {
     size_t end = job->image->part[part].bytes;
 
@@ -159,12 +168,6 @@ static hx_status_t append_section(struct hx_ldr_job *job, struct hx_ldr_section 
     section->part = part;
     section->pad = (uint32_t)(section->off - end);
     return HX_OK;
-}
-
-/* Constructors and destructors wait: they are placed by priority. */
-static bool is_array(const struct hx_ldr_section *section)
-{
-    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY;
 }
 
 static hx_status_t place_section(struct hx_ldr_job *job, struct hx_ldr_section *section)
@@ -180,7 +183,7 @@ static hx_status_t place_section(struct hx_ldr_job *job, struct hx_ldr_section *
         return HX_OK;
     }
     err = check_loadable(job, section, &loaded);
-    if (err || !loaded || is_array(section))
+    if (err || !loaded || hx_ldr_is_array(section)) /* those wait for all of them */
         return err;
     kind = record_kind(section->name);
     part = kind == HX_RECORDS_COUNT ? part_by_name(section) : HX_PART_RODATA;
@@ -189,87 +192,9 @@ static hx_status_t place_section(struct hx_ldr_job *job, struct hx_ldr_section *
     else if (part == HX_PART_STATE && job->image->part[HX_PART_STATE].bytes)
         err = hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "a second state; declare one structure");
     if (!err)
-        err = append_section(job, section, part);
+        err = hx_ldr_append_section(job, section, part);
     if (!err && kind != HX_RECORDS_COUNT)
         job->image->records[kind] = (struct hx_image_range){ section->off, section->bytes };
-    return err;
-}
-
-/* ---- constructors and destructors ------------------------------------------------------------------------------------ */
-enum { PRIORITY_LAST = 65536 }; /* of a section without a number in its name */
-
-/* ".init_array.00101" comes before ".init_array"; so do the linkers' default scripts sort them. */
-static uint32_t array_priority(const char *name)
-{
-    uint32_t priority = 0;
-    size_t i = sizeof(".init_array") - 1;
-
-    if (!begins_with(name, ".init_array.") && !begins_with(name, ".fini_array."))
-        return PRIORITY_LAST;
-    for (i++; name[i] >= '0' && name[i] <= '9' && priority < PRIORITY_LAST; i++)
-        priority = 10 * priority + (uint32_t)(name[i] - '0');
-    return name[i] || priority > PRIORITY_LAST ? PRIORITY_LAST : priority;
-}
-
-static hx_status_t check_array(struct hx_ldr_job *job, const struct hx_ldr_section *section, uint32_t *count)
-{
-    if (section->bytes % sizeof(uint64_t) != 0 || section->align > sizeof(uint64_t))
-        return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "its 0x%lx bytes are no array of addresses",
-                                     section->bytes);
-    if (section->flags & SHF_EXECINSTR)
-        return hx_ldr_refuse_section(job, HX_E_FORMAT, section->name, "an array of addresses must be data");
-    if (++*count > HX_LDR_ARRAYS_MAX)
-        return hx_ldr_refuse_section(job, HX_E_LIMIT, section->name,
-                                     "more than %d sections of constructors or destructors; link with ld -r",
-                                     HX_LDR_ARRAYS_MAX);
-    return HX_OK;
-}
-
-/* The one of @type that comes next: lowest priority, then first in the file. */
-static struct hx_ldr_section *next_array(const struct hx_ldr_job *job, uint32_t type)
-{
-    struct hx_ldr_section *next = NULL;
-    uint32_t lowest = UINT32_MAX;
-
-    for (uint32_t i = 1; i < job->section_count; i++) {
-        struct hx_ldr_section *section = &job->section[i];
-
-        if (section->type != type || !(section->flags & SHF_ALLOC) || section->part != HX_LDR_NOT_LOADED ||
-            array_priority(section->name) >= lowest)
-            continue;
-        lowest = array_priority(section->name);
-        next = section;
-    }
-    return next;
-}
-
-static hx_status_t place_arrays(struct hx_ldr_job *job, uint32_t type, struct hx_image_range *out)
-{
-    struct hx_ldr_section *section;
-    hx_status_t err = HX_OK;
-
-    while (!err && (section = next_array(job, type)) != NULL) {
-        section->align = sizeof(uint64_t);
-        err = append_section(job, section, HX_PART_RODATA);
-        if (!err && out->bytes == 0)
-            out->off = section->off;
-        out->bytes += section->bytes;
-    }
-    return err;
-}
-
-static hx_status_t place_all_arrays(struct hx_ldr_job *job)
-{
-    uint32_t count = 0;
-    hx_status_t err = HX_OK;
-
-    for (uint32_t i = 1; i < job->section_count && !err; i++)
-        if (is_array(&job->section[i]) && (job->section[i].flags & SHF_ALLOC))
-            err = check_array(job, &job->section[i], &count);
-    if (!err && count)
-        err = place_arrays(job, SHT_INIT_ARRAY, &job->image->constructors);
-    if (!err && count)
-        err = place_arrays(job, SHT_FINI_ARRAY, &job->image->destructors);
     return err;
 }
 
@@ -309,7 +234,7 @@ hx_status_t hx_ldr_place(struct hx_ldr_job *job)
     for (uint32_t i = 1; i < job->section_count && !err; i++)
         err = place_section(job, &job->section[i]);
     if (!err)
-        err = place_all_arrays(job);
+        err = hx_ldr_place_arrays(job);
     if (!err)
         err = place_made(job);
     if (!err && job->bytes == 0)
@@ -320,13 +245,13 @@ hx_status_t hx_ldr_place(struct hx_ldr_job *job)
 /* ---- contents -------------------------------------------------------------------------------------------------------- */
 /*
  * What takes no memory may stand in a part that has none; its address is asked for all the same (an array without members,
- * a label at the end). A page of another part will do: it is aligned to whatever a section may want.
+ * a label at the end). Where another part begins will do, as far as the alignment lets it.
  */
-static uintptr_t place_of_nothing(const struct hx_image *image)
+static uintptr_t place_of_nothing(const struct hx_image *image, uint64_t align)
 {
     for (uint32_t i = 0; i < HX_PART_COUNT; i++)
         if (image->part[i].bytes)
-            return image->part[i].va & ~(uintptr_t)(HX_LDR_PAGE - 1);
+            return image->part[i].va & ~(uintptr_t)(align - 1);
     return 0;
 }
 
@@ -348,7 +273,6 @@ static void copy_section(const struct hx_image_piece *piece, const struct hx_ldr
 void hx_ldr_copy(struct hx_ldr_job *job)
 {
     struct hx_image *image = job->image;
-    const uintptr_t nothing = place_of_nothing(image);
 
     for (uint32_t i = 1; i < job->section_count; i++) {
         const struct hx_ldr_section *section = &job->section[i];
@@ -357,8 +281,8 @@ void hx_ldr_copy(struct hx_ldr_job *job)
         if (section->part == HX_LDR_NOT_LOADED)
             continue;
         piece = &image->part[section->part];
-        image->section_va[i] = piece->bytes ? piece->va + section->off : nothing;
-        if (section->bytes)
+        image->section_va[i] = piece->bytes ? piece->va + section->off : place_of_nothing(image, section->align);
+        if (piece->bytes)
             copy_section(piece, section);
     }
     for (uint32_t i = 0; i < HX_PART_COUNT; i++)

@@ -2,7 +2,8 @@
 /*
  * elf_symbols.c - the value of every symbol, each found once, before any relocation is looked at.
  *
- * Why an array: a relocation then costs one load instead of a search, and all missing names are known at once.
+ * Why an array: a relocation then costs one load instead of a search, and all missing names are known at once
+ *            (elf_missing.c).
  * Policy:    an undefined symbol is what the environment says it is, never another symbol of some module.
  * Why two steps: names are resolved before memory is taken, addresses are known after it.
  * Invariant: after hx_ldr_rebase() value[] is whole; symbols of sections that are not loaded have HX_LDR_NO_VALUE.
@@ -10,65 +11,8 @@
  */
 #include <modloader/elf_file.h>
 
-#include <lib/fmt.h>
-
-/* Room that the list of missing names leaves for its end. */
-enum { TAIL_BYTES = 144 };
-
-/* The list of missing names while it grows. */
-struct missing {
-    size_t used;      /* bytes of the message */
-    uint32_t listed;  /* names in it */
-    const char *hint; /* what to do about the first name that a compiler made up; NULL: there is none */
-};
-
 const char hx_ldr_tls_hint[] = "module uses thread-local storage; remove __thread and _Thread_local, or build with "
                                "-D__thread= -D_Thread_local=";
-
-/* Names that no source says and compilers emit; those that end with * begin more of them. The first match counts. */
-static const struct {
-    const char *name;
-    const char *hint;
-} emitted_names[] = {
-    { "__stack_chk_*", "build with -fno-stack-protector" },
-    { "__cxa_atexit", "build with -fno-use-cxa-atexit, or without static objects that have destructors" },
-    { "__dso_handle", "build with -fno-use-cxa-atexit, or without static objects that have destructors" },
-    { "__cxa_guard_*", "build with -fno-threadsafe-statics" },
-    { "__gxx_personality_*", "build with -fno-exceptions" },
-    { "__gcc_personality_*", "build with -fno-exceptions" },
-    { "__cxa_pure_virtual", "define it in the module; a pure virtual function may be called" },
-    { "__cxa_*", "build with -fno-exceptions" },
-    { "_Unwind_*", "build with -fno-exceptions" },
-    { "_ZTVN10__cxxabiv1*", "build with -fno-rtti" },
-    { "_Zn*", "define operator new in the module; the kernel has no heap for C++" },
-    { "_Zd*", "define operator delete in the module; the kernel has no heap for C++" },
-    { "__tls_get_addr", "build with -D__thread= -D_Thread_local=" },
-    { "__emutls_*", "build with -D__thread= -D_Thread_local=" },
-    { "__fentry__", "build without -pg" },
-    { "mcount", "build without -pg" },
-    { "_mcount", "build without -pg" },
-    { "__cyg_profile_*", "build without -finstrument-functions" },
-    { "__gcov_*", "build without --coverage" },
-    { "__llvm_prof*", "build without -fprofile-instr-generate" },
-    { "__asan_*", "build with -fno-sanitize=all" },
-    { "__ubsan_*", "build with -fno-sanitize=all" },
-    { "__tsan_*", "build with -fno-sanitize=all" },
-    { "__msan_*", "build with -fno-sanitize=all" },
-    { "__sanitizer_*", "build with -fno-sanitize=all" },
-    { "__x86_indirect_thunk_*", "build with -mindirect-branch=keep (gcc) or -mno-retpoline (clang)" },
-    { "__x86_return_thunk", "build with -mfunction-return=keep" },
-    { "__llvm_retpoline_*", "build with -mno-retpoline" },
-    { "__udivti3", "divide by 64 bits: there is no libgcc here" },
-    { "__umodti3", "divide by 64 bits: there is no libgcc here" },
-    { "__divti3", "divide by 64 bits: there is no libgcc here" },
-    { "__modti3", "divide by 64 bits: there is no libgcc here" },
-    { "__popcountdi2", "count bits by hand or build with -mpopcnt: there is no libgcc here" },
-    { "__*_chk", "build with -U_FORTIFY_SOURCE" },
-    { "memcpy", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memmove", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memset", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memcmp", "link the module with the library of the SDK: compilers emit calls of it" },
-};
 
 static hx_status_t refuse_type(struct hx_ldr_job *job, uint32_t index, unsigned int type)
 {
@@ -158,63 +102,6 @@ static hx_status_t define_special(struct hx_ldr_job *job, uint32_t index, const 
     }
 }
 
-/* @pattern: with at most one *, which stands for anything. */
-static bool is_like(const char *name, const char *pattern)
-{
-    const char *tail;
-    size_t length = strlen(name), left;
-
-    while (*pattern && *pattern != '*' && *name == *pattern)
-        name++, pattern++, length--;
-    if (*pattern != '*')
-        return *pattern == *name;
-    tail = pattern + 1;
-    left = strlen(tail);
-    return length >= left && strcmp(name + length - left, tail) == 0;
-}
-
-static const char *emitted_hint(const char *name)
-{
-    for (size_t i = 0; i < sizeof(emitted_names) / sizeof(emitted_names[0]); i++)
-        if (is_like(name, emitted_names[i].name))
-            return emitted_names[i].hint;
-    return NULL;
-}
-
-/* Remembers a name that nobody knows; the message ends up with as many as fit. */
-static void add_missing(struct hx_ldr_job *job, struct missing *missing, const char *name)
-{
-    struct hx_ldr_report *report = job->report;
-    char clean[sizeof(report->symbol)];
-
-    if (!missing->hint)
-        missing->hint = emitted_hint(name);
-    hx_ldr_copy_name(clean, sizeof(clean), name);
-    if (report->missing_count++ == 0)
-        hx_ldr_copy_name(report->symbol, sizeof(report->symbol), name);
-    if (report->missing_count != missing->listed + 1 ||
-        missing->used + strlen(clean) + 2 > sizeof(report->message) - TAIL_BYTES)
-        return;
-    missing->used = hx_fmt_append(report->message, sizeof(report->message), missing->used, "%s%s",
-                                  missing->listed ? ", " : "undefined: ", clean);
-    missing->listed++;
-}
-
-static hx_status_t refuse_missing(struct hx_ldr_job *job, const struct missing *missing)
-{
-    struct hx_ldr_report *report = job->report;
-    const char *hint =
-        missing->hint ? missing->hint : "each must be a kernel export or of an interface named by HX_REQUIRES";
-    size_t used = missing->used;
-
-    report->err = HX_E_SYMBOL;
-    if (report->missing_count > missing->listed)
-        used = hx_fmt_append(report->message, sizeof(report->message), used, " and %u more",
-                             report->missing_count - missing->listed);
-    hx_fmt_append(report->message, sizeof(report->message), used, "; %s", hint);
-    return HX_E_SYMBOL;
-}
-
 /* The one undefined name that the loader knows itself. */
 static bool is_got(const char *name)
 {
@@ -229,16 +116,19 @@ static hx_status_t import_got(struct hx_ldr_job *job, uint32_t index)
     return HX_OK;
 }
 
-static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const char *name, bool weak, struct missing *missing)
+static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const char *name, bool weak)
 {
+    size_t bytes = strnlen(name, HX_LDR_NAME_MAX);
     uint64_t value = 0;
     hx_status_t err;
 
-    if (!name[0] || index < job->first_global)
+    if (!bytes || index < job->first_global)
         return hx_ldr_refuse_symbol(job, HX_E_FORMAT, index, "an undefined symbol must be global and have a name");
+    if (bytes == HX_LDR_NAME_MAX)
+        return hx_ldr_refuse_symbol(job, HX_E_LIMIT, index, "its name has %d bytes or more", HX_LDR_NAME_MAX);
     if (is_got(name))
         return import_got(job, index);
-    err = job->env->resolve(job->env->context, name, weak, &value);
+    err = job->env->resolve(job->env->context, name, bytes, weak, &value);
     if (!err) {
         set_outside(job, index, value);
         job->import_count++;
@@ -246,10 +136,12 @@ static hx_status_t import(struct hx_ldr_job *job, uint32_t index, const char *na
     }
     if (err != HX_E_SYMBOL)
         return hx_ldr_refuse_symbol(job, err, index, "it cannot be imported");
-    if (weak)
+    if (weak) {
         set_outside(job, index, 0);
-    else
-        add_missing(job, missing, name);
+    } else {
+        job->value[index] = HX_LDR_NO_VALUE;
+        job->missing_count++;
+    }
     return HX_OK;
 }
 
@@ -264,7 +156,6 @@ static hx_status_t define_any(struct hx_ldr_job *job, uint32_t index)
 hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
 {
     const uint8_t *at = job->symbols.data + sizeof(Elf64_Sym);
-    struct missing missing = { 0, 0, NULL };
     hx_status_t err = HX_OK;
 
     job->value[0] = 0;
@@ -276,16 +167,13 @@ hx_status_t hx_ldr_resolve(struct hx_ldr_job *job)
         if (err)
             return err;
         if (hx_ldr_load16(at + offsetof(Elf64_Sym, st_shndx)) == SHN_UNDEF)
-            err =
-                import(job, i, (const char *)job->symbol_names.data + name, ELF64_ST_BIND(info) == STB_WEAK, &missing);
+            err = import(job, i, (const char *)job->symbol_names.data + name, ELF64_ST_BIND(info) == STB_WEAK);
         else
             err = define_any(job, i);
         if (err)
             return err;
     }
-    if (job->report->missing_count)
-        return refuse_missing(job, &missing);
-    return HX_OK;
+    return job->missing_count ? hx_ldr_check_missing(job) : HX_OK;
 }
 
 /* ---- once the parts have their place --------------------------------------------------------------------------------- */
@@ -319,4 +207,13 @@ void hx_ldr_tell_commons(const struct hx_ldr_job *job)
     for (uint32_t i = 1; job->common_count && job->env->common && i < job->symbol_count; i++)
         if (hx_ldr_is_common(hx_ldr_symbol(job, i).st_shndx))
             job->env->common(job->env->context, i, job->value[i]);
+}
+
+bool hx_ldr_has_value(const struct hx_ldr_job *job, uint32_t symbol)
+{
+    uint32_t section = hx_ldr_symbol(job, symbol).st_shndx;
+
+    if (section == SHN_UNDEF)
+        return job->value[symbol] != HX_LDR_NO_VALUE;
+    return section >= SHN_LORESERVE || job->image->section_va[section];
 }

@@ -69,7 +69,8 @@ static bool holds_records(const struct hx_ldr_job *job, uint32_t index, const ch
 
     return hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_type)) == SHT_PROGBITS &&
            (hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_flags)) & SHF_ALLOC) &&
-           name_off < job->section_names.bytes && strcmp((const char *)job->section_names.data + name_off, name) == 0;
+           name_off < job->section_names.bytes &&
+           hx_ldr_is_named((const char *)job->section_names.data + name_off, name);
 }
 
 hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct hx_slice *out)

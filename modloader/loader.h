@@ -99,7 +99,8 @@ struct hx_ldr_report {
  * seal:    the contents are final: each part gets its permission, and memory becomes where it is read from now on.
  * settle:  init has run: RO_AFTER_INIT becomes read-only, INIT_TEXT and INIT_DATA are given back and their pieces zeroed.
  * release: gives back all parts that have a va.
- * resolve: the value of an undefined symbol; HX_E_SYMBOL: unknown. @weak ones that stay unknown become 0.
+ * resolve: the value of an undefined symbol, [@bytes] and NUL; HX_E_SYMBOL: unknown. @weak ones that stay unknown become 0.
+ * names_hint: what to do about names that nobody knows; may be NULL.
  * common:  told where each common symbol was put, last of all; may be NULL.
  * scratch: heap for tables during the load and for struct hx_image itself, zeroed; NULL when there is none.
  */
@@ -110,8 +111,9 @@ struct hx_ldr_env {
     void (*seal)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
     void (*settle)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
     void (*release)(void *context, struct hx_image_piece part[HX_PART_COUNT]);
-    hx_status_t (*resolve)(void *context, const char *name, bool weak, uint64_t *out_value);
+    hx_status_t (*resolve)(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value);
     void (*common)(void *context, uint32_t symbol, uintptr_t va);
+    const char *names_hint;
     void *(*scratch)(void *context, size_t bytes);
     void (*scratch_free)(void *context, void *memory);
 };

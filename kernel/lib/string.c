@@ -4,8 +4,9 @@
  *
  * Why our own: compilers emit calls to memcpy and memset whatever the flags say, and no packaged library may be linked in.
  * Method:   words of 8 bytes at any alignment, then one word that ends with the last byte and overlaps what is done; no
- *           branch a byte. Long runs are left to the processor's own string instructions. Strings go byte by byte, as reading ahead of a NUL could touch memory that is not ours; strlen()
- *           alone, on which every lookup of a name waits, reads aligned words: none reaches into the next page.
+ *           branch a byte. Long runs are left to the processor's own string instructions. Strings go byte by byte, as
+ *           reading ahead of a NUL could touch memory that is not ours; strlen() and strnlen() alone, on which every lookup
+ *           of a name waits, read aligned words: none reaches into the next page.
  * Invariant: no loop here may become a call to the function that it implements, hence the pragma; clang needs only
  *           -ffreestanding for the same.
  * Depends on nothing: linked into modules too.
@@ -203,13 +204,20 @@ __attribute__((no_sanitize("address"))) size_t strlen(const char *text)
     return (uintptr_t)at + (unsigned int)__builtin_ctzll(zeros) / 8 - (uintptr_t)text;
 }
 
-size_t strnlen(const char *text, size_t max)
+__attribute__((no_sanitize("address"))) size_t strnlen(const char *text, size_t max)
 {
-    size_t length = 0;
+    const aligned_word_t *at = (const aligned_word_t *)((uintptr_t)text & ~(uintptr_t)(WORD - 1));
+    uint64_t before = ((uint64_t)1 << (uintptr_t)text % WORD * 8) - 1;
+    uint64_t zeros;
+    size_t length;
 
-    while (length < max && text[length])
-        length++;
-    return length;
+    if (!max)
+        return 0;
+    zeros = zero_bytes(*at | before);
+    while (!zeros && (uintptr_t)(at + 1) - (uintptr_t)text < max)
+        zeros = zero_bytes(*++at);
+    length = zeros ? (uintptr_t)at + (unsigned int)__builtin_ctzll(zeros) / 8 - (uintptr_t)text : max;
+    return length < max ? length : max;
 }
 
 int strcmp(const char *a, const char *b)

@@ -86,12 +86,11 @@ static void env_release(void *context, struct hx_image_piece part[HX_PART_COUNT]
 }
 
 /* A name is a kernel export, or PREFIX_OPERATION of an interface that the module requires; nothing else. */
-static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+static hx_status_t env_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
     (void)weak;
     struct hx_version *version = context;
     const void *stub = NULL;
-    size_t bytes = strlen(name);
     if (hx_exports_find(name, bytes, &stub) == HX_OK) {
         *out_value = (uintptr_t)stub;
         return HX_OK;
@@ -129,6 +128,7 @@ static struct hx_ldr_env loader_env(struct hx_version *version)
                               .settle = env_settle,
                               .release = env_release,
                               .resolve = env_resolve,
+                              .names_hint = "each must be a kernel export or of an interface named by HX_REQUIRES",
                               .scratch = env_scratch,
                               .scratch_free = env_scratch_free };
     hx_hal_image_window(&env.low, &env.high);

@@ -42,8 +42,9 @@ static void env_release(void *context, struct hx_image_piece part[HX_PART_COUNT]
         free(part[i].memory);
 }
 
-static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+static hx_status_t env_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
+    (void)bytes;
     (void)context, (void)name, (void)weak;
     *out_value = IMPORT;
     return HX_OK;

@@ -67,8 +67,9 @@ static void world_release(void *context, struct hx_image_piece part[HX_PART_COUN
         free_part(context, &part[i]);
 }
 
-static hx_status_t world_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+static hx_status_t world_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
+    (void)bytes;
     (void)context;
     (void)weak;
     if (strlen(name) % 4 == 0)

@@ -24,7 +24,7 @@ CORPUS = os.path.join(ROOT, "tests", "fuzz", "corpus")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-w", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=all",
          *(f"-I{os.path.join(ROOT, d)}" for d in ("include", "kernel", ".", "tests/host/include"))]
-LIBRARY = [f"kernel/lib/{name}.c" for name in ("cpio", "crc", "err", "fmt", "hash", "label")]
+LIBRARY = [f"kernel/lib/{name}.c" for name in ("cpio", "crc", "err", "fmt", "hash", "label", "sort")]
 # Target: its share of the time, the longest input it makes, what it needs beside the library.
 TARGETS = {
     "elf": (0.50, 32768, ["modloader/*.c"]),

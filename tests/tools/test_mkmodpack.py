@@ -263,6 +263,31 @@ def atomic():
     os.remove(path("fifo"))
 
 
+@case("no output is written over what it is made from, or over another output")
+def outputs_apart():
+    modules = good_modules()
+    before = {name: read(name) for name in ("kv.hxm", "zz_rtc.hxm")}
+    write("mine.txt", "helix-initrd 1\nload zz_rtc.hxm\n")
+    os.symlink(path("kv.hxm"), path("other.hxm"))
+    for arguments in (("-o", "kv.hxm", *modules), ("-o", "./kv.hxm", *modules), ("-o", "other.hxm", *modules),
+                      ("-n", "-o", "kv.hxm", *modules), ("-o", "x.cpio", "--depfile", "kv.hxm", *modules),
+                      ("-o", "x.cpio", "--depfile", "x.cpio", *modules),
+                      ("-o", "mine.txt", "--manifest", "mine.txt", "zz_rtc.hxm")):
+        contains(refused("create", *arguments), "would be lost, it is the same file")
+    os.remove(path("other.hxm"))
+    for arguments in (("kv.hxm", "--dump", "./kv.hxm"), ("kv.hxm", "--symbols", "mine.txt", "--dump", "mine.txt")):
+        contains(link_refused("exists", *arguments, "--base", hex(BASE)), "would be lost, it is the same file")
+    contains(read("mine.txt").decode(), "helix-initrd 1")
+    equal({name: read(name) for name in before} == before, True, "the modules")
+    equal(os.path.exists(path("x.cpio")), False, "a pack")
+
+
+@case("a file that is named twice is said to be, by that name")
+def named_twice():
+    module("m.hxm", named("m"))
+    contains(pack_refused("m.hxm", "m.hxm", findings=2), "m.hxm: named twice: a pack holds a file once; name it once")
+
+
 # ---- info ----
 @case("info shows what a module declares")
 def info():
@@ -373,6 +398,8 @@ def depfile():
     text = refused("create", "-o", "line\nfeed.cpio", "--depfile", "p2.d", "zz_rtc.hxm")
     contains(text, "its name holds a line feed")
     equal(os.path.exists(path("p2.d")) or os.path.exists(path("line\nfeed.cpio")), False, "files after a refusal")
+    contains(refused("create", "-o", "no.cpio", "--depfile", "nowhere/p.d", "zz_rtc.hxm"), "nowhere/p.d: cannot write")
+    equal(os.path.exists(path("no.cpio")), False, "a pack without its dependency file")
     done("create", "-C", path(odd), "-o", "q.cpio", "--depfile", "q.d", path("zz_rtc.hxm"), "kv.hxm")
     contains(read("q.d").decode(), WORK + "/a\\ b\\#c$$d/kv.hxm")
     shutil.rmtree(path(odd))
@@ -589,6 +616,18 @@ def diff_packs():
     refused("diff", "missing.hxm", "missing.cpio", findings=2)
 
 
+@case("packs are read from pipes as from files, and each that is bad is told of")
+def pipes():
+    done("create", "-o", "good.cpio", *good_modules())
+    for command in ("diff {0} {0}", "graph {0}", "list {0}", "verify {0}"):
+        line = f"{TOOL} {command.format('<(cat good.cpio)')}"
+        run = subprocess.run(["bash", "-c", line], cwd=WORK, capture_output=True, text=True, check=False)
+        equal((run.returncode, run.stderr), (0, ""), line)
+    write("cut.cpio", read("good.cpio")[:-200])
+    shutil.copy(path("cut.cpio"), path("short.cpio"))
+    refused("diff", "cut.cpio", "short.cpio", findings=2)
+
+
 # ---- graph ----
 @case("graph draws modules and interfaces, held ones dashed, whatever they are called")
 def graph():
@@ -668,6 +707,7 @@ __attribute__((naked)) void loud(void)
 {
     __asm__("nop; cli; hlt; sti; inb $0x70, %al; outw %ax, %dx; rdmsr; wrmsr; mov %cr3, %rax; mov %rax, %cr0; mov %dr7, %rax;"
             "lidt (%rax); lgdt (%rax); ltr %ax; invlpg (%rax); wbinvd; swapgs; iretq; insb; rep outsl; xsetbv; clts; lmsw %ax;"
+            "xsaves (%rax); encls; getsec;"
             "mov %rax, %rbx; ret");
 }
 """)
@@ -677,7 +717,8 @@ __attribute__((naked)) void loud(void)
     assert all(line.startswith("p.cpio(p.hxm): privileged: ") and " in loud+0x" in line for line in lines[:-1]), lines
     equal(lines[0], "p.cpio(p.hxm): privileged: cli in loud+0x1", "the first")
     equal([line.split()[2] for line in lines[:-1]],
-          "cli hlt sti in out rdmsr wrmsr mov mov mov lidt lgdt ltr invlpg wbinvd swapgs iretq insb rep xsetbv clts lmsw".split(),
+          "cli hlt sti in out rdmsr wrmsr mov mov mov lidt lgdt ltr invlpg wbinvd swapgs iretq insb rep xsetbv clts lmsw "
+          "xsaves encls getsec".split(),
           "instructions")
     shown = json.loads(done("verify", "--json", "p.cpio"))
     equal((shown["good"], shown["modules"], shown["findings"]), (True, 2, []), "JSON")
@@ -770,6 +811,8 @@ def link_got():
     equal(len(content), 2 * size, "bytes of the table")
     contains(content, (0x123456789abcdef0).to_bytes(8, "little").hex())
     equal(dict(got["U"])["_GLOBAL_OFFSET_TABLE_"], address, "the table's address")
+    contains(done("link", "g.o", "--base", "0x7f0000000000", "--symbols", "g.syms"),
+             f"import _GLOBAL_OFFSET_TABLE_ {address:#018x}\n")
 
 
 @case("link places parts where they are wanted, and writes a dump whole or not at all")
@@ -785,6 +828,8 @@ def link_place():
         assert address in addresses.values(), f"{address:#x} in {addresses}"
     equal(done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", "o.dump"), "", "output with a dump")
     equal(read("o.dump").decode(), done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", "-"), "the dump")
+    for device, text in (("/dev/stdout", read("o.dump").decode()), ("/dev/null", "")):
+        equal(done("link", "o.o", "--base", hex(BASE), "--symbols", "o.syms", "--dump", device), text, device)
     before = read("o.dump")
     link_refused("unresolved-symbol", "o.o", "--base", hex(BASE), "--dump", "o.dump")
     equal(read("o.dump"), before, "the dump after a refusal")
@@ -1076,13 +1121,14 @@ def usage():
                       ("diff", "a", "b", "c"), ("graph",), ("graph", "--json", "a"), ("symbols", "a", "b"), ("link", "a"),
                       ("link", "--base", "0x1000"), ("link", "a", "--base", "0x1001"), ("link", "a", "--base", "0"),
                       ("link", "a", "--base", "0x10000000000000000"), ("link", "a", "--base", "-4096"),
-                      ("link", "a", "--base", "12x"), ("link", "a", "--base", "4096", "--place", "text"),
+                      ("link", "--base"), ("list", "-q", "a"), ("link", "a", "--base", "12x"), ("link", "a", "--base", "4096", "--place", "text"),
                       ("link", "a", "--base", "4096", "--place", "tex=1"), ("link", "a", "--base", "4096", "--place", "text=0"),
                       ("info", "-F", "frob", "a"), ("info", "-F", "name", "--json", "a"),
                       ("create", "-o", "x", "--manifest", "m", "a.hxm", "--hold", "b.hxm")):
         result = tool(*arguments)
         equal((result.returncode, result.stdout), (2, ""), f"{arguments}: {result.stderr}")
         assert "usage:" in result.stderr or "--help" in result.stderr, result.stderr
+        assert result.stderr.startswith(("mkmodpack: ", "usage: mkmodpack ")), result.stderr
 
 
 def commands():
@@ -1126,6 +1172,18 @@ def manual():
         subprocess.run(["scdoc"], input=source("mkmodpack.1.scd"), capture_output=True, text=True, check=True)
 
 
+@case("a module that is built as the manual page says is one")
+def manual_module():
+    write("store.c", HEAD + named("store"))
+    commands_text = re.search(r"^# MODULES$.*?^```\n(.*?)^```$", source("mkmodpack.1.scd"), re.MULTILINE | re.DOTALL)[1]
+    script = commands_text.replace("-I include", "-I " + os.path.join(ROOT, "include"))
+    subprocess.run(["sh", "-e", "-c", script], cwd=WORK, check=True)
+    equal(done("info", "-F", "name", "store.hxm"), "store\n", "its name")
+    write("wide.c", HEAD + named("wide") + "char wide[16 << 20];")
+    subprocess.run(["sh", "-e", "-c", script.replace("store", "wide")], cwd=WORK, check=True)
+    contains(pack_refused("wide.hxm"), "exceed 16 MiB; make it smaller")
+
+
 def completed(*words, cwd=WORK):
     """What bash offers for the last of @words."""
     script = os.path.join(ROOT, "tools", "mkmodpack", "completion", "mkmodpack.bash")
@@ -1152,6 +1210,8 @@ def completion_bash():
     equal(completed("extract", "good.cpio", "zz"), ["zz_rtc-2.hxm", "zz_rtc.hxm"], "names in the pack")
     equal(completed("extract", "good.cpio", "man"), ["manifest"], "the manifest in the pack")
     equal(completed("link", "--place", "init"), ["init_data=", "init_text="], "parts")
+    equal(completed("info", "--field", "=", "ver"), ["version"], "fields behind =")
+    equal(completed("extract", "--directory", "="), ["a dir"], "directories behind =")
     unknown = tool("info", "-F", "frob", "x").stderr.split("there are ")[1].split("\n")[0].split()
     equal(completed("info", "-F", ""), sorted(unknown), "fields")
     for field in unknown:

@@ -272,8 +272,9 @@ static inline hx_ret_t fixture_log(uint64_t level, const void *text, uint64_t te
     return (hx_ret_t)text_bytes;
 }
 
-static inline hx_status_t fixture_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+static inline hx_status_t fixture_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
+    (void)bytes;
     struct fixture *fixture = context;
 
     fixture->resolve_count++;
@@ -306,6 +307,7 @@ static inline struct fixture *fixture_new(void)
         .settle = fixture_settle,
         .release = fixture_release,
         .resolve = fixture_resolve,
+        .names_hint = "each must be a kernel export or of an interface named by HX_REQUIRES",
         .scratch = fixture_scratch,
         .scratch_free = fixture_scratch_free,
     };

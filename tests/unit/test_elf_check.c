@@ -6,6 +6,8 @@
  */
 #include "loader_fixture.h"
 
+#include <lib/hash.h>
+
 Test(elf_check, a_good_object_is_accepted)
 {
     struct object object = object_read("good");
@@ -101,4 +103,44 @@ Test(elf_check, no_memory_for_the_groups_is_refused)
     fixture_refuse(fixture, &object, HX_E_NOMEM, HX_LDR_CHECK, "no memory for 2 section groups", NULL);
     free(object.bytes);
     free(fixture);
+}
+
+/* The hash of names is no secret: 16 bytes of which the second half takes back what the first did to it. */
+static void colliding_name(uint64_t number, char out[17])
+{
+    uint64_t first = UINT64_C(0x6161616161616161) + number, second;
+
+    second = hx_hash_mix_(16, first) ^ UINT64_C(0x0123456789abcdef);
+    memcpy(out, &first, sizeof(first));
+    memcpy(out + sizeof(first), &second, sizeof(second));
+    out[16] = '\0';
+}
+
+Test(elf_check, signatures_made_to_fall_together_do_not_keep_the_loader_busy)
+{
+    enum { NAME_BYTES = 17 };
+    struct object object = object_read("many_groups");
+    size_t groups = 0, at = object.size, places[300];
+    Elf64_Shdr *names;
+
+    for (size_t i = 0; i < HX_ARRAY_SIZE(places); i++) {
+        char symbol[32];
+
+        snprintf(symbol, sizeof(symbol), "signature_%zu", i);
+        places[i] = object_symbol_index(&object, symbol);
+    }
+    object_resize(&object, object.size + HX_ARRAY_SIZE(places) * NAME_BYTES);
+    names = object_section_at(&object, object_section(&object, ".symtab")->sh_link);
+    names->sh_size = object.size - names->sh_offset;
+    for (uint64_t number = 0; groups < HX_ARRAY_SIZE(places); number++) {
+        char name[NAME_BYTES];
+
+        colliding_name(number, name);
+        if (strlen(name) != NAME_BYTES - 1)
+            continue;
+        memcpy(object.bytes + at, name, NAME_BYTES);
+        object_symbol_at(&object, places[groups++])->st_name = (uint32_t)(at - names->sh_offset);
+        at += NAME_BYTES;
+    }
+    fixture_refuse_object(&object, HX_E_LIMIT, HX_LDR_CHECK, "too many like it");
 }

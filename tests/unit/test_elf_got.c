@@ -134,15 +134,19 @@ Test(elf_got, the_place_of_the_table_can_be_asked_for_without_a_slot)
 {
     static const uint32_t types[] = { R_X86_64_GOTPC32, R_X86_64_GOTPC64, R_X86_64_GOTOFF64, R_X86_64_PLTOFF64 };
 
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+    for (size_t i = 0; i < 2 * HX_ARRAY_SIZE(types); i++) {
         struct one one = one_new();
-        bool from_got = types[i] == R_X86_64_GOTOFF64 || types[i] == R_X86_64_PLTOFF64;
+        const uint32_t type = types[i / 2];
+        bool from_got = type == R_X86_64_GOTOFF64 || type == R_X86_64_PLTOFF64;
 
-        one_set(&one, ONE_CONSTANTS, 0, types[i], 8, "one_here", 3);
+        if (i % 2) /* nothing far away hints at what is needed */
+            object_symbol(&one.object, "one_absolute")->st_value = 0x1000;
+
+        one_set(&one, ONE_CONSTANTS, 0, type, 8, "one_here", 3);
         one_load(&one);
         cr_assert_eq(one.image->got.bytes, 8u);
         cr_assert_eq(one_read(&one, one_got(&one), 8), 0);
-        cr_assert_eq(one_read(&one, one_va(&one, ONE_CONSTANTS, 8), types[i] == R_X86_64_GOTPC32 ? 4 : 8),
+        cr_assert_eq(one_read(&one, one_va(&one, ONE_CONSTANTS, 8), type == R_X86_64_GOTPC32 ? 4 : 8),
                      from_got ? (int64_t)(fixture_address(one.image, &one.object, "one_here") + 3 - one_got(&one))
                               : (int64_t)(one_got(&one) + 3 - one_va(&one, ONE_CONSTANTS, 8)));
         one_free(&one);

@@ -110,3 +110,19 @@ Test(hash, names_that_differ_in_a_digit_spread_over_a_table)
     }
     cr_assert_leq(worst, 6u, "%u names want one place", worst); /* by chance alone 5 are common */
 }
+
+Test(hash, names_of_one_length_are_equal_when_every_byte_is)
+{
+    char a[64], b[64];
+
+    for (size_t bytes = 0; bytes < sizeof(a); bytes++) {
+        for (size_t i = 0; i < bytes; i++)
+            a[i] = b[i] = (char)('a' + i % 26);
+        cr_assert(hx_name_equal(a, b, bytes), "%zu bytes", bytes);
+        for (size_t i = 0; i < bytes; i++) {
+            b[i] ^= 1;
+            cr_assert(!hx_name_equal(a, b, bytes), "byte %zu of %zu", i, bytes);
+            b[i] ^= 1;
+        }
+    }
+}

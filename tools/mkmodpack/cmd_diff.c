@@ -158,17 +158,20 @@ static void show_packs(const struct hx_mp_pack_diff *diff, bool json)
     }
 }
 
-static bool diff_packs(const char *old_path, const char *new_path, bool json, struct hx_mp_findings *findings)
+/* Takes the contents of both files. */
+static bool diff_packs(struct hx_mp_file *old_file, struct hx_mp_file *new_file, bool json,
+                       struct hx_mp_findings *findings)
 {
     struct hx_mp_pack old = { 0 }, new = { 0 };
     struct hx_mp_pack_diff diff = { 0 };
+    bool old_good = hx_mp_pack_open(&old, old_file, findings);
+    bool new_good = hx_mp_pack_open(&new, new_file, findings);
     bool may = false;
 
-    if (!hx_mp_pack_read(&old, old_path, findings) || !hx_mp_pack_read(&new, new_path, findings) ||
-        !hx_mp_pack_link(&old, findings) || !hx_mp_pack_link(&new, findings))
+    if (!old_good || !new_good || !hx_mp_pack_link(&old, findings) || !hx_mp_pack_link(&new, findings))
         goto out;
     if (!hx_mp_pack_compare(&diff, &old, &new)) {
-        hx_mp_find_error(findings, HX_E_NOMEM, new_path, "not enough memory to compare it; free some");
+        hx_mp_find_error(findings, HX_E_NOMEM, new.file.path, "not enough memory to compare it; free some");
         goto out;
     }
     show_packs(&diff, json);
@@ -184,7 +187,7 @@ int hx_mp_cmd_diff(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
     struct hx_mp_file old = { 0 }, new = { 0 };
-    struct hx_mp_arguments arguments = { .least = 2, .most = 2, .takes_json = true };
+    struct hx_mp_arguments arguments = { .command = "diff", .least = 2, .most = 2, .takes_json = true };
     enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
     bool may = false, readable;
 
@@ -197,7 +200,7 @@ int hx_mp_cmd_diff(int argc, char **argv)
                    "cannot be compared: of the two one is a pack and one is not; "
                    "name two packs or two modules");
     else if (readable && hx_mp_is_pack(old.bytes))
-        may = diff_packs(arguments.path[0], arguments.path[1], arguments.json, &findings);
+        may = diff_packs(&old, &new, arguments.json, &findings);
     else if (readable)
         may = diff_modules(&old, &new, arguments.json, &findings);
     hx_mp_file_free(&old);

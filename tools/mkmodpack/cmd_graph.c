@@ -45,8 +45,7 @@ static bool open_source(struct hx_mp_pack *out, const char *path, struct hx_mp_f
         out->file = file;
         return open_module(out, findings);
     }
-    hx_mp_file_free(&file);
-    return !hx_mp_pack_read(out, path, findings) || hx_mp_pack_link(out, findings);
+    return !hx_mp_pack_open(out, &file, findings) || hx_mp_pack_link(out, findings);
 }
 
 static void draw(char **path, size_t count, struct hx_mp_findings *findings)
@@ -69,7 +68,7 @@ static void draw(char **path, size_t count, struct hx_mp_findings *findings)
 int hx_mp_cmd_graph(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
-    struct hx_mp_arguments arguments = { .least = 1, .most = INT_MAX };
+    struct hx_mp_arguments arguments = { .command = "graph", .least = 1, .most = INT_MAX };
     enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
 
     if (parse != HX_MP_PARSE_OK)

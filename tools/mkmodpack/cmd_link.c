@@ -139,6 +139,14 @@ static bool write_dump(const struct hx_mp_linked *linked, const char *path, stru
     return ok;
 }
 
+static bool spares_inputs(const struct request *request, struct hx_mp_findings *findings)
+{
+    if (!request->dump || strcmp(request->dump, "-") == 0)
+        return true;
+    return hx_mp_file_spares(request->dump, request->object, findings) &&
+           (!request->symbols || hx_mp_file_spares(request->dump, request->symbols, findings));
+}
+
 static void link_object(const struct request *request, struct hx_mp_findings *findings)
 {
     struct hx_mp_link_request link = request->link;
@@ -148,6 +156,8 @@ static void link_object(const struct request *request, struct hx_mp_findings *fi
     struct hx_mp_linked linked = { 0 };
 
     link.symbols = &symbols;
+    if (!spares_inputs(request, findings))
+        goto out;
     if (request->symbols && (!hx_mp_file_read(&text, NULL, request->symbols, findings) ||
                              !hx_mp_symbols_read(&symbols, request->symbols, text.bytes, findings)))
         goto out;

@@ -80,7 +80,7 @@ int hx_mp_cmd_list(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
     struct hx_mp_pack pack = { 0 };
-    struct hx_mp_arguments arguments = { .least = 1, .most = 1, .takes_json = true };
+    struct hx_mp_arguments arguments = { .command = "list", .least = 1, .most = 1, .takes_json = true };
     enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
 
     if (parse != HX_MP_PARSE_OK)

@@ -148,7 +148,7 @@ out:
 int hx_mp_cmd_symbols(int argc, char **argv)
 {
     struct hx_mp_findings findings = { 0 };
-    struct hx_mp_arguments arguments = { .least = 0, .most = 1, .takes_json = true };
+    struct hx_mp_arguments arguments = { .command = "symbols", .least = 0, .most = 1, .takes_json = true };
     enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
 
     if (parse != HX_MP_PARSE_OK)

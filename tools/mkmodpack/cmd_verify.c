@@ -134,7 +134,7 @@ int hx_mp_cmd_verify(int argc, char **argv)
 {
     struct collected collected = { 0 };
     struct hx_mp_findings findings = { .context = &collected };
-    struct hx_mp_arguments arguments = { .least = 1, .most = 1, .takes_json = true };
+    struct hx_mp_arguments arguments = { .command = "verify", .least = 1, .most = 1, .takes_json = true };
     enum hx_mp_parse parse = hx_mp_parse_files(argc, argv, &arguments);
 
     if (parse != HX_MP_PARSE_OK)

@@ -9,7 +9,7 @@ enum hx_mp_exit {
     HX_MP_USAGE = 2,
 };
 
-/* Each gets its own name as @argv[0] and returns an exit status. */
+/* Each returns an exit status. @argv[0] is "mkmodpack: NAME", with which getopt begins its complaints. */
 int hx_mp_cmd_create(int argc, char **argv);
 int hx_mp_cmd_diff(int argc, char **argv);
 int hx_mp_cmd_extract(int argc, char **argv);
@@ -25,6 +25,7 @@ void hx_mp_usage(const char *name, int for_help);
 
 /* The arguments of a command that takes files and perhaps --json. */
 struct hx_mp_arguments {
+    const char *command;
     int least, most; /* files */
     bool takes_json;
     bool json;

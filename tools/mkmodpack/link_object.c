@@ -49,8 +49,9 @@ static bool note_import(struct hx_mp_linked *linked, const char *name, uint64_t 
     return true;
 }
 
-static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
+static hx_status_t env_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
+    (void)bytes;
     struct link *link = context;
     const struct hx_mp_symbol *symbol = hx_mp_symbols_find(link->symbols, name);
 
@@ -76,7 +77,6 @@ static void env_common(void *context, uint32_t symbol, uintptr_t va)
 }
 
 /* ---- after the load -------------------------------------------------------------------------------------------------- */
-
 static bool add_section(void *context, const struct hx_mp_object_section *section)
 {
     struct hx_mp_linked *linked = context;
@@ -132,6 +132,7 @@ bool hx_mp_link(struct hx_mp_linked *out, const struct hx_mp_file *file, const s
     memcpy(link.host.part_va, request->part_va, sizeof(link.host.part_va));
     env = hx_mp_host_env(&link.host);
     env.resolve = env_resolve;
+    env.names_hint = "give each a value in the file of --symbols";
     env.common = env_common;
     err = hx_ldr_load(file->bytes, &env, &out->image, &report);
     out->host = link.host;

@@ -94,20 +94,21 @@ bool hx_mp_wrong_count(const char *name, int count, int least, int most)
 
 enum hx_mp_parse hx_mp_parse_files(int argc, char **argv, struct hx_mp_arguments *arguments)
 {
-    static const struct option options[] = {
-        { "help", no_argument, NULL, 'h' },
+    static const struct option all[] = {
         { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
+    const struct option *options = arguments->takes_json ? all : all + 1;
     int c;
 
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h') {
-            hx_mp_usage(argv[0], 1);
+            hx_mp_usage(arguments->command, 1);
             return HX_MP_PARSE_HELP;
         }
-        if (c != 'j' || !arguments->takes_json) {
-            hx_mp_usage(argv[0], 0);
+        if (c != 'j') {
+            hx_mp_usage(arguments->command, 0);
             return HX_MP_PARSE_WRONG;
         }
         arguments->json = true;
@@ -115,7 +116,7 @@ enum hx_mp_parse hx_mp_parse_files(int argc, char **argv, struct hx_mp_arguments
     arguments->path = argv + optind;
     arguments->count = argc - optind;
     if (arguments->count < arguments->least || arguments->count > arguments->most) {
-        (void)hx_mp_wrong_count(argv[0], arguments->count, arguments->least, arguments->most);
+        (void)hx_mp_wrong_count(arguments->command, arguments->count, arguments->least, arguments->most);
         return HX_MP_PARSE_WRONG;
     }
     return HX_MP_PARSE_OK;
@@ -129,11 +130,20 @@ static void unknown_command(const char *name)
     fputs("; see mkmodpack --help\n", stderr);
 }
 
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    char called[32];
+
+    snprintf(called, sizeof(called), "mkmodpack: %s", command->name);
+    argv[0] = called;
+    return command->run(argc, argv);
+}
+
 static int run(int argc, char **argv)
 {
     for (size_t i = 0; argc > 1 && i < HX_ARRAY_SIZE(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return run_command(&commands[i], argc - 1, argv + 1);
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         print_help(stdout);
         return HX_MP_OK;
@@ -155,7 +165,7 @@ int main(int argc, char **argv)
     int status = run(argc, argv);
 
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "mkmodpack: standard output: cannot write: %s; check its free space\n", strerror(errno));
+        fprintf(stderr, "mkmodpack: standard output: cannot write: %s; check where it goes\n", strerror(errno));
         return status == HX_MP_OK ? HX_MP_FINDINGS : status;
     }
     return status;

@@ -7,37 +7,7 @@
  */
 #include "module_check.h"
 
-#include <gate/interfaces.h>
-#include <helix/kv.h>
-#include <helix/rtc.h>
-#include <helix/sched.h>
-
-/* ---- what the kernel knows ------------------------------------------------------------------------------------------- */
-#define EXPORT_NAME(name, ...) #name,
-static const char *const exports[] = { HX_EXPORTS(EXPORT_NAME) };
-#undef EXPORT_NAME
-
-struct kernel_interface {
-    const char *prefix;
-    uint32_t version;
-    struct hx_slice ops;
-};
-
-#define OPS_TEXT(prefix, PREFIX, sleepable) static const char prefix##_ops_text[] = PREFIX##_OPS(HX_OP_TEXT_);
-HX_KERNEL_INTERFACES(OPS_TEXT)
-#undef OPS_TEXT
-#define INTERFACE(prefix, PREFIX, sleepable)                                                                           \
-    { #prefix, PREFIX##_VERSION, { (const uint8_t *)prefix##_ops_text, sizeof(prefix##_ops_text) } },
-static const struct kernel_interface kernel_interfaces[] = { HX_KERNEL_INTERFACES(INTERFACE) };
-#undef INTERFACE
-
-bool hx_mp_is_export(const char *name)
-{
-    for (size_t i = 0; i < HX_ARRAY_SIZE(exports); i++)
-        if (strcmp(exports[i], name) == 0)
-            return true;
-    return false;
-}
+#include "kernel_names.h"
 
 /* ---- the records ----------------------------------------------------------------------------------------------------- */
 struct told {
@@ -58,17 +28,17 @@ static bool find_violation(void *context, hx_status_t err, const char *subject, 
 static void check_against_kernel(const struct hx_mp_module *module, const struct hx_interface_record *record,
                                  struct hx_mp_findings *findings)
 {
-    for (size_t i = 0; i < HX_ARRAY_SIZE(kernel_interfaces); i++) {
-        const struct kernel_interface *known = &kernel_interfaces[i];
+    size_t count;
+    const struct hx_mp_kernel_interface *known = hx_mp_kernel_interfaces(&count);
 
-        if (strcmp(known->prefix, record->prefix) == 0 &&
-            !hx_ops_agree(hx_mp_ops(module, record), record->version, known->ops, known->version))
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(known[i].prefix, record->prefix) == 0 &&
+            !hx_ops_agree(hx_mp_ops(module, record), record->version, known[i].ops, known[i].version))
             hx_mp_find_error(
                 findings, HX_E_VERSION, module->path,
                 "another %s: version %s does not agree with the kernel's %s; build it with this kernel's headers",
                 hx_mp_interface_name(record->prefix).text, hx_mp_interface_version_text(record->version).text,
-                hx_mp_interface_version_text(known->version).text);
-    }
+                hx_mp_interface_version_text(known[i].version).text);
 }
 
 static void check_interfaces(const struct hx_mp_module *module, struct hx_mp_findings *findings)
@@ -85,16 +55,16 @@ static void check_imports(const struct hx_mp_module *module, struct hx_mp_findin
     for (size_t i = 0; i < module->imports.count; i++) {
         const char *name = module->imports.name[i];
         const struct hx_interface_record *meant = NULL;
-        bool found = hx_mp_is_export(name);
+        bool found = hx_mp_export_called(name) != NULL;
 
         for (size_t j = 0; j < module->records.requires_count && !found; j++) {
             const struct hx_interface_record *required = &module->records.requires[j];
-            size_t bytes = strlen(required->prefix);
+            const char *operation = hx_mp_operation_called(name, required);
 
-            if (strncmp(name, required->prefix, bytes) != 0 || name[bytes] != '_')
+            if (!operation)
                 continue;
             meant = required;
-            found = hx_ops_index(hx_mp_ops(module, meant), name + bytes + 1, strlen(name + bytes + 1)) >= 0;
+            found = hx_ops_index(hx_mp_ops(module, meant), operation, strlen(operation)) >= 0;
         }
         if (!found && meant) /* a weak symbol may stay without a meaning */
             hx_mp_find_error(findings, HX_E_SYMBOL, module->path,

@@ -5,6 +5,3 @@
 
 /* Every broken rule becomes a finding. When there is none, @module->record is set and all records may be trusted. */
 bool hx_mp_module_check(struct hx_mp_module *module, struct hx_mp_findings *findings);
-
-/* Whether the kernel exports @name. */
-bool hx_mp_is_export(const char *name);

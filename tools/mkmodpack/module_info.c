@@ -8,6 +8,7 @@
 #include "module_info.h"
 
 #include "host_image.h"
+#include "kernel_names.h"
 #include "module_check.h"
 
 #include <stdio.h>
@@ -24,25 +25,17 @@ struct names {
 };
 
 /* ---- environment of the loader --------------------------------------------------------------------------------------- */
-/* Whether @name is written as an operation of the interface that @record requires; which operations it has is only known
- * once the file is linked. */
-static bool has_prefix_of(const char *name, const struct hx_interface_record *record)
+static hx_status_t env_resolve(void *context, const char *name, size_t bytes, bool weak, uint64_t *out_value)
 {
-    size_t bytes = strnlen(record->prefix, HX_NAME_MAX);
-
-    return bytes > 0 && bytes < HX_NAME_MAX && strncmp(name, record->prefix, bytes) == 0 && name[bytes] == '_';
-}
-
-static hx_status_t env_resolve(void *context, const char *name, bool weak, uint64_t *out_value)
-{
+    (void)bytes;
     const struct names *names = context;
     struct hx_interface_record record;
-    bool known = hx_mp_is_export(name);
+    bool known = hx_mp_export_called(name) != NULL;
 
     (void)weak;
     for (uint64_t at = 0; !known && hx_slice_read(names->requires, at, &record, sizeof(record)) == HX_OK;
          at += sizeof(record))
-        known = has_prefix_of(name, &record);
+        known = hx_mp_operation_called(name, &record) != NULL;
     if (!known)
         return HX_E_SYMBOL;
     *out_value = IMPORT_VA;
@@ -55,7 +48,8 @@ static const char *advice(hx_status_t err)
     case HX_E_SYMBOL: return "use what helix/kernel.h exports, and require each interface that is called (HX_REQUIRES)";
     case HX_E_RELOC:
     case HX_E_RANGE:
-    case HX_E_UNSUPPORTED: return "compile with the flags of pkg-config --cflags helix-sdk";
+    case HX_E_UNSUPPORTED: return "compile it with the flags that mkmodpack(1) names";
+    case HX_E_LIMIT: return "make it smaller";
     case HX_E_NOMEM: return "free some memory";
     default: return "build it again";
     }
@@ -69,6 +63,7 @@ static bool link_module(struct hx_mp_module *module, struct hx_mp_findings *find
     hx_status_t err;
 
     env.resolve = env_resolve;
+    env.names_hint = "each must be a kernel export or of an interface named by HX_REQUIRES";
     /* A file that cannot be read has none; the load says what is wrong with it. */
     names.requires = hx_records_peek_interfaces(module->bytes, HX_RECORDS_REQUIRES);
     err = hx_ldr_load(module->bytes, &env, &module->image, &report);
@@ -163,6 +158,14 @@ struct hx_slice hx_mp_ops(const struct hx_mp_module *module, const struct hx_int
     return hx_records_ops(module->image, record);
 }
 
+const char *hx_mp_operation_called(const char *name, const struct hx_interface_record *record)
+{
+    size_t bytes = strnlen(record->prefix, HX_NAME_MAX);
+    bool is_meant = bytes > 0 && bytes < HX_NAME_MAX && strncmp(name, record->prefix, bytes) == 0 && name[bytes] == '_';
+
+    return is_meant ? name + bytes + 1 : NULL;
+}
+
 /* ---- texts ----------------------------------------------------------------------------------------------------------- */
 struct hx_mp_text hx_mp_version_text(uint32_t version)
 {
@@ -184,11 +187,7 @@ struct hx_mp_text hx_mp_interface_version_text(uint32_t version)
 struct hx_mp_text hx_mp_interface_name(const char *prefix)
 {
     struct hx_mp_text out;
-    char *separator;
 
-    snprintf(out.text, sizeof(out.text), "%.*s", HX_NAME_MAX, prefix);
-    separator = strchr(out.text, '_');
-    if (separator)
-        *separator = '.';
+    hx_interface_display(prefix, out.text);
     return out;
 }

@@ -41,6 +41,9 @@ const struct hx_field_record *hx_mp_fields(const struct hx_mp_module *module, si
 const void *hx_mp_at(const struct hx_mp_module *module, const void *pointer, size_t bytes);
 /* The operations of an interface record that was checked. */
 struct hx_slice hx_mp_ops(const struct hx_mp_module *module, const struct hx_interface_record *record);
+/* What a module means that calls @name for an operation of the interface in @record, linked or not: PREFIX_OPERATION. NULL:
+ * it is called otherwise. Whether there is such an operation is known only once the file is linked. */
+const char *hx_mp_operation_called(const char *name, const struct hx_interface_record *record);
 
 struct hx_mp_text {
     char text[HX_NAME_MAX + 16];

@@ -20,7 +20,7 @@ enum {
     NAME_TRIES = 100,
 };
 
-static bool write_all(int fd, struct hx_slice bytes)
+static bool write_bytes(int fd, struct hx_slice bytes)
 {
     size_t done = 0;
 
@@ -32,7 +32,7 @@ static bool write_all(int fd, struct hx_slice bytes)
         else if (n < 0 && errno != EINTR)
             return false;
     }
-    return fchmod(fd, FILE_MODE) == 0 && fsync(fd) == 0;
+    return true;
 }
 
 /* From here to the rename nothing that a person can send ends the program with the temporary file left behind. */
@@ -73,7 +73,7 @@ static bool replace(int directory, const char *name, struct hx_slice bytes)
 {
     char *temporary = NULL;
     int fd = open_temporary(directory, name, &temporary);
-    bool ok = fd >= 0 && write_all(fd, bytes);
+    bool ok = fd >= 0 && write_bytes(fd, bytes) && fchmod(fd, FILE_MODE) == 0 && fsync(fd) == 0;
     int error = errno;
 
     if (fd >= 0 && close(fd) != 0 && ok)
@@ -108,13 +108,45 @@ static bool refuse_kind(const char *path, struct hx_mp_findings *findings)
     return false;
 }
 
+bool hx_mp_file_spares(const char *path, const char *input, struct hx_mp_findings *findings)
+{
+    struct stat output, other;
+    bool there = stat(path, &output) == 0 && stat(input, &other) == 0;
+
+    if (there ? output.st_dev != other.st_dev || output.st_ino != other.st_ino : strcmp(path, input) != 0)
+        return true;
+    hx_mp_find_error(findings, HX_E_EXIST, path,
+                     "cannot write: %s would be lost, it is the same file; name another output", input);
+    return false;
+}
+
+/* A device or a pipe, /dev/stdout among them: there is nothing to replace, so it is written as it is. Nobody waits for a
+ * reader that is not there. */
+static bool write_through(const char *path, struct hx_slice bytes, struct hx_mp_findings *findings)
+{
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool ok;
+
+    if (fd < 0)
+        return refuse_kind(path, findings);
+    ok = fcntl(fd, F_SETFL, 0) == 0 && write_bytes(fd, bytes);
+    if (close(fd) != 0 || !ok) {
+        hx_mp_find_error(findings, hx_mp_status_of(errno), path, "cannot write: %s; name another output",
+                         strerror(errno));
+        return false;
+    }
+    return true;
+}
+
 bool hx_mp_file_write(const char *path, struct hx_slice bytes, struct hx_mp_findings *findings)
 {
     struct stat status;
 
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        return refuse_kind(path, findings);
-    return write_to(AT_FDCWD, path, path, bytes, findings);
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode))
+        return write_to(AT_FDCWD, path, path, bytes, findings);
+    if (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))
+        return write_through(path, bytes, findings);
+    return refuse_kind(path, findings);
 }
 
 bool hx_mp_file_write_at(int directory, const char *name, const char *path, struct hx_slice bytes,

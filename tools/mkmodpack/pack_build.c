@@ -24,7 +24,9 @@ static void check_file_name(const struct hx_mp_file *file, const struct hx_mp_fi
                    "; rename it",
                    HX_PACK_NAME_MAX - 1);
     for (size_t i = 0; i < before_count; i++)
-        if (before[i].name && strcmp(before[i].name, file->name) == 0)
+        if (before[i].path && strcmp(before[i].path, file->path) == 0)
+            hx_mp_find(findings, file->path, "named twice: a pack holds a file once; name it once");
+        else if (before[i].name && strcmp(before[i].name, file->name) == 0)
             hx_mp_find(findings, file->path, "file name %s twice: %s has it too; rename one of them", file->name,
                        before[i].path);
 }
@@ -126,6 +128,23 @@ static bool pack_by_order(const struct hx_mp_build *build, struct hx_mp_set *set
     return ok;
 }
 
+/* Nothing is written over what the pack is made from, nor one of two outputs over the other. */
+static void check_outputs(const struct hx_mp_build *build, const struct hx_mp_file *files,
+                          struct hx_mp_findings *findings)
+{
+    const char *output[] = { build->output, build->depfile };
+
+    for (size_t i = 0; i < HX_ARRAY_SIZE(output) && output[i]; i++) {
+        if (build->manifest)
+            (void)hx_mp_file_spares(output[i], build->manifest, findings);
+        for (size_t j = 0; j < build->count; j++)
+            if (files[j].path)
+                (void)hx_mp_file_spares(output[i], files[j].path, findings);
+    }
+    if (build->depfile)
+        (void)hx_mp_file_spares(build->output, build->depfile, findings);
+}
+
 /* ---- what is written ------------------------------------------------------------------------------------------------- */
 static void tell(const struct hx_mp_build *build, const struct hx_mp_set *set, struct hx_slice archive)
 {
@@ -160,14 +179,17 @@ static char *make_depfile(const struct hx_mp_build *build, const struct hx_mp_fi
     return text;
 }
 
+/* The pack last: it is the one that must not be there unless all went well. */
 static bool write_files(const struct hx_mp_build *build, const struct hx_mp_file *files, struct hx_slice archive,
                         struct hx_mp_findings *findings)
 {
     char *depfile = build->depfile ? make_depfile(build, files, findings) : NULL;
-    bool ok = (!build->depfile || depfile) && (build->dry || hx_mp_file_write(build->output, archive, findings));
+    bool ok = !build->depfile || depfile;
 
     if (ok && depfile && !build->dry)
         ok = hx_mp_file_write(build->depfile, hx_slice_of(depfile, strlen(depfile)), findings);
+    if (ok && !build->dry)
+        ok = hx_mp_file_write(build->output, archive, findings);
     free(depfile);
     return ok;
 }
@@ -185,6 +207,7 @@ bool hx_mp_build_run(const struct hx_mp_build *build, struct hx_mp_findings *fin
         goto out;
     }
     read_modules(build, files, &set, findings);
+    check_outputs(build, files, findings);
     ok = build->manifest ? pack_by_manifest(build, &set, &archive, findings)
                          : pack_by_order(build, &set, &archive, findings);
     ok = ok && write_files(build, files, archive.bytes, findings);

@@ -14,17 +14,28 @@ bool hx_mp_is_pack(struct hx_slice bytes)
 
 bool hx_mp_pack_read(struct hx_mp_pack *out, const char *path, struct hx_mp_findings *findings)
 {
+    struct hx_mp_file file;
+    bool ok = hx_mp_file_read(&file, NULL, path, findings);
+
+    *out = (struct hx_mp_pack){ 0 };
+    ok = ok && hx_mp_pack_open(out, &file, findings);
+    hx_mp_file_free(&file);
+    return ok;
+}
+
+bool hx_mp_pack_open(struct hx_mp_pack *out, struct hx_mp_file *file, struct hx_mp_findings *findings)
+{
     struct hx_pack_report report;
     hx_status_t err;
 
-    *out = (struct hx_mp_pack){ 0 };
-    if (!hx_mp_file_read(&out->file, NULL, path, findings))
-        return false;
+    *out = (struct hx_mp_pack){ .file = *file };
+    *file = (struct hx_mp_file){ 0 };
     err = hx_pack_open(out->file.bytes, &out->pack, &report);
     if (err == HX_OK)
         return true;
     out->pack = (struct hx_pack){ 0 };
-    hx_mp_find_error(findings, err, path, "not a good pack: %s; make it with mkmodpack create", report.message);
+    hx_mp_find_error(findings, err, out->file.path, "not a good pack: %s; make it with mkmodpack create",
+                     report.message);
     return false;
 }
 

@@ -13,6 +13,9 @@ size_t hx_mp_print_name(const char *name, FILE *to)
 
 void hx_mp_print_column(const char *name, size_t width, FILE *to)
 {
-    for (size_t used = hx_mp_print_name(name, to); used < width; used++)
+    size_t used = hx_mp_print_name(name, to);
+
+    do
         fputc(' ', to);
+    while (++used < width);
 }

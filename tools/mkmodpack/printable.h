@@ -5,5 +5,5 @@
 
 /* Writes @name with '?' for what is neither printable ASCII nor part of a name: blanks too. Returns how many characters. */
 size_t hx_mp_print_name(const char *name, FILE *to);
-/* The same, padded with blanks to @width. */
+/* The same, padded with blanks to @width, one at the least. */
 void hx_mp_print_column(const char *name, size_t width, FILE *to);

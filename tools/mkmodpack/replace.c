@@ -180,10 +180,7 @@ static void judge_requires(struct pair *pair)
 /* ---- state ----------------------------------------------------------------------------------------------------------- */
 static bool has_hook(const struct hx_mp_module *module, enum hx_hook hook)
 {
-    const void *function[HX_HOOK_COUNT];
-
-    memcpy(function, &module->record->hooks, sizeof(function));
-    return function[hook] != NULL;
+    return hx_records_hook(module->record, hook) != NULL;
 }
 
 /* The name belongs to it: two modules that declare alike need not mean alike. */

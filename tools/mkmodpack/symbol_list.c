@@ -21,17 +21,14 @@ struct reading {
 static bool is_operation(const struct reading *reading, const char *name, const struct hx_interface_record *record,
                          size_t index)
 {
-    size_t bytes = strnlen(record->prefix, HX_NAME_MAX);
+    const char *operation = hx_mp_operation_called(name, record);
     const struct hx_interface_record *linked;
     size_t count;
 
-    if (bytes == 0 || bytes == HX_NAME_MAX || strncmp(name, record->prefix, bytes) != 0 || name[bytes] != '_')
-        return false;
-    if (!reading->module->record)
-        return true;
+    if (!operation || !reading->module->record)
+        return operation != NULL;
     linked = hx_mp_requires(reading->module, &count);
-    return index < count &&
-           hx_ops_index(hx_mp_ops(reading->module, &linked[index]), name + bytes + 1, strlen(name + bytes + 1)) >= 0;
+    return index < count && hx_ops_index(hx_mp_ops(reading->module, &linked[index]), operation, strlen(operation)) >= 0;
 }
 
 static void find_source(const struct reading *reading, struct hx_mp_import *import)
@@ -147,8 +144,7 @@ bool hx_mp_symbol_list_read(struct hx_mp_symbol_list *out, struct hx_slice bytes
     bool ok = elf_version(EV_CURRENT) != EV_NONE;
 
     *out = (struct hx_mp_symbol_list){ 0 };
-    if (hx_ldr_peek(bytes, HX_RECORDS_REQUIRES, &reading.requires) != HX_OK)
-        reading.requires = (struct hx_slice){ 0 };
+    reading.requires = hx_records_peek_interfaces(bytes, HX_RECORDS_REQUIRES);
     reading.elf = ok ? elf_memory((char *)(uintptr_t)bytes.data, bytes.bytes) : NULL;
     ok = reading.elf && elf_getshdrstrndx(reading.elf, &reading.section_names) == 0;
     while (ok && (section = elf_nextscn(reading.elf, section)) != NULL)

@@ -46,6 +46,12 @@ _mkmodpack_names() {
 _mkmodpack() {
     local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     COMPREPLY=()
+    # --option=value comes in three words.
+    if [[ $current == = ]]; then
+        current=
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
     if ((COMP_CWORD == 1)); then
         _mkmodpack_words 'create list verify extract info symbols diff graph link --help --version' "$current"
         return
