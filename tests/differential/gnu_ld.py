@@ -108,10 +108,25 @@ class Comparison:
         at = relocation.offset
         return loaded.data[at - 2:at] == before[at - 2:at] and not self.reaches(self.linked.value_of(relocation.symbol))
 
+    def is_far_for_ld(self, symbol):
+        """Common symbols are given to ld as numbers; of the large sections of the medium model it keeps its distance."""
+        sections = self.linked.obj.sections
+        return symbol.shndx == elf.SHN_COMMON or \
+            0 < symbol.shndx < len(sections) and sections[symbol.shndx].flags & elf.SHF_LARGE
+
+    def ld_keeps_slot(self, index, relocation, loaded, theirs):
+        """Whether ld left a load from the GOT as it is, which would have reached its target."""
+        before = self.linked.obj.content(self.linked.obj.sections[index])
+        at = relocation.offset
+        slot = loaded.address + at + psabi.signed(psabi.field_at(theirs, relocation), 32) - relocation.addend & psabi.MASK
+        return theirs[at - 2:at] == before[at - 2:at] and self.is_far_for_ld(self.linked.symbols[relocation.symbol]) \
+            and self.slot_of_ld(slot) == self.linked.value_of(relocation.symbol)
+
     def excused(self, index, relocation, loaded, theirs, offset):
         """Whether the byte at @offset, which a relocation covers, may differ. What ours must then be says psabi.py."""
         in_field = relocation.offset <= offset < relocation.offset + elf.width(relocation)
-        if relocation.type in psabi.GOT_LOADS and (not self.output.relaxed or self.keeps_slot(index, relocation, loaded)):
+        if relocation.type in psabi.GOT_LOADS and (not self.output.relaxed or self.keeps_slot(index, relocation, loaded) or
+                                                   self.ld_keeps_slot(index, relocation, loaded, theirs)):
             return relocation.offset - 3 <= offset < relocation.offset + 4
         if relocation.type in SLOT_TYPES:
             return in_field and self.same_slot(relocation, loaded, theirs)

@@ -205,7 +205,7 @@ def try_file(number, path):
 def modules():
     paths = sorted(glob.glob(os.path.join(BUILD, "modules", "*.hxm")))
     assert len(paths) >= 6, f"too few modules: {paths}"
-    agree(try_file, paths, 2 * len(paths))
+    agree(try_file, paths, len(paths))
 
 
 @case("the loader's fixtures are linked as GNU ld links them, or refused as they should be", limit_s=300)
