@@ -14,11 +14,15 @@
 #include <helix/interface.h>
 #endif
 
-#define HX_SCHED_VERSION HX_VERSION(1, 0, 0)
+#define HX_SCHED_VERSION_1_0 HX_VERSION(1, 0, 0)
+#define HX_SCHED_VERSION HX_VERSION(1, 1, 0)
 
 /*
  * ready:  `task` (its handle) with `priority` 0..255 has become ready on this CPU, for `reason`. The policy queues it.
- *         Returns 1 when it should replace the running task at once, else 0.
+ *         Returns HX_SCHED_REPLACE when it should replace the running task at once, HX_SCHED_STAY when not, or
+ *         HX_SCHED_LATER: not, and of the next one that wakes while some task runs, at no higher a priority than that
+ *         task's, it is enough to hear when that task stops, or at its next tick, before anything else is asked. This holds
+ *         until `ready` answers otherwise.
  * pick:   `prev` (HX_HANDLE_NONE after idling) ran for `ran_ns` and stops for `reason`; on PREEMPT and YIELD it is to be
  *         queued again. Returns the handle to run next, taken off the queue, or HX_HANDLE_NONE. `now_ns` is time since
  *         boot.
@@ -33,14 +37,20 @@
  *
  * info:   writes one line of text about `task` (what the policy holds on it) to `text`, not NUL-terminated. Returns the
  *         length. Unknown task: HX_E_NOENT.
+ * turn:   what `ready` may hear later, together with the question: first ready(`woken`, `priority`, HX_SCHED_WOKEN), then
+ *         pick(`prev`, `reason`, `ran_ns`, `now_ns`), whose answer it returns. `prev` is a task and not `woken`. A policy
+ *         without it, of version 1.0, gets the two calls.
  */
-#define HX_SCHED_OPS(OP)                                                                                               \
+#define HX_SCHED_OPS_1_0(OP)                                                                                           \
     OP(hx_sched, 0, ready, HX_VAL(task), HX_VAL(priority), HX_VAL(reason))                                             \
     OP(hx_sched, 1, pick, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns))                                \
     OP(hx_sched, 2, tick, HX_VAL(task), HX_VAL(ran_ns))                                                                \
     OP(hx_sched, 3, remove, HX_VAL(task))                                                                              \
     OP(hx_sched, 4, adjust, HX_VAL(task), HX_VAL(priority))                                                            \
     OP(hx_sched, 5, info, HX_VAL(task), HX_OUT(text))
+#define HX_SCHED_OPS(OP)                                                                                               \
+    HX_SCHED_OPS_1_0(OP)                                                                                               \
+    OP(hx_sched, 6, turn, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns), HX_VAL(woken), HX_VAL(priority))
 
 #ifndef __ASSEMBLER__
 /* Why a task is reported ready, and why the previous task is up for replacement. */
@@ -51,6 +61,13 @@ enum hx_sched_reason {
     HX_SCHED_YIELD = 3,   /* pick: prev is still ready and gave way */
     HX_SCHED_BLOCK = 4,   /* pick: prev is not ready any more */
     HX_SCHED_EXIT = 5,    /* pick: prev is gone; its handle is stale from now on */
+};
+
+/* What ready answers. */
+enum hx_sched_answer {
+    HX_SCHED_STAY = 0,
+    HX_SCHED_REPLACE = 1,
+    HX_SCHED_LATER = 2,
 };
 
 HX_INTERFACE(hx_sched, HX_SCHED_VERSION, HX_SCHED_OPS)

@@ -34,7 +34,7 @@ struct parse {
     char *message;
 };
 
-static hx_status_t refuse(struct parse *parse, hx_status_t err, const char *what, uint64_t offset)
+__attribute__((cold)) static hx_status_t refuse(struct parse *parse, hx_status_t err, const char *what, uint64_t offset)
 {
     (void)hx_fmt(parse->message, HX_BOOT_MESSAGE_BYTES, "multiboot2: %s (tag at %#llx)", what,
                  (unsigned long long)offset);
@@ -157,8 +157,8 @@ static hx_status_t take_tags(struct parse *parse, bool second_pass)
     }
 }
 
-hx_status_t hx_boot_parse_multiboot2(struct hx_slice info, uint64_t info_pa, struct hx_boot_info *out,
-                                     char *out_message)
+__attribute__((cold)) hx_status_t hx_boot_parse_multiboot2(struct hx_slice info, uint64_t info_pa,
+                                                           struct hx_boot_info *out, char *out_message)
 {
     struct parse parse = { info, info_pa, out, out_message };
     uint32_t total_bytes;

@@ -31,7 +31,7 @@ struct map_entry {
 _Static_assert(sizeof(struct start_info) == 40 && sizeof(struct start_info_map) == 16, "as the loader has it");
 _Static_assert(sizeof(struct module_entry) == 32 && sizeof(struct map_entry) == 24, "as the loader has it");
 
-static hx_status_t refuse(char *out_message, hx_status_t err, const char *what, uint64_t value)
+__attribute__((cold)) static hx_status_t refuse(char *out_message, hx_status_t err, const char *what, uint64_t value)
 {
     (void)hx_fmt(out_message, HX_BOOT_MESSAGE_BYTES, "pvh: %s (%#llx)", what, (unsigned long long)value);
     return err;
@@ -105,8 +105,8 @@ static hx_status_t take_maps(struct hx_slice start_info, uint32_t version, hx_bo
     return err;
 }
 
-hx_status_t hx_boot_parse_pvh(struct hx_slice start_info, uint64_t info_pa, hx_boot_at_fn at, struct hx_boot_info *out,
-                              char *out_message)
+__attribute__((cold)) hx_status_t hx_boot_parse_pvh(struct hx_slice start_info, uint64_t info_pa, hx_boot_at_fn at,
+                                                    struct hx_boot_info *out, char *out_message)
 {
     struct start_info info;
     hx_status_t err;

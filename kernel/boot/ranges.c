@@ -50,7 +50,8 @@ static void range_insert(struct hx_boot_range *set, uint32_t *count, uint32_t at
     (*count)++;
 }
 
-void hx_boot_ranges_add(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first, uint64_t end)
+__attribute__((cold)) void hx_boot_ranges_add(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count,
+                                              uint64_t first, uint64_t end)
 {
     uint32_t low = 0;
     uint32_t high;
@@ -79,7 +80,8 @@ void hx_boot_ranges_add(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *
     *count -= high - low - 1;
 }
 
-void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count, uint64_t first, uint64_t end)
+__attribute__((cold)) void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_t *count,
+                                                 uint64_t first, uint64_t end)
 {
     first &= ~(uint64_t)(HX_BOOT_PAGE_BYTES - 1);
     end = end > UINT64_MAX - (HX_BOOT_PAGE_BYTES - 1)
@@ -104,8 +106,8 @@ void hx_boot_ranges_remove(struct hx_boot_range set[HX_BOOT_RANGES_MAX], uint32_
     }
 }
 
-hx_status_t hx_boot_ranges_apply(struct hx_boot_info *info, bool usable_pass, uint64_t first, uint64_t bytes,
-                                 uint32_t type)
+__attribute__((cold)) hx_status_t hx_boot_ranges_apply(struct hx_boot_info *info, bool usable_pass, uint64_t first,
+                                                       uint64_t bytes, uint32_t type)
 {
     bool wraps = bytes > UINT64_MAX - first;
 

@@ -92,6 +92,20 @@ static hx_status_t cmd_cpu(int argc, char **argv)
     return HX_OK;
 }
 
+static hx_status_t cmd_cpus(int argc, char **argv)
+{
+    char text[80];
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    if (!hx_console_env()->processor_describe)
+        return hx_command_refuse(argv[0], "list", HX_E_UNSUPPORTED, "use cpu");
+    hx_console_printf("%s%5s %7s STATE%s\n", hx_console_style(HX_STYLE_STRONG), "INDEX", "APIC ID",
+                      hx_console_style(HX_STYLE_PLAIN));
+    for (uint32_t i = 0; hx_console_env()->processor_describe(i, text, sizeof(text)); i++)
+        hx_console_printf("%s\n", text);
+    return HX_OK;
+}
+
 static hx_status_t cmd_uptime(int argc, char **argv)
 {
     if (argc != 1)
@@ -147,11 +161,14 @@ static hx_status_t cmd_mem(int argc, char **argv)
 
 static void print_irq(uint32_t line, const struct hx_irq *irq)
 {
-    hx_console_printf("%4u %-16s %-12s %-6s %10llu %10llu %8llu %6llu %9llu\n", line,
+    char route[32] = "-";
+    if (hx_console_env()->line_describe)
+        hx_console_env()->line_describe(line, route, sizeof(route));
+    hx_console_printf("%4u %-16s %-12s %-6s %10llu %10llu %8llu %6llu %9llu %s\n", line,
                       irq->module ? irq->module->name : "-", irq->key[0] ? irq->key : "-", irq->armed ? "armed" : "off",
                       (unsigned long long)irq->accepted, (unsigned long long)irq->served,
                       (unsigned long long)irq->pending, (unsigned long long)irq->lost,
-                      (unsigned long long)irq->unhandled);
+                      (unsigned long long)irq->unhandled, route);
 }
 
 /* A copy of the line's record, and of its owner's name, taken in one piece: the worker may change both. */
@@ -176,8 +193,8 @@ static hx_status_t cmd_irq(int argc, char **argv)
     struct hx_module owner;
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_printf("%s%4s %-16s %-12s %-6s %10s %10s %8s %6s %9s%s\n", hx_console_style(HX_STYLE_STRONG), "LINE",
-                      "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST", "UNHANDLED",
+    hx_console_printf("%s%4s %-16s %-12s %-6s %10s %10s %8s %6s %9s ROUTE%s\n", hx_console_style(HX_STYLE_STRONG),
+                      "LINE", "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST", "UNHANDLED",
                       hx_console_style(HX_STYLE_PLAIN));
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
         if (copy_irq(line, &irq, &owner))
@@ -276,6 +293,7 @@ const struct hx_command hx_commands_system[] = {
       .complete = complete_commands },
     { .name = "version", .arguments = "", .summary = "what runs here", .handler = cmd_version },
     { .name = "cpu", .arguments = "", .summary = "the processor and which protections are on", .handler = cmd_cpu },
+    { .name = "cpus", .arguments = "", .summary = "all processors that the firmware names", .handler = cmd_cpus },
     { .name = "uptime",
       .arguments = "",
       .summary = "time since boot, tasks, scheduling decisions",

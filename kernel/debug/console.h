@@ -25,6 +25,10 @@ struct hx_console_env {
     /* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: none. */
     bool (*core_function_at)(uintptr_t va, struct hx_label *out);
     bool (*core_function)(uint32_t index, struct hx_label *out);
+    /* A line about processor @index: index, APIC id, state; behind the last one "4 processors found, 1 used", then 0. */
+    size_t (*processor_describe)(uint32_t index, char *text, size_t bytes);
+    /* Where an interrupt line enters the machine: "GSI 2 edge high". */
+    size_t (*line_describe)(uint32_t line, char *text, size_t bytes);
 };
 void hx_console_bind(const struct hx_console_env *env); /* borrowed */
 const struct hx_console_env *hx_console_env(void);

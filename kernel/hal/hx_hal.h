@@ -35,6 +35,11 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out);
 /* ---- image memory: address space for modules within the relocations' reach ------------------------------------------ */
 #define HX_PAGE_BYTES 4096u
 
+static inline size_t hx_page_round_up(size_t bytes)
+{
+    return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
+}
+
 enum hx_prot { HX_PROT_NONE, HX_PROT_R, HX_PROT_RW, HX_PROT_RX };
 
 /*
@@ -113,6 +118,8 @@ void hx_hal_idle(void);
 /* ISA interrupt lines 0..15: masked at boot. Delivery calls hx_entry_irq(line). */
 void hx_hal_irq_unmask(uint32_t line);
 void hx_hal_irq_mask(uint32_t line);
+/* Whether the line asks again for as long as its device does: unserved, it must be masked. Constant. */
+bool hx_hal_irq_is_level(uint32_t line);
 uint8_t hx_hal_port_read8(uint16_t port);
 void hx_hal_port_write8(uint16_t port, uint8_t value);
 

@@ -19,6 +19,7 @@ static void disarm(struct hx_irq *irq)
 {
     hx_hal_irq_mask(line_of(irq));
     irq->armed = false;
+    irq->held = false;
 }
 
 static void release(struct hx_ledger_node *node)
@@ -129,11 +130,31 @@ static void deliver(struct hx_irq *irq)
         irq->served += count;
 }
 
+/* Edges must not be missed while the slot is closed; a level is still there afterwards. */
+static void hold(struct hx_irq *irq)
+{
+    if (!hx_hal_irq_is_level(line_of(irq)))
+        return;
+    irq->held = true;
+    hx_hal_irq_mask(line_of(irq));
+}
+
+static void let_go(struct hx_irq *irq)
+{
+    irq->held = false;
+    hx_hal_irq_unmask(line_of(irq));
+}
+
 void hx_irq_replay(struct hx_module *module)
 {
-    for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
-        if (lines[line].module == module && lines[line].armed && lines[line].pending)
-            deliver(&lines[line]);
+    for (uint32_t line = 0; line < HX_IRQ_LINES; line++) {
+        struct hx_irq *irq = &lines[line];
+        if (irq->module != module || !irq->armed || !irq->pending)
+            continue;
+        deliver(irq);
+        if (irq->held && irq->pending == 0)
+            let_go(irq);
+    }
 }
 
 void hx_entry_irq(uint32_t line)
@@ -149,6 +170,8 @@ void hx_entry_irq(uint32_t line)
     irq->accepted++;
     irq->pending++;
     deliver(irq);
+    if (irq->pending > 0 && irq->armed)
+        hold(irq);
 }
 
 const struct hx_irq *hx_irq_find(const struct hx_module *module, const char *key)

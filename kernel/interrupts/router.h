@@ -3,7 +3,8 @@
  * router.h - interrupt lines of modules: who owns one, where it goes, what is waiting.
  *
  * A line belongs to the module's identity, so a swap keeps it with all that is pending. While the module's callbacks are
- * closed, interrupts are acknowledged and counted; they are delivered, in one call that says how many, when it opens.
+ * closed, interrupts are acknowledged and counted; they are delivered, in one call that says how many, when it opens. A
+ * level-triggered line, which would ask without end, is masked from the first one until then.
  *
  * Context: claim, bind and release in thread context, one task at a time; delivery in interrupt context, lock-free.
  */
@@ -18,6 +19,7 @@ struct hx_irq {
     char key[HX_NAME_MAX];
     uint32_t callback; /* operation of the owner's callbacks slot */
     bool armed;
+    bool held;          /* armed, but masked until what is pending has been told */
     uint64_t accepted;  /* since it was claimed */
     uint64_t served;    /* told to a handler that returned */
     uint64_t pending;   /* accepted, not told yet */

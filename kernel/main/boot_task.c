@@ -16,6 +16,7 @@
 
 #include "bench.h"
 #include "compose.h"
+#include "processors.h"
 
 static struct hx_pack initrd;
 static const struct hx_boot_info *boot;
@@ -157,6 +158,7 @@ static hx_status_t boot_task(void *argument)
     char names[128];
     bool safe = has_option("safe");
     say_who_is_here();
+    hx_processors_log();
     if (open_initrd() && !safe)
         load_modules();
     if (safe)

@@ -4,6 +4,7 @@
  */
 #include "compose.h"
 
+#include <arch/x86_64/arch.h>
 #include <debug/console.h>
 #include <debug/log.h>
 #include <hotreload/engine.h>
@@ -12,6 +13,8 @@
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
 #include <string.h>
+
+#include "processors.h"
 
 /* ---- what rooms are told -------------------------------------------------------------------------------------------- */
 
@@ -39,6 +42,8 @@ static struct hx_console_env console_env = {
     .memory_audit = hx_mm_audit,
     .core_function_at = hx_core_function_at,
     .core_function = hx_core_function,
+    .processor_describe = hx_processor_describe,
+    .line_describe = hx_arch_line_describe,
 };
 
 /* ---- panic ---------------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include <task/task.h>
 
 #include "compose.h"
+#include "processors.h"
 
 static struct hx_boot_info boot;
 static uint64_t entry_tsc;
@@ -104,12 +105,13 @@ void kmain(uint32_t protocol, uint64_t info_pa)
     if (err)
         refuse(message);
     check_initrd();
+    hx_processors_read(&boot, provisional_at);
     err = hx_mm_init(&boot, message);
     if (err)
         refuse(message);
     hx_arch_percpu_init();
     hx_arch_traps_init();
-    hx_arch_interrupts_init();
+    hx_arch_interrupts_init(hx_processors_info());
     err = hx_compose(&boot, &what);
     if (!err)
         err = start_tasks(&what);

@@ -4,9 +4,11 @@
  *
  * Why by frame: a page that is read-only where it runs may still be writable elsewhere; only the frame knows. What the
  * mappings of a frame allow together is noted in a byte; a second walk finds the addresses for the person who reads it.
- * Rules: a frame of an image is writable in one mapping at most, and in none when another mapping has it read-only or
- *        executable, unless that one shows it as shared until it is written; and it has no alias. The kernel's text and
- *        constants are writable nowhere. No other frame is executable.
+ * Rules: a frame of an image is in use; it is writable in one mapping at most, and in none when another mapping has it
+ *        read-only or executable, unless that one, one at most, shows it as shared until it is written, and then one mapping
+ *        writes it; it has no alias. The kernel's text and constants are writable nowhere. Executable are frames of images,
+ *        where images lie, and the kernel's text, where it was linked; nothing else.
+ * Locks: hx_mm_lock for both walks, as a rule that counts mappings needs them all at one time.
  */
 #include "vm.h"
 
@@ -19,6 +21,9 @@ enum {
     SEEN_READ_ONLY = 4, /* and not shared */
     SEEN_EXECUTABLE = 8,
     SEEN_ALIAS = 16,
+    SEEN_SHARED = 32,
+    SEEN_SHARED_TWICE = 64,
+    SEEN_MISPLACED = 128, /* executable where images do not lie */
 };
 
 struct audit {
@@ -26,7 +31,7 @@ struct audit {
     uint64_t executable_bytes, writable_bytes;
     uint64_t bad_pa; /* HX_FRAMES_NONE: none */
     /* of the frame at bad_pa; 0: there is none such */
-    uintptr_t writable_va, second_va, executable_va, read_only_va, alias_va;
+    uintptr_t any_va, writable_va, second_va, executable_va, read_only_va, alias_va, shared_va, shared_second_va;
 };
 
 static bool is_alias(uintptr_t va)
@@ -34,9 +39,15 @@ static bool is_alias(uintptr_t va)
     return va >= HX_MM_ALIAS_BASE && va < HX_MM_ALIAS_BASE + (HX_MM_IMAGE_END - HX_MM_KERNEL_BASE);
 }
 
-static bool is_constant(uint64_t pa)
+/* Where the kernel was linked, and behind it images. */
+static bool is_for_code(uintptr_t va)
 {
-    return pa >= (uintptr_t)hx_text_start - HX_MM_KERNEL_BASE && pa < (uintptr_t)hx_rodata_end - HX_MM_KERNEL_BASE;
+    return va >= HX_MM_KERNEL_BASE && va < HX_MM_IMAGE_END;
+}
+
+static bool is_within(uint64_t pa, const char *start, const char *end)
+{
+    return pa >= (uintptr_t)start - HX_MM_KERNEL_BASE && pa < (uintptr_t)end - HX_MM_KERNEL_BASE;
 }
 
 static uint8_t *seen_of(const struct audit *audit, uint64_t pa)
@@ -64,17 +75,37 @@ static uint32_t seen_add(uint32_t seen, uintptr_t va, uint64_t flags)
     if (is_alias(va))
         seen |= SEEN_ALIAS;
     if (!(flags & HX_PTE_NX))
-        seen |= SEEN_EXECUTABLE;
+        seen |= is_for_code(va) ? SEEN_EXECUTABLE : SEEN_EXECUTABLE | SEEN_MISPLACED;
     if (flags & HX_PTE_WRITE)
         return seen | (seen & SEEN_WRITABLE ? SEEN_WRITABLE_TWICE : SEEN_WRITABLE);
-    return flags & HX_PTE_SHARED ? seen : seen | SEEN_READ_ONLY;
+    if (flags & HX_PTE_SHARED)
+        return seen | (seen & SEEN_SHARED ? SEEN_SHARED_TWICE : SEEN_SHARED);
+    return seen | SEEN_READ_ONLY;
 }
 
-static bool is_bad(uint32_t seen)
+static bool is_in_use(uint64_t pa)
 {
-    if (seen & (SEEN_ALIAS | SEEN_WRITABLE_TWICE))
+    return hx_frames_run(&hx_mm_arena, pa, HX_FRAMES_IMAGE) || hx_frames_run(&hx_mm_arena, pa, HX_FRAMES_POOL);
+}
+
+/* Of a frame all of whose mappings were seen. */
+static bool is_bad(uint32_t seen, uint64_t pa)
+{
+    if (seen & (SEEN_ALIAS | SEEN_WRITABLE_TWICE | SEEN_SHARED_TWICE | SEEN_MISPLACED))
         return true;
-    return (seen & SEEN_WRITABLE) && (seen & (SEEN_READ_ONLY | SEEN_EXECUTABLE));
+    if ((seen & SEEN_SHARED) && !(seen & SEEN_WRITABLE))
+        return true;
+    if ((seen & SEEN_WRITABLE) && (seen & (SEEN_READ_ONLY | SEEN_EXECUTABLE)))
+        return true;
+    return seen && !is_in_use(pa);
+}
+
+/* Of a frame that is no image's: each mapping for itself. */
+static bool is_bad_mapping(uintptr_t va, uint64_t pa, bool writable, bool executable)
+{
+    if (executable && (va - HX_MM_KERNEL_BASE != pa || !is_within(pa, hx_text_start, hx_text_end)))
+        return true;
+    return writable && is_within(pa, hx_text_start, hx_rodata_end);
 }
 
 static void note(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void *context)
@@ -88,12 +119,18 @@ static void note(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void
         return;
     for (uint64_t end = pa + bytes; pa < end; pa += HX_FRAMES_BYTES, va += HX_FRAMES_BYTES) {
         uint8_t *seen = seen_of(audit, pa);
-        bool bad = is_constant(pa) ? writable : executable;
-        if (seen) {
+        if (seen)
             *seen = (uint8_t)seen_add(*seen, va, flags);
-            bad = is_bad(*seen);
-        }
-        if (bad && audit->bad_pa == HX_FRAMES_NONE)
+        else if (audit->bad_pa == HX_FRAMES_NONE && is_bad_mapping(va, pa, writable, executable))
+            audit->bad_pa = pa;
+    }
+}
+
+static void judge(struct audit *audit)
+{
+    for (uint32_t i = 0; i < hx_mm_arena.count && audit->bad_pa == HX_FRAMES_NONE; i++) {
+        uint64_t pa = hx_mm_arena.first_pa + (uint64_t)i * HX_FRAMES_BYTES;
+        if (is_bad(audit->seen[i], pa))
             audit->bad_pa = pa;
     }
 }
@@ -106,10 +143,13 @@ static void locate(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, vo
     if (audit->bad_pa < pa || audit->bad_pa >= pa + bytes)
         return;
     va += audit->bad_pa - pa;
+    audit->any_va = va;
     if (is_alias(va))
         audit->alias_va = va;
     if (flags & HX_PTE_WRITE)
         *(audit->writable_va ? &audit->second_va : &audit->writable_va) = va;
+    else if (flags & HX_PTE_SHARED)
+        *(audit->shared_va ? &audit->shared_second_va : &audit->shared_va) = va;
     if (!(flags & HX_PTE_NX))
         audit->executable_va = va;
     else if (!(flags & (HX_PTE_WRITE | HX_PTE_SHARED)))
@@ -122,8 +162,15 @@ static void say(const struct audit *audit, char *text, size_t bytes)
 
     if (audit->alias_va)
         (void)hx_fmt(text, bytes, "frame %#llx of an image has an alias at %#lx", pa, audit->alias_va);
+    else if (seen_of(audit, pa) && !is_in_use(pa))
+        (void)hx_fmt(text, bytes, "frame %#llx is free and mapped at %#lx", pa, audit->any_va);
+    else if (audit->shared_second_va)
+        (void)hx_fmt(text, bytes, "frame %#llx is shown at %#lx as shared, and at %#lx", pa, audit->shared_va,
+                     audit->shared_second_va);
+    else if (audit->shared_va && !audit->writable_va)
+        (void)hx_fmt(text, bytes, "frame %#llx is shown at %#lx as shared, and nobody writes it", pa, audit->shared_va);
     else if (!audit->writable_va)
-        (void)hx_fmt(text, bytes, "frame %#llx is executable at %#lx and holds no code", pa, audit->executable_va);
+        (void)hx_fmt(text, bytes, "frame %#llx is executable at %#lx, where no code is", pa, audit->executable_va);
     else if (audit->executable_va)
         (void)hx_fmt(text, bytes, "frame %#llx is writable at %#lx and executable at %#lx", pa, audit->writable_va,
                      audit->executable_va);
@@ -142,26 +189,21 @@ static uint32_t seen_frames(void)
 
 static uint8_t *seen_create(void)
 {
-    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
     uint64_t pa = hx_frames_alloc(&hx_mm_frames, seen_frames(), HX_FRAMES_SCRATCH);
 
-    hx_lock_release(&hx_mm_lock, flags);
     return pa == HX_FRAMES_NONE ? NULL : memset(hx_mm_phys_to_virt(pa), 0, seen_frames() * (size_t)HX_FRAMES_BYTES);
 }
 
 static void seen_destroy(uint8_t *seen)
 {
-    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
-
     if (seen && hx_frames_free(&hx_mm_frames, (uintptr_t)seen - HX_MM_DIRECT_BASE, HX_FRAMES_SCRATCH))
         hx_mm_broken("what the audit noted is gone", seen);
-    hx_lock_release(&hx_mm_lock, flags);
 }
 
 hx_status_t hx_mm_audit(char *text, size_t bytes)
 {
     struct audit audit = { .bad_pa = HX_FRAMES_NONE };
-    hx_irq_flags_t irq = hx_irq_save(); /* the tables stand still between the walks */
+    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
     hx_status_t err = HX_E_NOMEM;
 
     audit.seen = seen_create();
@@ -170,6 +212,7 @@ hx_status_t hx_mm_audit(char *text, size_t bytes)
         goto out;
     }
     hx_vm_walk(note, &audit);
+    judge(&audit);
     if (audit.bad_pa != HX_FRAMES_NONE) {
         err = HX_E_CORRUPT;
         hx_vm_walk(locate, &audit);
@@ -182,6 +225,6 @@ hx_status_t hx_mm_audit(char *text, size_t bytes)
                  (unsigned long long)(audit.writable_bytes / 1024));
 out:
     seen_destroy(audit.seen);
-    hx_irq_restore(irq);
+    hx_lock_release(&hx_mm_lock, flags);
     return err;
 }

@@ -98,11 +98,12 @@ uint32_t hx_window_place(struct hx_window *window, uint32_t pages)
 /* ---- taking --------------------------------------------------------------------------------------------------------- */
 static void taken_set(struct hx_window *window, uint32_t first, uint32_t end, bool value)
 {
-    for (uint32_t page = first; page < end; page++) {
-        if (value)
-            window->taken[page / 64] |= 1ull << page % 64;
-        else
-            window->taken[page / 64] &= ~(1ull << page % 64);
+    while (first < end) {
+        uint64_t *word = &window->taken[first / 64];
+        uint32_t room = 64 - first % 64, here = end - first < room ? end - first : room;
+        uint64_t bits = (here == 64 ? UINT64_MAX : (1ull << here) - 1) << first % 64;
+        *word = value ? *word | bits : *word & ~bits;
+        first += here;
     }
 }
 

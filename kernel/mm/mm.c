@@ -28,7 +28,7 @@
 #define ARENA_SHARE 16 /* one part in this many */
 #define BOOKS_SHARE 64 /* at most one part in this many may go into bookkeeping for holes */
 #define DIRECT_BYTES (HX_MM_STACK_BASE - HX_MM_DIRECT_BASE)
-_Static_assert(ARENA_MAX / HX_FRAMES_BYTES <= UINT16_MAX + 1u, "image_memory.c keeps frame indices in 16 bits");
+_Static_assert(ARENA_MAX / HX_FRAMES_BYTES <= UINT16_MAX, "frames of images have indices of 16 bits, and one is none");
 _Static_assert((int)HX_FRAMES_BYTES == (int)HX_PAGE_BYTES && (int)HX_FRAMES_BYTES == (int)HX_BOOT_PAGE_BYTES,
                "one page");
 
@@ -69,16 +69,6 @@ static uint64_t memory_reach(void)
     uint64_t reach = 1ull << hx_paging_pa_bits();
 
     return reach < DIRECT_BYTES ? reach : DIRECT_BYTES;
-}
-
-void hx_mm_broken(const char *what, const void *address)
-{
-    char line[128];
-    size_t length = hx_fmt(line, sizeof(line), "\r\nhelix: memory: %s: %p\r\n", what, address);
-
-    hx_hal_console_emergency(line, length < sizeof(line) ? length : sizeof(line) - 1);
-    atomic_store(&hx_mm_lock.taken, 0); /* a panic that looks at memory must not wait for us */
-    __builtin_trap();
 }
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------- */
@@ -305,13 +295,13 @@ void hx_hal_free(void *memory)
     hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
     hx_status_t err = hx_heap_free(&heap, memory);
 
-    hx_lock_release(&hx_mm_lock, flags);
     if (err == HX_E_STALE)
         hx_mm_broken("freed twice", memory);
     if (err == HX_E_CORRUPT)
         hx_mm_broken("the head of a slab was overwritten", memory);
     if (err)
         hx_mm_broken("freed what was not allocated", memory);
+    hx_lock_release(&hx_mm_lock, flags);
 }
 
 void hx_hal_memory_stats(struct hx_hal_memory_stats *out)

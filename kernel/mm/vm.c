@@ -101,11 +101,23 @@ uint64_t *hx_vm_table_get(uintptr_t va)
     return entry_get(va & ~(HX_VM_LARGE_BYTES - 1), 0);
 }
 
+static bool table_is_empty(uint64_t pa)
+{
+    const uint64_t *leaf = table_at(pa);
+    uint64_t any = 0;
+
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        any |= leaf[i];
+    return any == 0;
+}
+
 void hx_vm_table_put(uintptr_t va)
 {
     uint64_t *entry = entry_get(va, 1);
     uint64_t pa = *entry & HX_PTE_FRAME;
 
+    if (!table_is_empty(pa))
+        hx_mm_broken("a page table is given back in use", (void *)va);
     *entry = 0;
     hx_vm_flush(va, 1); /* INVLPG also drops what is cached of the levels above: SDM 4.10.4.1 */
     if (hx_frames_free(&hx_mm_frames, pa, HX_FRAMES_TABLE))

@@ -19,6 +19,8 @@
 #define HX_PTE_LARGE 0x80ul
 #define HX_PTE_GLOBAL 0x100ul
 #define HX_PTE_SHARED 0x200ul /* ours: shows another image's frame until it is written */
+#define HX_PTE_POOL 0x400ul   /* ours: pieces of images share the page */
+#define HX_PTE_PIECE 0x800ul  /* ours: the page is one piece's */
 #define HX_PTE_FRAME 0x000ffffffffff000ul
 #define HX_PTE_NX (1ul << 63)
 
@@ -34,7 +36,8 @@
 extern struct hx_lock hx_mm_lock;
 extern struct hx_frames hx_mm_frames;
 extern struct hx_frames hx_mm_arena; /* frames of images; mapped nowhere else, but for aliases */
-/* A mistake of the kernel: says @what and @address, and faults. */
+
+/* broken.c: a mistake of the kernel. Says @what and @address, lets go of hx_mm_lock, which the caller holds, and faults. */
 _Noreturn void hx_mm_broken(const char *what, const void *address);
 
 /* An empty set of tables. HX_E_NOMEM. */

@@ -25,17 +25,12 @@ static bool has_own_pages(uint32_t part)
     return part == HX_PART_STATE || part == HX_PART_RO_AFTER_INIT;
 }
 
-static size_t whole_pages(size_t bytes)
-{
-    return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
-}
-
 static void free_part(struct hx_image_piece *piece, uint32_t part)
 {
     if (!piece->va)
         return;
     if (has_own_pages(part))
-        hx_hal_image_free(piece->va, whole_pages(piece->bytes));
+        hx_hal_image_free(piece->va, hx_page_round_up(piece->bytes));
     else
         hx_hal_piece_free(piece->va, piece->bytes, part_prot[part]);
     *piece = (struct hx_image_piece){ 0 };
@@ -52,7 +47,7 @@ static hx_status_t env_alloc(void *context, struct hx_image_piece part[HX_PART_C
             err = hx_hal_piece_alloc(part[i].bytes, part[i].align, part_prot[i], &part[i].va, &part[i].memory);
             continue;
         }
-        err = hx_hal_image_alloc(whole_pages(part[i].bytes), &part[i].va);
+        err = hx_hal_image_alloc(hx_page_round_up(part[i].bytes), &part[i].va);
         part[i].memory = (uint8_t *)part[i].va;
         part[i].zeroed = true;
     }
@@ -73,7 +68,8 @@ static void env_settle(void *context, struct hx_image_piece part[HX_PART_COUNT])
 {
     (void)context;
     if (part[HX_PART_RO_AFTER_INIT].bytes)
-        hx_hal_image_protect(part[HX_PART_RO_AFTER_INIT].va, whole_pages(part[HX_PART_RO_AFTER_INIT].bytes), HX_PROT_R);
+        hx_hal_image_protect(part[HX_PART_RO_AFTER_INIT].va, hx_page_round_up(part[HX_PART_RO_AFTER_INIT].bytes),
+                             HX_PROT_R);
     free_part(&part[HX_PART_INIT_TEXT], HX_PART_INIT_TEXT);
     free_part(&part[HX_PART_INIT_DATA], HX_PART_INIT_DATA);
 }

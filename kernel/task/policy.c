@@ -11,6 +11,9 @@
  *            it, which is none of the policy's business.
  * An answer is right when it names a task that was told. Everything else is looked into by ask_again().
  *
+ * A wake that the policy may hear of later (HX_SCHED_LATER) is kept by the running task, one at a time, and told with the
+ * question of its stop; whatever else is told or asked before that sends it to the inbox first.
+ *
  * Two events that would make the books disagree are told as something equivalent: a picked task that stopped and woke
  * before the policy was asked has yielded; one that was killed has exited.
  *
@@ -34,8 +37,8 @@ static inline void policy_leave(void)
 
 static void policy_rotate(struct hx_sched_book *book, struct hx_task *task)
 {
-    TAILQ_REMOVE(&book->policy, task, ready_link);
-    TAILQ_INSERT_TAIL(&book->policy, task, ready_link);
+    hx_task_ring_remove(&task->ring);
+    hx_task_ring_add(&book->policy, &task->ring);
 }
 
 static void inbox_add(struct hx_sched_book *book, struct hx_task *task)
@@ -50,9 +53,22 @@ static void inbox_remove(struct hx_sched_book *book, struct hx_task *task)
     task->in_inbox = false;
 }
 
+void hx_sched_news_to_inbox(struct hx_sched_book *book, struct hx_task *task)
+{
+    struct hx_task *woken = task->woke;
+    task->heed &= (uint8_t)~HX_TASK_NEWS;
+    woken->news = HX_SCHED_WOKEN;
+    woken->started_ns = 0;
+    hx_task_ring_add(&book->policy, &woken->ring);
+    inbox_add(book, woken);
+}
+
 void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news)
 {
-    TAILQ_INSERT_TAIL(&book->policy, task, ready_link);
+    struct hx_task *current = hx_task_current();
+    if (current->heed & HX_TASK_NEWS)
+        hx_sched_news_to_inbox(book, current); /* it woke first */
+    hx_task_ring_add(&book->policy, &task->ring);
     task->news = (uint8_t)news;
     task->started_ns = 0;
     if (task == book->picked)
@@ -63,9 +79,12 @@ void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum 
 
 bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task)
 {
+    struct hx_task *current = hx_task_current();
     bool told = task->told || task->doubted;
+    if (current->heed & HX_TASK_NEWS && current->woke == task)
+        hx_sched_news_to_inbox(book, current);
     if (task->state == HX_TASK_READY)
-        TAILQ_REMOVE(&book->policy, task, ready_link);
+        hx_task_ring_remove(&task->ring);
     if (task->in_inbox)
         inbox_remove(book, task);
     if (task == book->picked) {
@@ -100,6 +119,7 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
     while ((task = TAILQ_FIRST(&book->inbox))) {
         inbox_remove(book, task);
         task->told = true;
+        const void *asked = hx_slots[HX_SLOT_hx_sched].vtable;
         policy_enter();
         hx_ret_t answer = hx_sched_ready(task->handle, task->priority, task->news);
         policy_leave();
@@ -111,9 +131,24 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
         }
         task->doubted = false;
         task->news = HX_SCHED_WOKEN; /* it is told once that a task is new */
-        *want |= answer > 0;
+        book->patient = answer == HX_SCHED_LATER ? asked : NULL;
+        *want |= answer == HX_SCHED_REPLACE;
     }
     return true;
+}
+
+void hx_sched_told_with_question(struct hx_sched_book *book, struct hx_task *woken, bool heard, hx_ret_t answer)
+{
+    woken->news = HX_SCHED_WOKEN;
+    hx_task_ring_add(&book->policy, &woken->ring);
+    if (heard && answer >= 0) {
+        hx_sched_mark(woken, HX_TASK_READY, true, false);
+        return;
+    }
+    /* Nobody knows whether it was queued before the operation failed. */
+    woken->doubted |= heard;
+    TAILQ_INSERT_HEAD(&book->inbox, woken, inbox_link); /* before what woke during the question */
+    woken->in_inbox = true;
 }
 
 /* The picked task is done with as far as the policy's books go; what it does not know of it yet comes by the inbox. */
@@ -162,7 +197,7 @@ static struct hx_task *choose_ourselves(struct hx_sched_book *book, struct hx_ta
 
 static struct hx_task *fall_back(struct hx_sched_book *book)
 {
-    struct hx_task *first = TAILQ_FIRST(&book->policy);
+    struct hx_task *first = hx_task_ring_first(&book->policy);
     if (first)
         return choose_ourselves(book, first);
     settle_picked(book, NULL);
@@ -172,9 +207,8 @@ static struct hx_task *fall_back(struct hx_sched_book *book)
 /* ---- what the policy is asked --------------------------------------------------------------------------------------- */
 static bool any_told(const struct hx_sched_book *book)
 {
-    const struct hx_task *task;
-    TAILQ_FOREACH(task, &book->policy, ready_link)
-        if (task->told)
+    for (const struct hx_task_ring *ring = book->policy.next; ring != &book->policy; ring = ring->next)
+        if (HX_TASK_OF(ring, ring)->told)
             return true;
     return false;
 }
@@ -252,7 +286,7 @@ static struct hx_task *choose_starved(struct hx_sched_book *book, struct hx_task
 {
     struct hx_task *task = book->starved;
     book->starved = NULL;
-    if (!next || next == task || TAILQ_FIRST(&book->policy) != task)
+    if (!next || next == task || hx_task_ring_first(&book->policy) != task)
         return next;
     book->stats.starved++;
     return choose_ourselves(book, task); /* @next was picked: it goes to the inbox */
@@ -276,7 +310,7 @@ static void settle_exit(struct hx_sched_book *book)
 struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns)
 {
     bool want = false, open = hx_sched_is_open();
-    if (TAILQ_EMPTY(&book->policy) && book->running == HX_HANDLE_NONE)
+    if (!hx_task_ring_first(&book->policy) && book->running == HX_HANDLE_NONE)
         return NULL;
     if (open && hx_unlikely(book->stop == HX_SCHED_EXIT))
         settle_exit(book);
@@ -300,7 +334,7 @@ struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_
  */
 static bool anybody_starves(struct hx_sched_book *book, uint64_t now_ns)
 {
-    struct hx_task *task = TAILQ_FIRST(&book->policy);
+    struct hx_task *task = hx_task_ring_first(&book->policy);
     if (task->state != HX_TASK_READY || task->started_ns == 0) {
         if (task->state == HX_TASK_READY)
             task->started_ns = now_ns;
@@ -321,7 +355,7 @@ static void account(struct hx_sched_book *book, struct hx_task *task, uint64_t n
     uint64_t ran_ns = now_ns - task->started_ns;
     task->run_ns += ran_ns;
     task->started_ns = now_ns;
-    task->quick = false; /* until it is picked again: ran_ns is more than can be seen from started_ns */
+    task->heed |= HX_TASK_SLOW; /* until it is picked again: ran_ns is more than can be seen from started_ns */
     book->ran_ns += ran_ns;
 }
 
@@ -341,6 +375,8 @@ bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task)
 {
     bool tick = book->tick_due, want = false;
     book->tick_due = false;
+    if (task->heed & HX_TASK_NEWS)
+        hx_sched_news_to_inbox(book, task);
     if (!hx_sched_is_open())
         return tick;
     bool told = tell_inbox(book, &want);
@@ -365,16 +401,17 @@ static bool forget(struct hx_task *task, void *context)
 static void forget_all(struct hx_sched_book *book)
 {
     hx_task_for_each(forget, NULL);
+    struct hx_task *current = hx_task_current();
+    if (current->heed & HX_TASK_NEWS)
+        hx_sched_news_to_inbox(book, current);
     while (!TAILQ_EMPTY(&book->inbox))
         inbox_remove(book, TAILQ_FIRST(&book->inbox));
     book->picked = NULL;
     book->running = HX_HANDLE_NONE;
     book->stop = HX_SCHED_BLOCK;
-    struct hx_task *task;
-    TAILQ_FOREACH(task, &book->policy, ready_link) {
-        if (task->state == HX_TASK_READY)
-            inbox_add(book, task);
-    }
+    for (const struct hx_task_ring *ring = book->policy.next; ring != &book->policy; ring = ring->next)
+        if (HX_TASK_OF(ring, ring)->state == HX_TASK_READY)
+            inbox_add(book, HX_TASK_OF(ring, ring));
 }
 
 void hx_sched_forget_all(void)

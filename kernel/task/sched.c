@@ -4,9 +4,7 @@
  *
  * Ready core tasks come first, by priority; then what policy.c finds among the policy tasks; then the idle task.
  *
- * Most stops are of a policy task that yields or waits while nothing else goes on. give_way() asks the policy at once, and
- * looks only afterwards, once, whether anything did: need_resched is set by whatever adds to a list or to the inbox. Then,
- * and for every other kind of stop, decide() has the whole story.
+ * Most stops and wakes take the short way in schedule.h; for the others decide() has the whole story.
  *
  * Context: a CPU's book is changed by that CPU alone, with interrupts off.
  * Cost:    constant for policy tasks; core tasks are few, and kept sorted.
@@ -23,13 +21,13 @@ const struct hx_slot_info *hx_sched_slot;
 static void core_insert(struct hx_sched_book *book, struct hx_task *task, bool first)
 {
     struct hx_task *before;
-    TAILQ_FOREACH_REVERSE(before, &book->core, hx_task_list, ready_link)
+    TAILQ_FOREACH_REVERSE(before, &book->core, hx_task_list, core_link)
         if (before->priority > task->priority || (!first && before->priority == task->priority))
             break;
     if (before)
-        TAILQ_INSERT_AFTER(&book->core, before, task, ready_link);
+        TAILQ_INSERT_AFTER(&book->core, before, task, core_link);
     else
-        TAILQ_INSERT_HEAD(&book->core, task, ready_link);
+        TAILQ_INSERT_HEAD(&book->core, task, core_link);
 }
 
 void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news)
@@ -59,7 +57,7 @@ void hx_sched_reorder(struct hx_task *task)
     hx_cpu_write(need_resched, 1);
     if (task->state == HX_TASK_RUNNING)
         return;
-    TAILQ_REMOVE(&book->core, task, ready_link);
+    TAILQ_REMOVE(&book->core, task, core_link);
     core_insert(book, task, false);
 }
 
@@ -104,38 +102,19 @@ void hx_sched_reap(void)
     reap(hx_sched_book());
 }
 
-/* Interrupts off on both sides. Returns when @prev runs again, on the same CPU. */
-static inline void switch_to(struct hx_task *prev, struct hx_task *next, uint64_t now_ns)
-{
-    next->started_ns = now_ns;
-    next->switches++;
-    prev->frame = hx_cpu_read(frame);
-    hx_cpu_write(frame, next->frame);
-    hx_cpu_write(current, next);
-    hx_hal_switch(&prev->context, &next->context);
-}
-
-static inline void mark(struct hx_task *task, enum hx_task_state state, bool told, bool doubted)
-{
-    task->state = (uint8_t)state;
-    task->told = told;
-    task->doubted = doubted;
-    task->in_inbox = false;
-}
-
 /* @prev has stopped and is in the books; the one to run is found and run. */
 static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t now_ns)
 {
     struct hx_task *next = choose(book, now_ns);
     if (next->class == HX_TASK_CORE) {
-        TAILQ_REMOVE(&book->core, next, ready_link);
+        TAILQ_REMOVE(&book->core, next, core_link);
     } else if (next->class == HX_TASK_POLICY) {
         book->picked = NULL; /* it is the running task from here on */
-        next->quick = !next->kill_pending && book->ran_ns == 0;
+        next->heed = next->kill_pending || book->ran_ns != 0 ? HX_TASK_SLOW : HX_TASK_QUICK;
         if (!book->slice.armed)
             hx_timer_arm(&book->slice, now_ns + HX_TICK_NS, slice_expired);
     }
-    mark(next, HX_TASK_RUNNING, false, next->doubted);
+    hx_sched_mark(next, HX_TASK_RUNNING, false, next->doubted);
     if (next == prev) {
         next->started_ns = now_ns;
         return;
@@ -143,14 +122,15 @@ static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t no
     book->slow_switches++;
     if (book->dead)
         hx_cpu_write(need_resched, 1); /* so that somebody comes by here soon */
-    switch_to(prev, next, now_ns);
+    hx_sched_switch_to(prev, next, now_ns);
     reap(book);
 }
 
-/* Any task, any reason; @prev's state is set. Interrupts off. */
-static __attribute__((noinline)) void stop(struct hx_task *prev, uint64_t reason)
+void hx_sched_stop(struct hx_task *prev, uint64_t reason)
 {
     struct hx_sched_book *book = hx_sched_book();
+    if (prev->heed & HX_TASK_NEWS)
+        hx_sched_news_to_inbox(book, prev);
     uint64_t now_ns = hx_hal_clock_ns();
     uint64_t ran_ns = now_ns - prev->started_ns;
     prev->run_ns += ran_ns;
@@ -160,20 +140,40 @@ static __attribute__((noinline)) void stop(struct hx_task *prev, uint64_t reason
         book->running = prev->handle;
         book->stop = reason;
         book->ran_ns += ran_ns;
+        if (!prev->kill_pending)
+            prev->heed = HX_TASK_QUICK; /* when next it is picked, and not just goes on */
     }
     decide(book, prev, now_ns);
 }
 
+/* Another than @woken was chosen, and nothing else happened: a switch like any other. */
+static bool switch_to_chosen(struct hx_task *prev, uint64_t now_ns, hx_ret_t answer)
+{
+    struct hx_task *next = hx_task_lookup((hx_handle_t)answer);
+    if (!next || !next->told || hx_cpu_read(need_resched))
+        return false;
+    hx_sched_mark(next, HX_TASK_RUNNING, false, false);
+    hx_sched_switch_to(prev, next, now_ns);
+    return true;
+}
+
 /*
- * give_way()'s question could not be taken at its word. Interrupts off.
- * A slot that is not open did not hear the question: then @prev has merely stopped.
+ * A slot that is not open, or has no such operation, did not hear the question: then @prev has merely stopped, and @woken
+ * is still to be told.
  */
-static __attribute__((noinline)) void look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
-                                                 hx_ret_t answer)
+void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer, struct hx_task *woken)
 {
     struct hx_sched_book *book = hx_sched_book();
+    bool heard = hx_sched_is_open() && !(woken && answer == HX_E_UNSUPPORTED);
+    if (woken) {
+        if (reason == HX_SCHED_BLOCK)
+            hx_task_ring_remove(&prev->ring);
+        hx_sched_told_with_question(book, woken, heard, answer);
+        if (heard && switch_to_chosen(prev, now_ns, answer))
+            return;
+    }
     reap(book);
-    if (hx_sched_is_open()) {
+    if (heard) {
         book->stats.decisions++;
         (void)hx_sched_answered(book, reason == HX_SCHED_YIELD ? prev : NULL, answer, now_ns);
     } else {
@@ -186,53 +186,28 @@ static __attribute__((noinline)) void look_again(struct hx_task *prev, uint64_t 
     decide(book, prev, now_ns);
 }
 
-/* A quick task stops for @reason; it is in the books. Interrupts on and preemption off on entry, the reverse on return. */
-static inline __attribute__((always_inline)) void give_way(struct hx_task *prev, uint64_t reason)
-{
-    uint64_t now_ns = hx_hal_clock_ns();
-    uint64_t ran_ns = now_ns - prev->started_ns;
-    prev->run_ns += ran_ns;
-    hx_ret_t answer = hx_sched_pick(prev->handle, reason, ran_ns, now_ns);
-    hx_irq_disable();
-    hx_cpu_add32(preempt_off, -1);
-    struct hx_task *next = hx_task_lookup((hx_handle_t)answer);
-    if (hx_unlikely(!next || !next->told || hx_cpu_read(need_resched)))
-        look_again(prev, reason, now_ns, answer);
-    else {
-        mark(next, HX_TASK_RUNNING, false, false);
-        switch_to(prev, next, now_ns);
-    }
-}
-
-void hx_sched_stop_waiting(struct hx_task *task, enum hx_task_state state)
-{
-    task->state = (uint8_t)state;
-    if (task->class == HX_TASK_POLICY)
-        TAILQ_REMOVE(&hx_sched_book()->policy, task, ready_link);
-    if (hx_unlikely(!task->quick)) {
-        stop(task, HX_SCHED_BLOCK);
-        return;
-    }
-    hx_cpu_add32(preempt_off, 1);
-    hx_irq_enable();
-    give_way(task, HX_SCHED_BLOCK);
-}
-
 _Noreturn void hx_sched_stop_dead(struct hx_task *task)
 {
     struct hx_sched_book *book = hx_sched_book();
     reap(book);
     book->dead = task;
     if (task->class == HX_TASK_POLICY)
-        TAILQ_REMOVE(&book->policy, task, ready_link);
+        hx_task_ring_remove(&task->ring);
     hx_cpu_write(preempt_off, 0);
-    stop(task, HX_SCHED_EXIT);
+    hx_sched_stop(task, HX_SCHED_EXIT);
     __builtin_unreachable();
 }
 
 /* Preemption off on entry, on on return. */
 static __attribute__((noinline)) void yield_slowly(struct hx_task *task)
 {
+    if (task->heed == HX_TASK_NEWS) {
+        task->heed = HX_TASK_QUICK;
+        hx_sched_mark(task, HX_TASK_READY, true, false);
+        hx_sched_give_way_with_news(task, HX_SCHED_YIELD);
+        hx_irq_enable();
+        return;
+    }
     hx_irq_disable();
     hx_cpu_add32(preempt_off, -1);
     if (task->kill_pending && !hx_gate_frame())
@@ -241,7 +216,7 @@ static __attribute__((noinline)) void yield_slowly(struct hx_task *task)
         task->state = HX_TASK_READY;
     if (task->class == HX_TASK_CORE)
         core_insert(hx_sched_book(), task, false);
-    stop(task, HX_SCHED_YIELD);
+    hx_sched_stop(task, HX_SCHED_YIELD);
     hx_irq_enable();
 }
 
@@ -249,12 +224,12 @@ void hx_task_yield(void)
 {
     struct hx_task *task = hx_task_current();
     hx_cpu_add32(preempt_off, 1); /* before it is looked whether it is quick: a tick takes that away */
-    if (hx_unlikely(!task->quick)) {
+    if (hx_unlikely(task->heed != HX_TASK_QUICK)) {
         yield_slowly(task);
         return;
     }
-    mark(task, HX_TASK_READY, true, false); /* told by the question that follows */
-    give_way(task, HX_SCHED_YIELD);
+    hx_sched_mark(task, HX_TASK_READY, true, false); /* told by the question that follows */
+    hx_sched_give_way(task, HX_SCHED_YIELD);
     hx_irq_enable();
 }
 
@@ -266,7 +241,7 @@ static void preempt_policy(struct hx_sched_book *book, struct hx_task *task)
     if (!want && TAILQ_EMPTY(&book->core))
         return;
     task->state = HX_TASK_READY;
-    stop(task, want ? HX_SCHED_PREEMPT : HX_SCHED_INTERRUPTED);
+    hx_sched_stop(task, want ? HX_SCHED_PREEMPT : HX_SCHED_INTERRUPTED);
 }
 
 /* Interrupts off, preemption on, outside interrupts. */
@@ -283,15 +258,15 @@ static void preempt(void)
             break;
         task->state = HX_TASK_READY;
         core_insert(book, task, true);
-        stop(task, HX_SCHED_PREEMPT);
+        hx_sched_stop(task, HX_SCHED_PREEMPT);
         break;
-    case HX_TASK_IDLE: stop(task, HX_SCHED_PREEMPT); break;
+    case HX_TASK_IDLE: hx_sched_stop(task, HX_SCHED_PREEMPT); break;
     }
 }
 
-void hx_sched_point(void)
+void hx_sched_switch_if_possible(void)
 {
-    if (!hx_cpu_read(need_resched) || hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth) || !hx_irq_enabled())
+    if (hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth) || !hx_irq_enabled())
         return;
     hx_irq_disable();
     preempt();
@@ -320,7 +295,7 @@ void hx_sched_init(void)
 {
     struct hx_sched_book *book = hx_sched_book();
     TAILQ_INIT(&book->core);
-    TAILQ_INIT(&book->policy);
+    hx_task_ring_init(&book->policy);
     TAILQ_INIT(&book->inbox);
     book->stop = HX_SCHED_BLOCK;
     hx_sched_slot = hx_slot_info(&hx_slots[HX_SLOT_hx_sched]);

@@ -88,7 +88,7 @@ const char *hx_task_state_name(enum hx_task_state state)
 static void describe(struct hx_task *task, enum hx_task_class class, const char *name, uint8_t priority)
 {
     task->class = class;
-    task->quick = class == HX_TASK_POLICY;
+    task->heed = class == HX_TASK_POLICY ? HX_TASK_QUICK : HX_TASK_SLOW;
     task->priority = priority;
     memcpy(task->name, name, strnlen(name, HX_NAME_MAX - 1));
     hx_waitq_init(&task->joiners);
@@ -168,7 +168,7 @@ void hx_task_free(struct hx_task *task)
 static void die(struct hx_task *task, hx_status_t status)
 {
     struct hx_task *joiner;
-    while ((joiner = TAILQ_FIRST(&task->joiners.waiters))) {
+    while ((joiner = hx_waitq_first(&task->joiners))) {
         joiner->joined_status = status;
         hx_task_wake(joiner, HX_OK);
     }
@@ -197,7 +197,7 @@ static bool kill(struct hx_task *task, bool *out_told)
     bool runs = task == hx_task_current();
     struct hx_gate_frame *frame = runs ? hx_gate_frame() : task->frame;
     task->kill_pending = true;
-    task->quick = false;
+    task->heed |= HX_TASK_SLOW;
     mark_frames(frame);
     if (runs)
         return false;
@@ -206,9 +206,12 @@ static bool kill(struct hx_task *task, bool *out_told)
             hx_task_wake(task, HX_E_KILLED);
         return false;
     }
+    struct hx_waitq *woke = task->state == HX_TASK_READY ? task->waiting_on : NULL;
     hx_task_unwait(task);
     *out_told = hx_sched_ready_remove(task);
     die(task, HX_E_KILLED);
+    if (woke)
+        hx_waitq_pass_on(woke);
     return true;
 }
 

@@ -8,7 +8,8 @@
  * its list of ready tasks of every class at all times, so a policy can be checked and replaced at any moment.
  *
  * Policy operations are called with preemption off and interrupts on, never nested: what interrupts report meanwhile
- * (wakes, ticks) waits in the CPU's inbox and is told to the policy at the next decision.
+ * (wakes, ticks) waits in the CPU's inbox and is told to the policy at the next decision. So does a wake that the policy
+ * said it need not hear of before (HX_SCHED_LATER).
  *
  * May be used by: L5 and up. Context: thread, if not said otherwise.
  */
@@ -23,18 +24,33 @@ enum hx_task_class { HX_TASK_CORE, HX_TASK_POLICY, HX_TASK_IDLE };
 
 enum hx_task_state { HX_TASK_READY, HX_TASK_RUNNING, HX_TASK_BLOCKED, HX_TASK_SLEEPING, HX_TASK_DEAD };
 
+/* What is to be considered when the running task stops. */
+enum hx_task_heed {
+    HX_TASK_QUICK = 0,     /* nothing: a policy task, not killed, and no tick came */
+    HX_TASK_SLOW = 1 << 0, /* everything */
+    HX_TASK_NEWS = 1 << 1, /* the policy has not heard of `woke` */
+};
+
 TAILQ_HEAD(hx_task_list, hx_task);
 
+/* A doubly linked ring with a head in it: unlike a tail queue's, its members leave and are replaced without looking for it. */
+struct hx_task_ring {
+    struct hx_task_ring *next, *prev;
+};
+
 struct hx_waitq {
-    struct hx_task_list waiters; /* by priority, first come first within one */
+    struct hx_task_ring waiters; /* by priority, first come first within one */
 };
 #define HX_WAITQ_INIT(q)                                                                                               \
     {                                                                                                                  \
-        TAILQ_HEAD_INITIALIZER((q).waiters)                                                                            \
+        {                                                                                                              \
+            &(q).waiters, &(q).waiters                                                                                 \
+        }                                                                                                              \
     }
 
 /* A task belongs to one CPU; only that CPU changes it, with interrupts off. */
 struct hx_task {
+    struct hx_task_ring wait_ring; /* on a wait queue; first, so that it and the task are one pointer */
     /* what a switch touches */
     hx_handle_t handle;
     struct hx_hal_context context;
@@ -42,22 +58,22 @@ struct hx_task {
     uint64_t run_ns;             /* CPU time, up to started_ns */
     uint64_t started_ns;         /* running: since when; ready: about when it last ran, 0 where nobody has looked yet */
     uint64_t switches;
+    uint8_t heed; /* bits of enum hx_task_heed; beside state, so that one comparison sees both */
     /* these four side by side: one store writes them all */
     uint8_t state; /* enum hx_task_state */
     bool told;     /* the policy has it queued */
     bool doubted;  /* the policy may have it queued though nobody told it so: the core chose without asking */
     bool in_inbox; /* to be told; never while running */
-    bool quick;    /* a policy task about which there is nothing to consider when it stops */
     bool kill_pending;
     uint8_t priority; /* 255 is highest */
     uint8_t news;     /* enum hx_sched_reason by which it became ready */
     enum hx_task_class class;
-    TAILQ_ENTRY(hx_task)
-    ready_link; /* core's list of its class: core tasks while ready, policy tasks also while running */
+    TAILQ_ENTRY(hx_task) core_link;  /* core tasks: in the core's list, while ready */
+    struct hx_task_ring ring;        /* policy tasks: in the core's list, while ready and while running */
     TAILQ_ENTRY(hx_task) inbox_link; /* ready, and the policy has not been told */
+    struct hx_task *woke;            /* became ready while this one runs, and is in no list yet: HX_TASK_NEWS */
     /* waiting */
-    TAILQ_ENTRY(hx_task) wait_link;
-    struct hx_waitq *waiting_on; /* NULL: not on a queue */
+    struct hx_waitq *waiting_on; /* blocked: NULL or the queue that it is on; ready: NULL or the one that woke it */
     struct hx_timer timeout;
     hx_status_t wait_result;
     hx_status_t joined_status; /* of the task whose end it waited for */
@@ -133,8 +149,8 @@ void hx_waitq_init(struct hx_waitq *queue);
 HX_NODISCARD hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context,
                                        uint64_t deadline_ns);
 /* Makes the first waiter, or all, ready. Any context, interrupts included. Returns how many. In a thread that may be
- * preempted the switch, when one is due, happens in here. A waiter that is killed before it has run takes its wake with
- * it: where policy tasks wait and each wake counts, wake all. */
+ * preempted the switch, when one is due, happens in here. A waiter that is killed before it has run passes its wake on to
+ * the next: a queue must outlive those whom it woke until they have run or are gone. */
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue);
 uint32_t hx_waitq_wake_all(struct hx_waitq *queue);
 

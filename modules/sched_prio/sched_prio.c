@@ -199,7 +199,9 @@ static hx_ret_t prio_ready(uint64_t task, uint64_t priority, uint64_t reason)
     if (reason == HX_SCHED_NEW)
         prio_account_reset(i);
     hx_handle_t running = prio.running;
-    return running == HX_HANDLE_NONE || priority > prio.priority[hx_handle_index(running) % HX_TASKS_MAX];
+    if (running == HX_HANDLE_NONE || priority > prio.priority[hx_handle_index(running) % HX_TASKS_MAX])
+        return HX_SCHED_REPLACE;
+    return HX_SCHED_LATER;
 }
 
 /*
@@ -234,6 +236,13 @@ static hx_ret_t prio_pick(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint6
             return err;
     }
     return prio_take();
+}
+
+static hx_ret_t prio_turn(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns, uint64_t woken,
+                          uint64_t priority)
+{
+    hx_ret_t err = prio_ready(woken, priority, HX_SCHED_WOKEN);
+    return err < 0 ? err : prio_pick(prev, reason, ran_ns, now_ns);
 }
 
 static hx_ret_t prio_tick(uint64_t task, uint64_t ran_ns)
@@ -437,7 +446,7 @@ static hx_ret_t prio_check(void)
 
 static const struct hx_sched_ops prio_ops = {
     HX_OPS_HEAD(hx_sched), .ready = prio_ready,   .pick = prio_pick, .tick = prio_tick,
-    .remove = prio_remove, .adjust = prio_adjust, .info = prio_info,
+    .remove = prio_remove, .adjust = prio_adjust, .info = prio_info, .turn = prio_turn,
 };
 
 HX_MODULE("sched_prio", HX_VERSION(1, 0, 0), "strict-priority scheduler", .init = prio_init, .save = prio_save,

@@ -7,7 +7,8 @@
  * State:     an intrusive list. Node 0 is the queue itself, node i + 1 the task of index i; back[node] is the node before
  *            it plus 1, so that 0 says "not queued" and a zeroed state is an empty queue.
  * Invariant: handle[i] is 0 or a handle of index i; what lies at or above limit has never been used.
- * Cost:      pick 50 instructions when it also queues the previous task, 40 when that one blocks; ready 30.
+ * Cost:      pick 50 instructions when it also queues the previous task, 40 when that one blocks; ready 30; turn 30 when it
+ *            is the woken task's.
  * Context:   as helix/sched.h says: one operation at a time, so no lock.
  */
 #pragma once
@@ -231,7 +232,12 @@ static hx_ret_t rr_ready(uint64_t task, uint64_t priority, uint64_t reason)
     if (reason == HX_SCHED_NEW)
         rr_account_reset(i);
     rr.priority[i] = (uint8_t)priority;
-    return rr_is_queued(i) ? HX_OK : rr_append(i); /* turns are equal: nobody is worth interrupting another for */
+    if (!rr_is_queued(i)) {
+        hx_ret_t err = rr_append(i);
+        if (err < 0)
+            return err;
+    }
+    return HX_SCHED_LATER; /* turns are equal: nobody is worth interrupting another for */
 }
 
 /* The uncommon half of rr_put_back(): a task nobody spoke of before, or one that is gone. */
@@ -284,6 +290,27 @@ static hx_ret_t rr_pick(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_
         return err;
     rr_account_picked(node - 1);
     return (hx_ret_t)rr.handle[node - 1];
+}
+
+static __attribute__((noinline, unused)) hx_ret_t rr_turn_other(uint64_t prev, uint64_t reason, uint64_t ran_ns,
+                                                                uint64_t now_ns, uint64_t woken, uint64_t priority)
+{
+    hx_ret_t err = rr_ready(woken, priority, HX_SCHED_WOKEN);
+    return err < 0 ? err : rr_pick(prev, reason, ran_ns, now_ns);
+}
+
+/* Inline, because not everybody who includes this provides it. Where one waits and another wakes, and nobody else is there, it need not be queued to be taken off again. */
+static inline hx_ret_t rr_turn(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns, uint64_t woken,
+                               uint64_t priority)
+{
+    uint32_t i = hx_handle_index(woken) % HX_TASKS_MAX, before = hx_handle_index(prev) % HX_TASKS_MAX;
+    if (rr_unlikely(rr.queued != 0 || reason != HX_SCHED_BLOCK || rr.handle[i] != woken || rr.handle[before] != prev ||
+                    priority > UINT8_MAX))
+        return rr_turn_other(prev, reason, ran_ns, now_ns, woken, priority);
+    rr_account_ran(before, ran_ns);
+    rr.priority[i] = (uint8_t)priority;
+    rr_account_picked(i);
+    return (hx_ret_t)woken;
 }
 
 static hx_ret_t rr_tick(uint64_t task, uint64_t ran_ns)

@@ -9,7 +9,7 @@
 
 static const struct hx_sched_ops rr_ops = {
     HX_OPS_HEAD(hx_sched), .ready = rr_ready,   .pick = rr_pick, .tick = rr_tick,
-    .remove = rr_remove,   .adjust = rr_adjust, .info = rr_info,
+    .remove = rr_remove,   .adjust = rr_adjust, .info = rr_info, .turn = rr_turn,
 };
 
 HX_MODULE("sched_rr", HX_VERSION(2, 0, 0), "round-robin scheduler with accounting", .init = rr_init, .save = rr_save,

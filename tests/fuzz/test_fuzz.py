@@ -28,10 +28,11 @@ LIBRARY = [f"kernel/lib/{name}.c" for name in ("cpio", "crc", "err", "fmt", "has
 # Target: its share of the time, the longest input it makes, what it needs beside the library.
 TARGETS = {
     "elf": (0.50, 32768, ["modloader/*.c"]),
-    "boot": (0.17, 4096, ["kernel/boot/*.c"]),
-    "manifest": (0.13, 4096, ["kernel/module/pack.c"]),
-    "pack": (0.13, 4096, ["kernel/module/pack.c"]),
-    "cpio": (0.07, 4096, []),
+    "boot": (0.14, 4096, ["kernel/boot/*.c"]),
+    "acpi": (0.08, 2048, ["kernel/boot/acpi.c"]),
+    "manifest": (0.11, 4096, ["kernel/module/pack.c"]),
+    "pack": (0.11, 4096, ["kernel/module/pack.c"]),
+    "cpio": (0.06, 4096, []),
 }
 SHOWN_MAX_BYTES = 4096
 GRACE_S = 120  # beyond the time that a fuzzer was given

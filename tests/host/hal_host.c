@@ -33,7 +33,7 @@ static struct {
     uint64_t fail_in;                  /* allocations until the one that fails, 0: none */
     bool failed;
     uint64_t now_ns, step_ns, timer_ns, timer_arms;
-    uint32_t lines_pending, lines_unmasked;
+    uint32_t lines_pending, lines_unmasked, lines_level;
     char console[CONSOLE_BYTES];
     size_t console_bytes;
 } host;
@@ -321,6 +321,17 @@ void hx_hal_irq_mask(uint32_t line)
 {
     HAL_HOST_CHECK(line < LINES, "interrupt line %u", line);
     host.lines_unmasked &= ~(1u << line);
+}
+
+bool hx_hal_irq_is_level(uint32_t line)
+{
+    HAL_HOST_CHECK(line < LINES, "interrupt line %u", line);
+    return host.lines_level >> line & 1;
+}
+
+void hal_host_irq_set_level(uint32_t line)
+{
+    host.lines_level |= 1u << line;
 }
 
 /* ---- time ----------------------------------------------------------------------------------------------------------- */

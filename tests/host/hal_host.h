@@ -37,6 +37,7 @@ void hal_host_clock_step(uint64_t ns);
 /* The device on ISA line @line asserts it: delivered now or when it can be. */
 void hal_host_irq(uint32_t line);
 bool hal_host_irq_unmasked(uint32_t line);
+void hal_host_irq_set_level(uint32_t line); /* edge-triggered until then */
 /* Deadline that the machine is armed for, UINT64_MAX: none; and how often it has been armed. */
 uint64_t hal_host_timer_ns(void);
 uint64_t hal_host_timer_arms(void);

@@ -192,11 +192,6 @@ struct piece {
 
 static LIST_HEAD(, piece) pieces = LIST_HEAD_INITIALIZER(pieces);
 
-static size_t whole_pages(size_t bytes)
-{
-    return (bytes + HX_PAGE_BYTES - 1) & ~(size_t)(HX_PAGE_BYTES - 1);
-}
-
 /* Where in its pages a piece begins: another place each time, never the start of a small one's. */
 static size_t piece_offset(size_t bytes, size_t align)
 {
@@ -234,7 +229,7 @@ hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, ui
     HAL_HOST_CHECK(bytes > 0 && align > 0 && (align & (align - 1)) == 0 && align <= HX_PAGE_BYTES &&
                        prot != HX_PROT_NONE,
                    "hx_hal_piece_alloc(%zu, %zu, %d)", bytes, align, (int)prot);
-    size_t offset = piece_offset(bytes, align), image_bytes = whole_pages(bytes);
+    size_t offset = piece_offset(bytes, align), image_bytes = hx_page_round_up(bytes);
     uintptr_t image_va;
     hx_status_t err = hx_hal_image_alloc(image_bytes, &image_va);
     if (err != HX_OK)

@@ -230,6 +230,15 @@ static hx_status_t audit_with(uintptr_t page_va, uint64_t pa, uint64_t flags, ch
     return err;
 }
 
+static bool names(const char *text, const char *part)
+{
+    for (size_t bytes = strlen(part); *text; text++) {
+        if (strncmp(text, part, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool audit_finds_writable_text(void)
 {
     uint64_t pa = (uintptr_t)hx_text_start + HX_PAGE_BYTES - HX_MM_KERNEL_BASE;
@@ -259,6 +268,42 @@ static bool audit_finds_executable_data(void)
     return true;
 }
 
+/* Each of the kernel's own frames that hold no code, and code elsewhere than where it runs. */
+static bool audit_finds_executable_constants(void)
+{
+    const uintptr_t constant[] = { (uintptr_t)hx_rodata_start, (uintptr_t)hx_rodata_end - 1 };
+    char text[160];
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(constant); i++) {
+        uintptr_t page_va = constant[i] & ~(uintptr_t)(HX_PAGE_BYTES - 1);
+        EXPECT(audit_with(page_va, page_va - HX_MM_KERNEL_BASE, HX_VM_RX, text, sizeof(text)) == HX_E_CORRUPT);
+        EXPECT(names(text, "where no code is"));
+    }
+    uintptr_t direct_va = direct_of(hx_text_start);
+    EXPECT(audit_with(direct_va, direct_va - HX_MM_DIRECT_BASE, HX_VM_RX, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(names(text, "where no code is"));
+    return true;
+}
+
+/* A mapping that was left when its frame was given back, and what it allows does not matter. */
+static bool audit_finds_freed_frames(void)
+{
+    static const uint64_t allowed[] = { HX_VM_R, HX_VM_RW, HX_VM_RX, HX_VM_R | HX_PTE_SHARED };
+    uintptr_t page_va, gone_va;
+    char text[160];
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(allowed); i++) {
+        EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &page_va) == HX_OK);
+        EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &gone_va) == HX_OK);
+        uint64_t pa = *hx_vm_leaf_of(gone_va) & HX_PTE_FRAME;
+        hx_hal_image_free(gone_va, HX_PAGE_BYTES);
+        EXPECT(audit_with(page_va, pa, allowed[i], text, sizeof(text)) == HX_E_CORRUPT);
+        EXPECT(names(text, "is free and mapped at"));
+        hx_hal_image_free(page_va, HX_PAGE_BYTES);
+    }
+    return true;
+}
+
 /* A second mapping of the frame at @va, with @flags. */
 static hx_status_t audit_with_second(uintptr_t va, uint64_t flags, char *text, size_t bytes)
 {
@@ -285,15 +330,6 @@ static hx_status_t audit_with_direct(uintptr_t va, char *text, size_t bytes)
     err = audit_with(direct_va, pa, HX_VM_RW, text, bytes);
     hx_vm_table_put(direct_va);
     return err;
-}
-
-static bool names(const char *text, const char *part)
-{
-    for (size_t bytes = strlen(part); *text; text++) {
-        if (strncmp(text, part, bytes) == 0)
-            return true;
-    }
-    return false;
 }
 
 static bool audit_guards_pieces(void)
@@ -352,6 +388,13 @@ static bool audit_guards_state(void)
     EXPECT(audit_with_second(old_va, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
     uint64_t pa = *hx_vm_leaf_of(new_va) & HX_PTE_FRAME;
     EXPECT(audit_with(new_va, pa, HX_VM_RW | HX_PTE_SHARED, text, sizeof(text)) == HX_E_CORRUPT);
+    uint64_t kept = *hx_vm_leaf_of(old_va), shared = *hx_vm_leaf_of(new_va);
+    EXPECT(audit_with(old_va, kept & HX_PTE_FRAME, HX_VM_R, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(names(text, "as shared, and nobody writes it"));
+    EXPECT(audit_with(old_va, kept & HX_PTE_FRAME, HX_VM_R | HX_PTE_SHARED, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(audit_with_second(new_va, HX_VM_R | HX_PTE_SHARED, text, sizeof(text)) == HX_E_CORRUPT);
+    EXPECT(names(text, "as shared, and at"));
+    EXPECT(*hx_vm_leaf_of(old_va) == kept && *hx_vm_leaf_of(new_va) == shared);
     hx_hal_region_commit(new_va, old_va, HX_PAGE_BYTES);
     EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
     EXPECT(audit_with_second(new_va, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
@@ -452,6 +495,8 @@ static const struct selftest_case cases[] = {
     { "the audit passes", audit_passes },
     { "the audit names a writable alias of text", audit_finds_writable_text },
     { "the audit reports an executable alias of data", audit_finds_executable_data },
+    { "the audit finds executable constants, and code that runs elsewhere", audit_finds_executable_constants },
+    { "the audit finds a mapping of a frame that is free", audit_finds_freed_frames },
     { "the audit finds an open alias, and a writable mapping of a module's code or constants, direct map included",
       audit_guards_pieces },
     { "the audit finds an alias that is left, whatever it allows", audit_finds_any_alias },

@@ -104,10 +104,11 @@ static void give_new(const struct pair *pair)
     hx_hal_image_free(pair->new_image_va, IMAGE_BYTES);
 }
 
+/* The old one last: it may still be shown. */
 static bool give_both(const struct pair *pair)
 {
-    give_old(pair);
     give_new(pair);
+    give_old(pair);
     return true;
 }
 

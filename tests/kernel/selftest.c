@@ -9,6 +9,7 @@
 #include "selftest.h"
 
 #include <arch/x86_64/arch.h>
+#include <boot/acpi.h>
 #include <boot/boot_info.h>
 #include <gate/gate.h>
 #include <lib/fmt.h>
@@ -21,6 +22,7 @@
 enum { FAILURES_MAX = 100 }; /* exit codes above are a panic's */
 
 static struct hx_boot_info boot;
+static struct hx_acpi_info acpi;
 static char diagnosis[256];
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -47,7 +49,7 @@ bool selftest_fail(const char *format, ...)
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
 static const struct selftest_group *const groups[] = { &selftest_memory, &selftest_image, &selftest_region,
-                                                       &selftest_unwind };
+                                                       &selftest_misuse, &selftest_unwind };
 
 static bool nothing_lost(const struct hx_hal_memory_stats *before)
 {
@@ -145,7 +147,8 @@ void kmain(uint32_t protocol, uint64_t info_pa)
     }
     hx_arch_percpu_init();
     hx_arch_traps_init();
-    hx_arch_interrupts_init();
+    hx_acpi_default(&acpi, hx_arch_apic_id());
+    hx_arch_interrupts_init(&acpi);
     hx_gate_init();
     hx_irq_enable();
     if (selftest_module_init() || warm_pools()) {

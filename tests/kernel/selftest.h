@@ -17,7 +17,7 @@ struct selftest_group {
     const struct selftest_case *cases;
     uint32_t count;
 };
-extern const struct selftest_group selftest_memory, selftest_image, selftest_region, selftest_unwind;
+extern const struct selftest_group selftest_memory, selftest_image, selftest_region, selftest_misuse, selftest_unwind;
 
 /* For the diagnosis of the running case; the first one counts. Returns false. */
 __attribute__((format(printf, 1, 2))) bool selftest_fail(const char *format, ...);

@@ -27,6 +27,35 @@ def uefi():
         equal(guest.poweroff(123), 123, "exit code")
 
 
+def processors(how, chipset):
+    with boot(how, smp=4, extra=["-machine", chipset]) as guest:
+        contains("\n".join(guest.boot_lines), "4 processors found, 1 used")
+        assert not any("acpi:" in line for line in guest.boot_lines), guest.boot_lines
+        lines = guest.run("cpus")
+        equal([line.split()[:2] for line in lines[1:-1]], [[str(n), str(n)] for n in range(4)], "index and APIC id")
+        equal([n for n, line in enumerate(lines[1:-1]) if "runs the kernel" in line], [0], "who runs the kernel")
+        equal(lines[-1], "4 processors found, 1 used", "last line")
+        contains(guest.run("irq"), "GSI 8 edge high")
+        equal(guest.poweroff(), 0, "exit code")
+
+
+for how_, by in (("direct", "PVH"), ("bios", "GRUB on a BIOS"), ("uefi", "GRUB on UEFI")):
+    for chipset_ in ("q35", "pc"):
+        def one(how=how_, chipset=chipset_):
+            processors(how, chipset)
+
+        one.__name__ = f"processors_{how_}_{chipset_}"
+        case(f"four processors of a {chipset_} are found, started by {by}", limit_s=300)(one)
+
+
+@case("without ACPI the kernel goes on with one processor")
+def no_acpi():
+    with boot(smp=4, extra=["-machine", "pc,acpi=off"]) as guest:
+        contains("\n".join(guest.boot_lines), "acpi: RSDP at 0: the boot loader names none; going on with one processor")
+        contains(guest.run("cpus"), "1 processor found, 1 used")
+        equal(guest.poweroff(), 0, "exit code")
+
+
 @case("qemu/run feeds a script through GRUB and returns the guest's code", limit_s=300)
 def script():
     done = subprocess.run([os.path.join(ROOT, "qemu", "run")], input="lsmod\npoweroff 7\n", capture_output=True, text=True,

@@ -4,7 +4,7 @@ import re
 import time
 
 from harness import boot, case, contains, equal, log, main, scratch
-from views import decisions, fixture, memory, raw_pack, shipped, swap, tasks, unload
+from views import all_advance, decisions, fixture, memory, raw_pack, shipped, swap, tasks, unload
 
 
 @case("three counting tasks survive sched_rr 1 -> 2 -> sched_prio -> 2, accounting carried over")
@@ -37,6 +37,70 @@ def scheduler():
         swaps = guest.run("swaps")
         for part in ("sched_rr 1.0.0 -> 2.0.0", "sched_rr 2.0.0 -> sched_prio 1.0.0", "sched_prio 1.0.0 -> sched_rr 2.0.0"):
             contains(swaps, part)
+        equal(guest.poweroff(), 0, "exit code")
+
+
+POLICIES = {"rr": ("sched_rr-2.hxm", "sched_rr", "2.0.0"), "prio": ("sched_prio.hxm", "sched_prio", "1.0.0"),
+            "fair": ("sched_fair.hxm", "sched_fair", "1.0.0"), "edf": ("sched_edf.hxm", "sched_edf", "1.0.0")}
+
+
+def ran_ms(guest):
+    """What the policy's books say of each task that counts."""
+    found = {name: re.search(r"ran ([\d.]+) ms", task[3]) for name, task in tasks(guest).items() if task[1] == "policy"}
+    assert all(found.values()), found
+    return {name: float(m[1]) for name, m in found.items()}
+
+
+@case("each of four schedulers takes over from each other while tasks count: books and tasks stay, the core never chooses")
+def every_pair():
+    tour = "rr prio rr fair rr edf prio fair prio edf fair edf rr".split()  # every ordered pair once
+    with boot() as guest:
+        swap(guest, "reload sched_rr sched_rr-2.hxm", "sched_rr 1.0.0", "2.0.0")
+        for name in "abc":
+            contains(guest.run(f"spawn {name}"), "spawned")
+        all_advance(guest)
+        by_core, numbers, before = decisions(guest)[1:], {n: t[0] for n, t in tasks(guest).items()}, ran_ms(guest)
+        for old, new in zip(tour, tour[1:]):
+            file, name, version = POLICIES[new]
+            swap(guest, f"reload {POLICIES[old][1]} {file}", f"{POLICIES[old][1]} {POLICIES[old][2]}", f"{name} {version}")
+            all_advance(guest)
+            after = ran_ms(guest)
+            for task, ran in before.items():
+                assert after[task] > ran, f"{task}: {ran} ms with {old}, {after[task]} ms with {new}"
+            before = after
+            equal({n: t[0] for n, t in tasks(guest).items()}, numbers, "the tasks")
+        equal(decisions(guest)[1:], by_core, "decisions by the core, wrong answers")
+        equal(guest.poweroff(), 0, "exit code")
+
+
+@case("sched_fair shares by weight, sched_edf promises what it can keep and says when it cannot")
+def policies():
+    with boot() as guest:
+        swap(guest, "reload sched_rr sched_fair.hxm", "sched_rr 1.0.0", "sched_fair 1.0.0")
+        for name, priority in (("light", 64), ("heavy", 191)):  # 191: just below those that ask for deadlines
+            contains(guest.run(f"spawn {name} {priority}"), "spawned")
+        time.sleep(2)
+        ran = ran_ms(guest)
+        share = ran["heavy"] / ran["light"]
+        assert 3.2 < share < 4.8, f"{ran}: {share:.2f} times as much, not 4"
+        contains(tasks(guest)["heavy"][3], "weight 508")
+        swap(guest, "reload sched_fair sched_edf.hxm", "sched_fair 1.0.0", "sched_edf 1.0.0")
+        for name in ("first", "second"):
+            contains(guest.run(f"spawn {name} 255"), "spawned")
+        found = tasks(guest)
+        contains(found["first"][3], "8/16 of 20 ms")
+        contains(found["second"][3], "no deadline: 8/16 taken")
+        before, started = ran_ms(guest), time.monotonic()
+        time.sleep(2)
+        after, span_ms = ran_ms(guest), (time.monotonic() - started) * 1000
+        assert all(after[name] > before[name] for name in after), f"one stands still: {before} {after}"
+        got = (after["first"] - before["first"]) / span_ms
+        assert 0.4 < got < 0.65, f"{got:.2f} of the CPU, not a half: {before} {after}"
+        guest.run("kill " + str(found["first"][0]))
+        guest.run("kill " + str(found["second"][0]))
+        contains(guest.run("spawn third 255"), "spawned")
+        contains(tasks(guest)["third"][3], "8/16 of 20 ms")
+        equal(decisions(guest)[1:], (0, 0), "decisions by the core, wrong answers")
         equal(guest.poweroff(), 0, "exit code")
 
 

@@ -40,6 +40,31 @@ Test(router, what_comes_while_the_module_is_closed_is_told_when_it_opens)
     cr_assert_eq(hx_irq_of_line(9)->served, 2);
 }
 
+Test(router, a_level_line_is_masked_from_the_first_interrupt_that_waits_until_it_is_told)
+{
+    begin("irq_handler_says_closed.hxm");
+    hal_host_irq_set_level(9);
+    hal_host_irq(9);
+    cr_assert(hal_host_irq_unmasked(9), "an open module is told at once");
+    struct hx_module *module = hx_module_find("irq_handler_says_closed");
+    hx_module_close(module, true);
+    hal_host_irq(9);
+    cr_assert_eq(hx_irq_of_line(9)->pending, 1);
+    cr_assert_not(hal_host_irq_unmasked(9));
+    hx_lifecycle_reopen(module);
+    cr_assert_eq(hx_irq_of_line(9)->served, 2);
+    cr_assert(hal_host_irq_unmasked(9));
+}
+
+Test(router, an_edge_line_stays_unmasked_while_its_interrupts_wait)
+{
+    begin("irq_handler_says_closed.hxm");
+    hx_module_close(hx_module_find("irq_handler_says_closed"), true);
+    hal_host_irq(9);
+    cr_assert(hal_host_irq_unmasked(9));
+    hx_lifecycle_reopen(hx_module_find("irq_handler_says_closed"));
+}
+
 Test(router, a_fault_in_a_handler_after_probation_silences_its_line)
 {
     begin("irq_handler_faults.hxm");

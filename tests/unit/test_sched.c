@@ -18,6 +18,8 @@ static struct {
     char name[HX_TASKS_MAX][16]; /* by index and end of the generation: tasks are called by one letter */
     bool quiet;                  /* nothing is written down */
     bool eager;                  /* what becomes ready should run at once */
+    bool patient;                /* what becomes ready may be told later */
+    bool old;                    /* it has no turn */
     bool fault_in_pick, fault_in_ready, fault_in_tick, fault_in_remove, fault_in_adjust;
     hx_ret_t ready_answer; /* negative: given by ready in place of its own */
     hx_ret_t tick_answer;
@@ -100,7 +102,7 @@ static hx_ret_t policy_ready(uint64_t task, uint64_t priority, uint64_t reason)
     if (policy.ready_answer < 0)
         return policy.ready_answer;
     queue_add(task);
-    return policy.eager;
+    return policy.eager ? HX_SCHED_REPLACE : policy.patient ? HX_SCHED_LATER : HX_SCHED_STAY;
 }
 
 static hx_ret_t policy_pick(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns)
@@ -133,6 +135,18 @@ static hx_ret_t policy_pick(uint64_t prev, uint64_t reason, uint64_t ran_ns, uin
              answer < 0 ? '!' : letter((hx_handle_t)answer));
     once(&policy.in_pick);
     return answer;
+}
+
+static hx_ret_t policy_turn(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns, uint64_t woken,
+                            uint64_t priority)
+{
+    cr_assert_eq(priority, hx_task_of(woken)->priority);
+    cr_assert(reason == HX_SCHED_BLOCK || reason == HX_SCHED_YIELD);
+    cr_assert_neq(prev, woken);
+    if (!policy.quiet)
+        note("++%c", letter(woken));
+    queue_add(woken);
+    return policy_pick(prev, reason, ran_ns, now_ns);
 }
 
 static hx_ret_t policy_tick(uint64_t task, uint64_t ran_ns)
@@ -179,11 +193,14 @@ static void on_trap(struct hx_trap *trap)
 
 static void policy_open(void)
 {
-    const void *ops[] = { (const void *)(uintptr_t)policy_ready, (const void *)(uintptr_t)policy_pick,
-                          (const void *)(uintptr_t)policy_tick, (const void *)(uintptr_t)policy_remove,
-                          (const void *)(uintptr_t)policy_adjust };
+    const void *ops[] = { (const void *)(uintptr_t)policy_ready,  (const void *)(uintptr_t)policy_pick,
+                          (const void *)(uintptr_t)policy_tick,   (const void *)(uintptr_t)policy_remove,
+                          (const void *)(uintptr_t)policy_adjust, (const void *)(uintptr_t)hx_gate_op_unsupported,
+                          (const void *)(uintptr_t)policy_turn };
     for (size_t i = 0; i < HX_OPS_MAX; i++)
         policy_vtable.op[i] = i < HX_ARRAY_SIZE(ops) ? ops[i] : (const void *)(uintptr_t)hx_gate_op_unsupported;
+    if (policy.old)
+        policy_vtable.op[6] = (const void *)(uintptr_t)hx_gate_op_unsupported;
     hal_host_on_trap = on_trap;
     hx_slot_publish(SCHED_SLOT, &policy_vtable, NULL);
 }
@@ -676,6 +693,253 @@ Test(sched, under_a_policy_too_memory_is_where_it_was_after_join)
     start_with_policy();
     policy.quiet = true;
     spawn("parent", join_children, NULL);
+    stop_checked();
+}
+
+/* ---- wakes that are told later ----------------------------------------------------------------------------------------- */
+static void start_with_patient_policy(void)
+{
+    policy.patient = true;
+    start_with_policy();
+}
+
+/* Wakes all at the gate, then waits until @argument says. */
+static hx_status_t wake_gate_and_sleep(void *argument)
+{
+    (void)wake_gate(NULL);
+    expect_ok(sleep_ns((uint64_t)(uintptr_t)argument));
+    note("%s.", me());
+    return HX_OK;
+}
+
+Test(sched, a_wake_is_told_with_the_question_of_the_stop_that_follows)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_sleep, (void *)10);
+    hal_host_run();
+    expect_trace("+a/new -/block/0>a wake woke ++w a/block/0>w w. w/exit/0>- +a/woken -/block/0>a a. a/exit/0>-");
+    cr_assert_eq(stats().fallbacks, 0);
+    cr_assert_eq(stats().decisions, 2 + 5);
+    stop_checked();
+}
+
+static hx_status_t wake_gate_and_yield(void *argument)
+{
+    (void)wake_gate(argument);
+    hx_task_yield();
+    note("%s.", me());
+    return HX_OK;
+}
+
+Test(sched, a_wake_is_told_with_the_question_of_a_yield)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_yield, NULL);
+    expect_trace("+a/new -/block/0>a wake woke ++w a/yield/0>w w. w/exit/0>a a. a/exit/0>-");
+    stop_checked();
+}
+
+Test(sched, a_policy_may_choose_another_than_the_one_told_with_the_question)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("ab", wake_gate_and_yield, NULL);
+    expect_trace(
+        "+a/new +b/new -/block/0>a wake woke ++w a/yield/0>b wake woke b/yield/0>w w. w/exit/0>a a. a/exit/0>b "
+        "b. b/exit/0>-");
+    cr_assert_eq(stats().fallbacks, 0);
+    stop_checked();
+}
+
+Test(sched, a_second_wake_has_both_told_at_once_in_order)
+{
+    start_with_patient_policy();
+    spawn_letters("vw", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_sleep, (void *)10);
+    hal_host_run();
+    expect_trace("+a/new -/block/0>a wake +v/woken +w/woken woke a/block/0>v v. v/exit/0>w w. w/exit/0>- +a/woken "
+                 "-/block/0>a a. a/exit/0>-");
+    stop_checked();
+}
+
+Test(sched, a_wake_of_higher_priority_is_told_at_once)
+{
+    start_with_patient_policy();
+    spawn_class(HX_TASK_POLICY, "w", 101, wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_sleep, (void *)10);
+    hal_host_run();
+    expect_trace("+a/new -/block/0>a wake +w/woken woke a/block/0>w w. w/exit/0>- +a/woken -/block/0>a a. a/exit/0>-");
+    stop_checked();
+}
+
+static hx_status_t wake_gate_and_burn(void *argument)
+{
+    (void)wake_gate(NULL);
+    return burn(argument);
+}
+
+Test(sched, a_wake_is_told_before_the_tick_at_the_latest)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_burn, (void *)3000000);
+    expect_trace("+a/new -/block/0>a wake woke +w/woken tick:a/2000000 a. a/exit/3000000>w w. w/exit/0>-");
+    stop_checked();
+}
+
+Test(sched, a_wake_is_told_when_a_core_task_has_interrupted)
+{
+    start_with_patient_policy();
+    spawn_core("c", 1, sleep_then_end, (void *)500);
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_burn, (void *)1000);
+    expect_trace("+a/new -/block/0>a wake woke c. +w/woken a. a/exit/1000>w w. w/exit/0>-");
+    stop_checked();
+}
+
+static hx_status_t wake_gate_and_kill_victim(void *argument)
+{
+    (void)wake_gate(argument);
+    expect_ok(hx_task_kill(victim));
+    note("killed");
+    return HX_OK;
+}
+
+Test(sched, who_is_killed_before_his_wake_is_told_was_never_there)
+{
+    start_with_patient_policy();
+    hx_preempt_disable();
+    victim = spawn("w", wait_at_gate, NULL);
+    hx_preempt_enable();
+    (void)noted();
+    spawn_letters("a", wake_gate_and_kill_victim, NULL);
+    expect_trace("+a/new -/block/0>a wake woke killed a/exit/0>-");
+    cr_assert_eq(stats().bad_answers, 0);
+    stop_checked();
+}
+
+Test(sched, a_policy_without_turn_gets_two_calls)
+{
+    policy.old = true;
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("ab", wake_gate_and_yield, NULL);
+    expect_trace("+a/new +b/new -/block/0>a wake woke +w/woken a/yield/0>b wake woke b/yield/0>w w. w/exit/0>a a. "
+                 "a/exit/0>b b. b/exit/0>-");
+    cr_assert_eq(stats().bad_answers + stats().fallbacks, 0);
+    stop_checked();
+}
+
+static hx_status_t wake_gate_close_and_sleep(void *argument)
+{
+    (void)wake_gate(NULL);
+    hx_slot_close(SCHED_SLOT);
+    expect_ok(sleep_ns((uint64_t)(uintptr_t)argument));
+    note("%s.", me());
+    return HX_OK;
+}
+
+static hx_status_t reopen_at_5(void *argument)
+{
+    (void)argument;
+    expect_ok(sleep_ns(5));
+    hx_slot_reopen(SCHED_SLOT);
+    return HX_OK;
+}
+
+Test(sched, a_closed_slot_has_not_heard_of_the_wake)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    spawn_core("c", 1, reopen_at_5, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_close_and_sleep, (void *)10);
+    hal_host_run();
+    expect_trace("+a/new -/block/0>a wake woke w. +a/woken -/block/0>a a. a/exit/0>-");
+    cr_assert_eq(stats().bad_answers, 0);
+    cr_assert_eq(stats().fallbacks, 1);
+    stop_checked();
+}
+
+static hx_status_t wake_gate_and_fault(void *argument)
+{
+    (void)wake_gate(NULL);
+    policy.fault_in_pick = true;
+    hx_task_yield();
+    note("%s.", me());
+    return (hx_status_t)(intptr_t)argument;
+}
+
+Test(sched, a_fault_in_the_question_that_tells_of_a_wake_loses_nobody)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("b", sleep_then_end, (void *)20);
+    (void)noted();
+    policy.quiet = true;
+    hx_preempt_disable();
+    spawn("a", wake_gate_and_yield, NULL);
+    hx_preempt_enable();
+    expect_trace("wake woke w. a.");
+    gate_open = false;
+    spawn_letters("w", wait_at_gate, NULL);
+    spawn("f", wake_gate_and_fault, NULL);
+    hal_host_run();
+    expect_trace("wake woke f. w. b.");
+    cr_assert_eq(stats().bad_answers, 1);
+    stop_checked();
+}
+
+static void announce(void)
+{
+    hx_preempt_disable();
+    hx_sched_announce_all();
+    hx_preempt_enable();
+}
+
+static hx_status_t wake_gate_and_announce(void *argument)
+{
+    (void)wake_gate(argument);
+    announce();
+    return HX_OK;
+}
+
+Test(sched, an_announcement_tells_of_what_was_to_be_told_later)
+{
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    (void)noted();
+    spawn_letters("a", wake_gate_and_announce, NULL);
+    expect_trace("+a/new -/block/0>a wake woke +w/woken a/exit/0>w w. w/exit/0>-");
+    stop_checked();
+}
+
+Test(sched, another_policy_is_told_at_once_until_it_says_otherwise)
+{
+    static struct hx_gate_vtable other;
+    start_with_patient_policy();
+    spawn_letters("w", wait_at_gate, NULL);
+    hx_preempt_disable();
+    other = policy_vtable;
+    hx_slot_publish(SCHED_SLOT, &other, NULL);
+    hx_preempt_enable();
+    policy.patient = false;
+    (void)noted();
+    hx_preempt_disable();
+    hx_preempt_enable();
+    spawn_letters("a", wake_gate_and_burn, (void *)1);
+    expect_trace("+a/new -/block/0>a wake +w/woken woke a. a/exit/1>w w. w/exit/0>-");
     stop_checked();
 }
 
@@ -1221,6 +1485,7 @@ static hx_status_t stress_disturber(void *argument)
             policy.fault_in_ready = dice(2);
             policy.tick_answer = (hx_ret_t)dice(2);
             policy.eager = dice(2);
+            policy.patient = dice(2);
             break;
         case 5:
             hx_slot_retract(SCHED_SLOT);
@@ -1254,8 +1519,10 @@ static void stress(uint64_t seed, bool disturb)
 Test(sched, random_tasks_under_an_honest_policy_need_no_fallback)
 {
     start_with_policy();
-    for (uint64_t seed = 1; seed <= 10; seed++)
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        policy.patient = seed % 2;
         stress(seed * 0x9e3779b97f4a7c15u, false);
+    }
     cr_assert_eq(stats().bad_answers, 0);
     cr_assert_eq(stats().fallbacks, stats().starved);
     cr_assert_eq(policy.queued, 0);

@@ -58,11 +58,11 @@ Test(sched_prio, only_a_higher_one_interrupts)
     sched_model_init(&model, &sched_prio1);
     sched_model_ready(&model, task(1), 100, HX_SCHED_NEW);
     sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
-    cr_expect(op->ready(task(2), 100, HX_SCHED_NEW) == 0);
+    cr_expect(op->ready(task(2), 100, HX_SCHED_NEW) == HX_SCHED_LATER);
     cr_expect(op->tick(task(1), 9999999) == 0);
     cr_expect(op->tick(task(1), 10000000) == 1);
-    cr_expect(op->ready(task(3), 99, HX_SCHED_NEW) == 0);
-    cr_expect(op->ready(task(4), 101, HX_SCHED_NEW) == 1);
+    cr_expect(op->ready(task(3), 99, HX_SCHED_NEW) == HX_SCHED_LATER);
+    cr_expect(op->ready(task(4), 101, HX_SCHED_NEW) == HX_SCHED_REPLACE);
     cr_expect(op->tick(task(1), 0) == 1);
 }
 

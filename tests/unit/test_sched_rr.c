@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct module_host *const versions[] = { &sched_rr1, &sched_rr2 };
-static const struct module_host *const policies[] = { &sched_rr1, &sched_rr2, &sched_prio1 };
+static const struct module_host *const policies[] = { &sched_rr1, &sched_rr2, &sched_prio1, &sched_fair1, &sched_edf1 };
+static const struct module_host *const accounting[] = { &sched_rr2, &sched_prio1, &sched_fair1, &sched_edf1 };
 
 static hx_handle_t task(uint32_t index)
 {
@@ -63,10 +64,52 @@ Test(sched_rr, a_slice_ends_only_when_somebody_waits)
     cr_expect(op->tick(task(1), 10000000) == 1);
 }
 
+/* A wake and a stop told at once, and in two calls from the same state: @woken waits, @prev runs. */
+static hx_handle_t turn_as_two_calls(const struct module_host *module, hx_handle_t prev, uint64_t reason,
+                                     hx_handle_t woken)
+{
+    static uint8_t before[1 << 20];
+    const struct hx_sched_ops *op = module->vtable;
+    uint64_t priority = host_random(256);
+    cr_assert(module->state_bytes <= sizeof(before));
+    memcpy(before, module->state, module->state_bytes);
+    cr_assert(op->ready(woken, priority, HX_SCHED_WOKEN) >= 0);
+    hx_ret_t expected = op->pick(prev, reason, 10, 20);
+    memcpy(module->state, before, module->state_bytes);
+    cr_assert(op->turn(prev, reason, 10, 20, woken, priority) == expected, "%s", module->label);
+    host_expect_sound(module);
+    return (hx_handle_t)expected;
+}
+
+Test(sched_rr, a_turn_is_ready_and_pick)
+{
+    static const struct module_host *const providers[] = { &sched_rr1, &sched_rr2, &sched_prio1 };
+    for (size_t v = 0; v < HX_ARRAY_SIZE(providers); v++) {
+        enum { TASKS = 4 };
+        static struct sched_model model;
+        bool waits[TASKS] = { false, true, true, true };
+        sched_model_init(&model, providers[v]);
+        sched_model_ready(&model, task(0), 9, HX_SCHED_NEW);
+        hx_handle_t running = sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
+        for (int i = 0; i < 2000; i++) {
+            uint32_t woken = (uint32_t)host_random(TASKS);
+            uint64_t reason = host_random(3) ? HX_SCHED_BLOCK : HX_SCHED_YIELD;
+            if (!waits[woken])
+                continue;
+            waits[woken] = false;
+            waits[hx_handle_index(running)] = reason == HX_SCHED_BLOCK;
+            running = turn_as_two_calls(providers[v], running, reason, task(woken));
+            cr_assert(running != HX_HANDLE_NONE);
+        }
+        const struct hx_sched_ops *op = providers[v]->vtable;
+        cr_expect(op->turn(running, HX_SCHED_BLOCK, 0, 0, task(HX_TASKS_MAX), 1) == HX_E_INVAL);
+        cr_expect(op->turn(running, HX_SCHED_BLOCK, 0, 0, task(1), 256) == HX_E_INVAL);
+    }
+}
+
 /* Even if nobody says that the old task is gone, or that the new one is new. */
 Test(sched_rr, an_index_that_is_used_again_starts_from_nothing)
 {
-    static const struct module_host *const accounting[] = { &sched_rr2, &sched_prio1 };
     static const enum hx_sched_reason reasons[] = { HX_SCHED_NEW, HX_SCHED_WOKEN };
     static struct sched_model model;
     hx_handle_t again = hx_handle_make(HX_HANDLE_TASK, 2, 7);
@@ -87,7 +130,6 @@ Test(sched_rr, an_index_that_is_used_again_starts_from_nothing)
 
 Test(sched_rr, accounting_ends_with_the_task)
 {
-    static const struct module_host *const accounting[] = { &sched_rr2, &sched_prio1 };
     static struct sched_model model;
     for (size_t v = 0; v < HX_ARRAY_SIZE(accounting); v++) {
         sched_model_init(&model, accounting[v]);
@@ -107,11 +149,11 @@ Test(sched_rr, all_pairs_of_policies_convert_in_the_midst_of_events)
     for (uint32_t round = 0; round < 300; round++) {
         for (uint32_t step = 0; step < 200; step++)
             sched_machine_step(&machine);
-        sched_model_convert(&machine.model, policies[round % 3]);
+        sched_model_convert(&machine.model, policies[round % HX_ARRAY_SIZE(policies)]);
         for (uint32_t i = 0; i < 60; i++)
             if (machine.handle[i])
                 sched_model_info(&machine.model, machine.handle[i]);
-        sched_model_convert(&machine.model, policies[host_random(3)]);
+        sched_model_convert(&machine.model, policies[host_random(HX_ARRAY_SIZE(policies))]);
     }
     sched_model_drain(&machine.model);
 }
@@ -127,7 +169,11 @@ Test(sched_rr, accounting_survives_a_policy_that_orders_differently)
         running = sched_model_pick(&model, running, HX_SCHED_YIELD, 1000000 * (i + 1));
     uint64_t ran = host_field_get(&sched_rr2, "runtime", 2), picks = host_field_get(&sched_rr2, "picks", 2);
     cr_assert(ran > 0 && picks > 0);
-    sched_model_convert(&model, &sched_prio1);
+    for (size_t v = 0; v < HX_ARRAY_SIZE(accounting); v++) {
+        sched_model_convert(&model, accounting[v]);
+        cr_expect(host_field_get(accounting[v], "runtime", 2) == ran);
+        cr_expect(host_field_get(accounting[v], "picks", 2) == picks);
+    }
     sched_model_convert(&model, &sched_rr2);
     cr_expect(host_field_get(&sched_rr2, "runtime", 2) == ran);
     cr_expect(host_field_get(&sched_rr2, "picks", 2) == picks);
@@ -193,7 +239,7 @@ Test(sched_rr, check_finds_seeded_corruptions)
 {
     static struct sched_model model;
     static const struct corruption both[] = { RR_CORRUPTIONS };
-    static const struct corruption accounting[] = {
+    static const struct corruption accounts[] = {
         { "runtime", 0, ~0ull }, { "runtime", 5, 1ull << 62 }, { "runtime", 6, 1 },
         { "picks", 6, 1 },       { "picks", 4095, 9 },
     };
@@ -201,7 +247,7 @@ Test(sched_rr, check_finds_seeded_corruptions)
         prepare(&model, versions[v]);
         host_expect_found(versions[v], both, HX_ARRAY_SIZE(both));
     }
-    host_expect_found(&sched_rr2, accounting, HX_ARRAY_SIZE(accounting));
+    host_expect_found(&sched_rr2, accounts, HX_ARRAY_SIZE(accounts));
 }
 
 Test(sched_rr, spoiled_links_are_errors_not_wild_writes)

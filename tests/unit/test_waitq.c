@@ -123,6 +123,52 @@ Test(waitq, a_condition_that_became_true_by_the_deadline_wins)
     machine_stop();
 }
 
+Test(waitq, a_wake_is_passed_on_when_the_waiter_is_killed_before_it_runs)
+{
+    start();
+    hx_handle_t first = spawn("a", wait_forever, NULL);
+    spawn("b", wait_forever, NULL);
+    hx_preempt_disable();
+    tokens = 1;
+    cr_assert_eq(hx_waitq_wake_one(&queue), 1);
+    expect_ok(hx_task_kill(first));
+    hx_preempt_enable();
+    expect_trace("b:0");
+    machine_stop();
+}
+
+Test(waitq, who_has_run_since_it_was_woken_passes_nothing_on)
+{
+    start();
+    hx_handle_t first = spawn("a", wait_forever, NULL);
+    spawn("b", wait_100, NULL);
+    cr_assert_eq(hx_waitq_wake_one(&queue), 1); /* a finds nothing and waits behind b */
+    hal_host_advance(50);
+    tokens = 1; /* whoever is woken by mistake will take it */
+    expect_ok(hx_task_kill(first));
+    expect_trace("");
+    tokens = 0;
+    hal_host_advance(50);
+    expect_trace("b:-7@100");
+    machine_stop();
+}
+
+Test(waitq, a_wake_that_timed_out_first_is_not_passed_on)
+{
+    start();
+    hx_handle_t first = spawn("a", wait_100, NULL);
+    spawn("b", wait_forever, NULL);
+    hx_preempt_disable();
+    hal_host_advance(100); /* a's time is up, and it has not run */
+    tokens = 1;
+    expect_ok(hx_task_kill(first));
+    hx_preempt_enable();
+    expect_trace("");
+    cr_assert_eq(hx_waitq_wake_one(&queue), 1);
+    expect_trace("b:0");
+    machine_stop();
+}
+
 static void wake_in_interrupt(struct hx_timer *timer)
 {
     (void)timer;
@@ -147,7 +193,7 @@ Test(waitq, where_one_may_not_wait_it_is_refused)
     start();
     cr_assert_eq(hx_waitq_wait(&queue, take_token, NULL, UINT64_MAX), HX_E_STATE, "the idle task");
     cr_assert_eq(hx_task_sleep_until(UINT64_MAX), HX_E_STATE);
-    cr_assert(TAILQ_EMPTY(&queue.waiters));
+    cr_assert_eq(queue.waiters.next, &queue.waiters);
     machine_stop();
 }
 

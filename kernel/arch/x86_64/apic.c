@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * apic.c - the local APIC, the I/O APIC in front of it, and the legacy PICs silenced behind both.
+ * apic.c - the local APIC, the I/O APICs in front of it, and the legacy PICs silenced behind both.
  *
- * Lines are the ISA ones, 0..15: edge-triggered, active high, on the I/O APIC's inputs of the same number, but for the
- * PIT, which every PC board wires to input 2. Each has a vector of its own.
- * Locks: ioapic.lock, inside everything that unmasks; index and data register must not be torn apart.
+ * Lines are the ISA ones, 0..15; which input of which I/O APIC one enters by, and how it signals, the firmware's tables say.
+ * Each has a vector of its own.
+ * Locks: ioapic_lock, inside everything that unmasks; index and data register must not be torn apart.
  * Source: Intel SDM vol. 3A, chapter 10; Intel 82093AA (I/O APIC) data sheet, 3.1 and 3.2; 8259A data sheet.
  */
 #include "arch.h"
 #include "cpu_ops.h"
 #include "interrupts.h"
 
+#include <boot/acpi.h>
 #include <hal/hx_hal.h>
 #include <hal/hx_lock.h>
 #include <lib/fmt.h>
@@ -41,6 +42,7 @@ enum {
     SPURIOUS_ENABLE = 1 << 8,
     LVT_MASKED = 1 << 16,
     LVT_NMI = 4 << 8,
+    LVT_LOW = 1 << 13,
     COMMAND_SELF = 1 << 18,
     COMMAND_ASSERT = 1 << 14,
 };
@@ -67,7 +69,18 @@ uint32_t hx_arch_apic_in_service(uint32_t vector)
     return hx_arch_apic_read(APIC_IN_SERVICE + vector / 32 * 16) & 1u << vector % 32;
 }
 
-static void local_init(void)
+/* Those of this CPU; the trigger mode of an NMI means nothing to the APIC. */
+static void local_nmis_on(const struct hx_acpi_info *acpi)
+{
+    for (uint32_t i = 0; i < acpi->local_nmi_count; i++) {
+        const struct hx_acpi_local_nmi *nmi = &acpi->local_nmi[i];
+        if (nmi->uid == HX_ACPI_UID_ALL || nmi->uid == acpi->cpu[0].uid)
+            hx_arch_apic_write(nmi->lint == 0 ? APIC_LVT_LINT0 : APIC_LVT_LINT1,
+                               LVT_NMI | (nmi->signal.low ? LVT_LOW : 0));
+    }
+}
+
+static void local_init(const struct hx_acpi_info *acpi)
 {
     if (!(hx_cpuid(1, 0).edx & CPUID_1_EDX_APIC))
         return;
@@ -82,14 +95,15 @@ static void local_init(void)
     hx_arch_apic_write(APIC_LVT_THERMAL, LVT_MASKED);
     hx_arch_apic_write(APIC_LVT_PERFORMANCE, LVT_MASKED);
     hx_arch_apic_write(APIC_LVT_LINT0, LVT_MASKED); /* the PICs' output */
-    hx_arch_apic_write(APIC_LVT_LINT1, LVT_NMI);
+    hx_arch_apic_write(APIC_LVT_LINT1, LVT_MASKED);
+    local_nmis_on(acpi);
     hx_arch_apic_write(APIC_LVT_ERROR, HX_VECTOR_APIC_ERROR);
     hx_arch_apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | HX_VECTOR_SPURIOUS);
     hx_arch_apic_write(APIC_ERROR, 0);
     hx_arch_apic_eoi(); /* whatever the firmware left in service */
 }
 
-/* ---- I/O APIC ------------------------------------------------------------------------------------------------------- */
+/* ---- I/O APICs ------------------------------------------------------------------------------------------------------ */
 
 enum {
     IOAPIC_BYTES = 4096,
@@ -97,43 +111,47 @@ enum {
     IOAPIC_DATA = 0x10,
     IOAPIC_VERSION = 1,
     IOAPIC_REDIRECTION = 0x10, /* two words an input */
+    IOAPIC_INPUTS_MAX = 120,   /* that an index of 8 bits reaches */
+    REDIRECTION_LOW = 1 << 13,
+    REDIRECTION_LEVEL = 1 << 15,
     REDIRECTION_MASKED = 1 << 16,
-    PIT_INPUT = 2,
 };
-static const uint64_t ioapic_pa = 0xfec00000;
 
-static struct {
-    struct hx_lock lock;
-    volatile uint8_t *registers;
-    uint32_t version;
-    uint32_t inputs;
-} ioapic = { .lock = HX_LOCK_INIT(HX_RANK_IRQ + 5) };
+typedef volatile uint8_t ioapic_registers_t;
 
-static uint32_t ioapic_read(uint32_t index)
+/* Where a line enters. */
+struct route {
+    ioapic_registers_t *registers; /* NULL: nowhere */
+    uint32_t input;
+    uint32_t mode;
+    uint32_t gsi;
+};
+
+static struct hx_lock ioapic_lock = HX_LOCK_INIT(HX_RANK_IRQ + 5);
+static struct route routes[HX_LINE_COUNT]; /* constant once interrupts are on */
+_Static_assert((int)HX_LINE_COUNT == (int)HX_ACPI_LINES, "the ISA bus");
+
+static uint32_t ioapic_read(ioapic_registers_t *registers, uint32_t index)
 {
-    *(volatile uint32_t *)(ioapic.registers + IOAPIC_INDEX) = index;
-    return *(volatile uint32_t *)(ioapic.registers + IOAPIC_DATA);
+    *(volatile uint32_t *)(registers + IOAPIC_INDEX) = index;
+    return *(volatile uint32_t *)(registers + IOAPIC_DATA);
 }
 
-static void ioapic_write(uint32_t index, uint32_t value)
+static void ioapic_write(ioapic_registers_t *registers, uint32_t index, uint32_t value)
 {
-    *(volatile uint32_t *)(ioapic.registers + IOAPIC_INDEX) = index;
-    *(volatile uint32_t *)(ioapic.registers + IOAPIC_DATA) = value;
-}
-
-static uint32_t input_of(uint32_t line)
-{
-    return line == HX_LINE_PIT ? PIT_INPUT : line;
+    *(volatile uint32_t *)(registers + IOAPIC_INDEX) = index;
+    *(volatile uint32_t *)(registers + IOAPIC_DATA) = value;
 }
 
 static void line_route(uint32_t line, uint32_t masked)
 {
-    uint32_t input = input_of(line);
-    if (line >= HX_LINE_COUNT || input >= ioapic.inputs)
+    if (line >= HX_LINE_COUNT || !routes[line].registers)
         return;
-    hx_irq_flags_t flags = hx_lock_acquire(&ioapic.lock);
-    ioapic_write(IOAPIC_REDIRECTION + 2 * input, masked | (HX_VECTOR_LINE + line));
-    hx_lock_release(&ioapic.lock, flags);
+    const struct route *route = &routes[line];
+    hx_irq_flags_t flags = hx_lock_acquire(&ioapic_lock);
+    ioapic_write(route->registers, IOAPIC_REDIRECTION + 2 * route->input,
+                 masked | route->mode | (HX_VECTOR_LINE + line));
+    hx_lock_release(&ioapic_lock, flags);
 }
 
 void hx_hal_irq_mask(uint32_t line)
@@ -147,22 +165,57 @@ void hx_hal_irq_unmask(uint32_t line)
     line_route(line, 0);
 }
 
-/* The version register of a real one is small and has at least the ISA inputs; nothing there reads as all ones or zeros. */
-static bool ioapic_init(void)
+bool hx_hal_irq_is_level(uint32_t line)
 {
-    ioapic.registers = hx_mm_map_mmio(ioapic_pa, IOAPIC_BYTES);
-    if (!ioapic.registers)
+    return line < HX_LINE_COUNT && (routes[line].mode & REDIRECTION_LEVEL) != 0;
+}
+
+__attribute__((cold)) size_t hx_arch_line_describe(uint32_t line, char *text, size_t bytes)
+{
+    if (line >= HX_LINE_COUNT || !routes[line].registers)
+        return hx_fmt(text, bytes, "none");
+    const struct route *route = &routes[line];
+    return hx_fmt(text, bytes, "GSI %u %s %s", route->gsi, route->mode & REDIRECTION_LEVEL ? "level" : "edge",
+                  route->mode & REDIRECTION_LOW ? "low" : "high");
+}
+
+/* Inputs [first_gsi, first_gsi + @inputs) are those of @registers. */
+static void lines_connect(const struct hx_acpi_info *acpi, ioapic_registers_t *registers, uint32_t first_gsi,
+                          uint32_t inputs)
+{
+    for (uint32_t line = 0; line < HX_LINE_COUNT; line++) {
+        const struct hx_acpi_line *from = &acpi->line[line];
+        if (from->gsi == HX_ACPI_GSI_NONE || from->gsi < first_gsi || from->gsi - first_gsi >= inputs)
+            continue;
+        routes[line] = (struct route){
+            .registers = registers,
+            .input = from->gsi - first_gsi,
+            .mode = (from->signal.low ? REDIRECTION_LOW : 0u) | (from->signal.level ? REDIRECTION_LEVEL : 0u),
+            .gsi = from->gsi,
+        };
+    }
+}
+
+/* The version register of a real one is small; nothing there reads as all ones or zeros. */
+static bool ioapic_init(const struct hx_acpi_info *acpi, const struct hx_acpi_ioapic *ioapic, uint32_t *out_version)
+{
+    ioapic_registers_t *registers = hx_mm_map_mmio(ioapic->pa, IOAPIC_BYTES);
+    if (!registers)
         return false;
-    ioapic.version = ioapic_read(IOAPIC_VERSION);
-    ioapic.inputs = (ioapic.version >> 16 & 0xff) + 1;
-    if ((ioapic.version & 0xff) == 0 || (ioapic.version & 0xff) > 0x3f || ioapic.inputs < HX_LINE_COUNT)
+    uint32_t version = ioapic_read(registers, IOAPIC_VERSION);
+    uint32_t inputs = (version >> 16 & 0xff) + 1;
+    *out_version = version;
+    if ((version & 0xff) == 0 || (version & 0xff) > 0x3f)
         return false;
+    if (inputs > IOAPIC_INPUTS_MAX)
+        inputs = IOAPIC_INPUTS_MAX;
 
     uint32_t here = hx_arch_apic_read(APIC_ID) & 0xff000000;
-    for (uint32_t input = 0; input < ioapic.inputs; input++) {
-        ioapic_write(IOAPIC_REDIRECTION + 2 * input, REDIRECTION_MASKED);
-        ioapic_write(IOAPIC_REDIRECTION + 2 * input + 1, here);
+    for (uint32_t input = 0; input < inputs; input++) {
+        ioapic_write(registers, IOAPIC_REDIRECTION + 2 * input, REDIRECTION_MASKED);
+        ioapic_write(registers, IOAPIC_REDIRECTION + 2 * input + 1, here);
     }
+    lines_connect(acpi, registers, ioapic->first_gsi, inputs);
     return true;
 }
 
@@ -186,23 +239,40 @@ static void pics_silence(void)
 
 /* ---- start ---------------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void give_up(const char *what, uint32_t version)
+static void say_missing(const char *what, uint64_t pa, uint32_t version, const char *consequence)
 {
     char text[128];
-    size_t length =
-        hx_fmt(text, sizeof(text), "helix: irq: %s (version register 0x%x): no interrupts; halted\n", what, version);
+    size_t length = hx_fmt(text, sizeof(text), "helix: irq: no %s at 0x%llx (version register 0x%x): %s\n", what,
+                           (unsigned long long)pa, version, consequence);
     hx_hal_console_emergency(text, length < sizeof(text) ? length : sizeof(text) - 1);
+}
+
+static _Noreturn void give_up(const char *what, uint64_t pa, uint32_t version)
+{
+    say_missing(what, pa, version, "no interrupts; halted");
     hx_hal_halt();
 }
 
-void hx_arch_interrupts_init(void)
+/* All are silenced, also those that no line enters by. */
+__attribute__((cold)) static void ioapics_init(const struct hx_acpi_info *acpi)
+{
+    for (uint32_t i = 0, missing = 0; i < acpi->ioapic_count; i++) {
+        uint32_t version = 0;
+        if (ioapic_init(acpi, &acpi->ioapic[i], &version))
+            continue;
+        if (++missing == acpi->ioapic_count)
+            give_up("I/O APIC", acpi->ioapic[i].pa, version);
+        say_missing("I/O APIC", acpi->ioapic[i].pa, version, "what enters there stays silent");
+    }
+}
+
+__attribute__((cold)) void hx_arch_interrupts_init(const struct hx_acpi_info *acpi)
 {
     pics_silence();
-    local_init();
+    local_init(acpi);
     if (!apic)
-        give_up("no local APIC", 0);
-    if (!ioapic_init())
-        give_up("no I/O APIC at 0xfec00000", ioapic.version);
+        give_up("local APIC", acpi->local_apic_pa, 0);
+    ioapics_init(acpi);
     hx_arch_clock_calibrate();
     hx_hal_irq_unmask(HX_LINE_COM1);
     hx_arch_serial_by_interrupt();

@@ -24,11 +24,19 @@ void hx_arch_percpu_init(void);
 /* GDT, TSS with stacks for #DF, NMI and #MC, IDT with all 256 vectors. Faults reach hx_entry_trap() from here on. */
 void hx_arch_traps_init(void);
 
+/* The id of this CPU's local APIC, by which the firmware's tables name it. Needs nothing. */
+uint32_t hx_arch_apic_id(void);
+
 /*
- * Legacy PICs silenced, local APIC and I/O APIC on, clock calibrated, COM1 by interrupt. Needs hx_mm_map_mmio(). Leaves
- * interrupts off: the caller turns them on when the core can take them. Says so and halts when there is no APIC.
+ * Legacy PICs silenced, local APIC and the I/O APICs of @acpi on, ISA lines routed as it says, clock calibrated, COM1 by
+ * interrupt. Needs hx_mm_map_mmio(). Leaves interrupts off: the caller turns them on when the core can take them. Says so
+ * and halts when there is no APIC. @acpi is not kept.
  */
-void hx_arch_interrupts_init(void);
+struct hx_acpi_info;
+void hx_arch_interrupts_init(const struct hx_acpi_info *acpi);
+
+/* For `irq': where ISA line @line enters the I/O APICs, as "GSI 2 edge high"; "none" when nowhere. Returns the length. */
+size_t hx_arch_line_describe(uint32_t line, char *text, size_t bytes);
 
 /* ---- for the benchmark ---------------------------------------------------------------------------------------------- */
 /* Passes of the calibration loop, HX_ARCH_SPIN_INSNS instructions each. */

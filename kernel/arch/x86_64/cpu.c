@@ -65,6 +65,12 @@ void hx_arch_cpu_features_on(void)
     hx_cr0_write(cr0 | X86_CR0_WP | X86_CR0_MP | X86_CR0_NE | X86_CR0_TS);
 }
 
+/* Source: Intel SDM vol. 2A, CPUID leaf 1. It is the one that the firmware saw, in whatever mode the APIC is. */
+uint32_t hx_arch_apic_id(void)
+{
+    return hx_cpuid(1, 0).ebx >> 24;
+}
+
 /* Source: Intel SDM vol. 1, 7.3.17.1: ten tries, after which the generator is taken to be broken. */
 uint64_t hx_arch_entropy(bool *out_random)
 {

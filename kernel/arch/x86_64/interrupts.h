@@ -20,7 +20,7 @@ enum {
     HX_VECTOR_COUNT = 256,
 };
 
-enum { HX_LINE_COUNT = 16, HX_LINE_PIT = 0, HX_LINE_COM1 = 4 };
+enum { HX_LINE_COUNT = 16, HX_LINE_COM1 = 4 };
 
 /* Local APIC. */
 void hx_arch_apic_eoi(void);

@@ -37,9 +37,10 @@ struct module_host {
         hx_fields, HX_ARRAY_SIZE(hx_fields), param_record                                                              \
     }
 
-extern const struct module_host sched_rr1, sched_rr2, sched_prio1, svc_kv1, svc_kv2, drv_rtc1;
-extern hx_ret_t (*const drv_rtc1_interrupt)(uint64_t count); /* the handler of line 8 */
-extern uint32_t *const drv_rtc1_pair;                        /* who owns the ports: 0 nobody */
+extern const struct module_host sched_rr1, sched_rr2, sched_prio1, sched_fair1, sched_edf1, svc_kv1, svc_kv2, drv_rtc1;
+extern uint32_t *const sched_edf1_period_ms, *const sched_edf1_shares; /* its other parameters */
+extern hx_ret_t (*const drv_rtc1_interrupt)(uint64_t count);           /* the handler of line 8 */
+extern uint32_t *const drv_rtc1_pair;                                  /* who owns the ports: 0 nobody */
 
 /* ---- what the imports do --------------------------------------------------------------------------------------------- */
 extern uint64_t host_now_ns;

@@ -2,7 +2,8 @@
 /*
  * sched_model.h - a naive scheduler that every policy is compared with, and a machine that drives both.
  *
- * The model keeps the order in which tasks were queued as numbers and searches all of them; the policies keep lists.
+ * The model keeps the order in which tasks were queued as numbers and searches all of them; the policies keep lists and
+ * heaps. Of sched_edf it does not foresee the choice: any ready task is right here, the deadlines are the test's affair.
  */
 #pragma once
 #include "module_host.h"
@@ -16,13 +17,15 @@ struct sched_model_task {
     uint64_t order;
     uint64_t runtime;
     uint32_t picks;
+    int64_t vruntime; /* sched_fair */
 };
 
 struct sched_model {
     const struct module_host *module;
     struct sched_model_task task[HX_TASKS_MAX];
     uint64_t order;
-    hx_handle_t running; /* as the policy knows it */
+    hx_handle_t running;    /* as the policy knows it */
+    int64_t clock, reached; /* sched_fair */
 };
 
 /* What the machine itself thinks; it is what the kernel would be. */
@@ -46,6 +49,8 @@ void sched_model_adjust(struct sched_model *model, hx_handle_t task, uint8_t pri
 void sched_model_info(struct sched_model *model, hx_handle_t task);
 /* Converts the policy's state to @to; the model follows. */
 void sched_model_convert(struct sched_model *model, const struct module_host *to);
+/* sched_fair's weight of a priority. */
+uint32_t sched_model_weight(uint8_t priority);
 /* Takes everything off the queue and compares the order; the state is used up. */
 void sched_model_drain(struct sched_model *model);
 

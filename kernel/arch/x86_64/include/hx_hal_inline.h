@@ -23,7 +23,7 @@ static inline hx_irq_flags_t hx_irq_save(void)
 }
 static inline void hx_irq_restore(hx_irq_flags_t flags)
 {
-    if (flags & 0x200)
+    if (__builtin_expect((flags & 0x200) != 0, 1))
         __asm__ volatile("sti" : : : "memory");
 }
 static inline bool hx_irq_enabled(void)

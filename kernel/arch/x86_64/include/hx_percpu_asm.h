@@ -7,12 +7,13 @@
 #pragma once
 #include <hal/hx_cpu.h>
 
-#define hx_cpu_read(field)                                                                                             \
+#define hx_percpu_read(variable) /* an HX_PERCPU variable, or a field of one */                                        \
     ({                                                                                                                 \
-        __typeof__(hx_cpu.field) hx_value_;                                                                            \
-        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(hx_value_) : "i"(&hx_cpu.field));                                   \
+        __typeof__(variable) hx_value_;                                                                                \
+        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(hx_value_) : "i"(&(variable)));                                     \
         hx_value_;                                                                                                     \
     })
+#define hx_cpu_read(field) hx_percpu_read(hx_cpu.field)
 #define hx_cpu_write(field, value)                                                                                     \
     do {                                                                                                               \
         __typeof__(hx_cpu.field) hx_value_ = (value);                                                                  \
