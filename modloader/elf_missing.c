@@ -37,6 +37,10 @@ static const struct {
     { "_ZTVN10__cxxabiv1*", "build with -fno-rtti" },
     { "_Zn*", "define operator new in the module; the kernel has no heap for C++" },
     { "_Zd*", "define operator delete in the module; the kernel has no heap for C++" },
+    { "atexit", "build without static objects that have destructors" },
+    { "__morestack*", "build with -fno-split-stack" },
+    { "llvm_gcda_*", "build without --coverage" },
+    { "llvm_gcov_*", "build without --coverage" },
     { "__tls_get_addr", "build with -D__thread= -D_Thread_local=" },
     { "__emutls_*", "build with -D__thread= -D_Thread_local=" },
     { "__fentry__", "build without -pg" },
@@ -59,10 +63,10 @@ static const struct {
     { "__modti3", "divide by 64 bits: there is no libgcc here" },
     { "__popcountdi2", "count bits by hand or build with -mpopcnt: there is no libgcc here" },
     { "__*_chk", "build with -U_FORTIFY_SOURCE" },
-    { "memcpy", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memmove", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memset", "link the module with the library of the SDK: compilers emit calls of it" },
-    { "memcmp", "link the module with the library of the SDK: compilers emit calls of it" },
+    { "memcpy", "compilers emit calls of it: link it into the module, as modules/ do with kernel/lib/string.c" },
+    { "memmove", "compilers emit calls of it: link it into the module, as modules/ do with kernel/lib/string.c" },
+    { "memset", "compilers emit calls of it: link it into the module, as modules/ do with kernel/lib/string.c" },
+    { "memcmp", "compilers emit calls of it: link it into the module, as modules/ do with kernel/lib/string.c" },
 };
 
 /* @pattern: with at most one *, which stands for anything. */

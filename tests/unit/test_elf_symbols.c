@@ -84,7 +84,9 @@ Test(elf_symbols, names_that_compilers_emit_come_with_the_flag_that_avoids_them)
     check_hint("__asan_load8", "-fno-sanitize=all");
     check_hint("__ubsan_handle_add_overflow", "-fno-sanitize=all");
     check_hint("__memcpy_chk", "-U_FORTIFY_SOURCE");
-    check_hint("memcpy", "library of the SDK");
+    check_hint("memcpy", "kernel/lib/string.c");
+    check_hint("__morestack_non_split", "-fno-split-stack");
+    check_hint("atexit", "static objects");
     check_hint("__udivti3", "no libgcc");
     check_hint("memcpy_", "HX_REQUIRES");
     check_hint("__stack_ch", "HX_REQUIRES");
