@@ -59,8 +59,8 @@ void hx_hal_image_window(uintptr_t *out_low, uintptr_t *out_high);
 /*
  * Pieces: image memory of any size with one permission for life, HX_PROT_R, RW or RX. Small pieces of one permission share
  * pages, unmapped guards around these. Where it runs a page has its permission from the start: the caller fills the piece,
- * whose contents are undefined, through @out_memory, a second mapping, writable and never executable, that hx_hal_piece_seal() takes
- * away on every CPU. A piece with HX_PROT_RW is written where it is, and sealing it does nothing.
+ * whose contents are undefined, through @out_memory, a second mapping, writable and never executable, that
+ * hx_hal_piece_seal() takes away on every CPU. A piece with HX_PROT_RW is written where it is; sealing it does nothing.
  * @align: a power of two, at most HX_PAGE_BYTES. HX_E_NOMEM. One task at a time has pieces that are not sealed.
  */
 HX_NODISCARD hx_status_t hx_hal_piece_alloc(size_t bytes, size_t align, enum hx_prot prot, uintptr_t *out_va,
