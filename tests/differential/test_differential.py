@@ -35,7 +35,7 @@ FAR = 0x123456780000  # a call's reach away from each of them
 
 # Loader fixtures that are not to load, and as what they are refused.
 REFUSED = {
-    "big": "limit", "empty": "format", "ifunc": "unsupported", "lto": "unsupported", "many_constructors": "limit",
+    "big": "limit", "empty": "format", "ifunc": "unsupported", "lto": "unsupported",
     "not_loaded": "relocation", "tls": "unsupported", "tls_import": "unsupported", "writable_text": "unsupported",
 }
 
