@@ -33,7 +33,7 @@ static bool is_constructors(const struct hx_ldr_section *section)
 /* Assemblers may give such a section the type of any other data. */
 bool hx_ldr_is_array(const struct hx_ldr_section *section)
 {
-    if (!(section->flags & SHF_ALLOC) || section->type == SHT_NOBITS)
+    if (!(section->flags & SHF_ALLOC))
         return false;
     if (section->type == SHT_PROGBITS)
         return suffix_of(section->name, init_array) || suffix_of(section->name, fini_array);

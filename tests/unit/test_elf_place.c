@@ -201,6 +201,22 @@ Test(elf_place, constructors_are_known_by_their_name_too)
     free(fixture);
 }
 
+Test(elf_place, constructors_that_take_no_memory_are_not_loaded)
+{
+    struct object object = object_read("constructor");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image;
+
+    object_section(&object, ".init_array")->sh_flags &= ~(uint64_t)SHF_ALLOC;
+    image = fixture_load(fixture, &object);
+    cr_assert_eq(image->constructors.bytes, 3 * sizeof(uint64_t), "those with a priority");
+    cr_assert_eq(image->section_va[object_section_index(&object, ".init_array")], 0u);
+    cr_assert_eq(image->destructors.bytes, 2 * sizeof(uint64_t));
+    hx_ldr_unload(image, &fixture->env);
+    free(object.bytes);
+    free(fixture);
+}
+
 /* With -fPIC -fdata-sections a variable whose name begins so has such a section. */
 Test(elf_place, a_variable_called_rose_stays_writable)
 {
