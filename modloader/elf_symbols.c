@@ -213,7 +213,5 @@ bool hx_ldr_has_value(const struct hx_ldr_job *job, uint32_t symbol)
 {
     uint32_t section = hx_ldr_symbol(job, symbol).st_shndx;
 
-    if (section == SHN_UNDEF)
-        return job->value[symbol] != HX_LDR_NO_VALUE;
-    return section >= SHN_LORESERVE || job->image->section_va[section];
+    return section == SHN_UNDEF || section >= SHN_LORESERVE || job->image->section_va[section];
 }

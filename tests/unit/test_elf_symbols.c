@@ -176,3 +176,25 @@ Test(elf_symbols, a_unique_symbol_is_like_a_global_one)
     free(object.bytes);
     free(fixture);
 }
+
+/* Assemblers keep every name that is declared global; only what is loaded and refers to one misses it. */
+Test(elf_symbols, a_name_that_nothing_loaded_refers_to_is_not_missed)
+{
+    struct object object = object_read("missing");
+    struct fixture *fixture = fixture_new();
+    struct hx_image *image;
+
+    for (size_t i = 1; i < object_header(&object)->e_shnum; i++) {
+        Elf64_Shdr *section = object_section_at(&object, i);
+        Elf64_Rela *rela = (Elf64_Rela *)(void *)(object.bytes + section->sh_offset);
+
+        for (size_t r = 0; section->sh_type == SHT_RELA && r < section->sh_size / sizeof(*rela); r++)
+            object_rela_type(&rela[r], R_X86_64_NONE);
+    }
+    image = fixture_load(fixture, &object);
+    cr_assert_eq(image->import_count, 0u);
+    hx_ldr_unload(image, &fixture->env);
+    cr_assert_eq(fixture->live, 0u);
+    free(object.bytes);
+    free(fixture);
+}
