@@ -2,10 +2,12 @@
 /*
  * sched.h - hx.sched: the policy that says which task runs next.
  *
- * The kernel owns tasks, switching, wait queues and time; a policy only orders handles. Every operation runs on the CPU it
- * speaks of, non-preemptible, with interrupts on, and never nested, so a policy needs no lock. It may not sleep. The
- * kernel checks each answer: a task that is not ready, or HX_HANDLE_NONE while one is, is a wrong answer, which is counted
- * and replaced by the kernel's own first-in-first-out choice for that one decision.
+ * The kernel owns tasks, switching, wait queues and time, and decides on which CPU a task is; a policy only orders handles,
+ * for each CPU by itself. Every operation runs on the CPU it speaks of, non-preemptible, with interrupts on, and never nested
+ * there; those of different CPUs run at the same time. So what a policy keeps for a CPU (its queue), and for a task that is
+ * on it, needs no lock; what it keeps for all of them together does, or an atomic. An operation may not sleep. The kernel
+ * checks each answer: a task that is not ready or is elsewhere, or HX_HANDLE_NONE while one is ready, is a wrong answer,
+ * which is counted and replaced by the kernel's own first-in-first-out choice for that one decision.
  *
  * Slot: atomic. Context: thread, preemption off.
  */
@@ -15,9 +17,15 @@
 #endif
 
 #define HX_SCHED_VERSION_1_0 HX_VERSION(1, 0, 0)
-#define HX_SCHED_VERSION HX_VERSION(1, 1, 0)
+#define HX_SCHED_VERSION_1_2                                                                                           \
+    HX_VERSION(1, 2, 0) /* knows of more than one CPU; a machine that has them takes no older one */
+#define HX_SCHED_VERSION HX_VERSION(1, 3, 0)
 
 /*
+ * In `ready`, `pick` and `turn`, `reason` holds two things: HX_SCHED_WHY(reason) is one of enum hx_sched_reason, and
+ * HX_SCHED_CPU(reason) the CPU that is spoken of, below HX_CPUS_MAX. A task is on the CPU by which it was last heard of; one
+ * that goes to another is removed here before it is reported ready there, WOKEN.
+ *
  * ready:  `task` (its handle) with `priority` 0..255 has become ready on this CPU, for `reason`. The policy queues it.
  *         Returns HX_SCHED_REPLACE when it should replace the running task at once, HX_SCHED_STAY when not, or
  *         HX_SCHED_LATER: not, and of the next one that wakes while some task runs, at no higher a priority than that
@@ -39,7 +47,10 @@
  *         length. Unknown task: HX_E_NOENT.
  * turn:   what `ready` may hear later, together with the question: first ready(`woken`, `priority`, HX_SCHED_WOKEN), then
  *         pick(`prev`, `reason`, `ran_ns`, `now_ns`), whose answer it returns. `prev` is a task and not `woken`. A policy
- *         without it, of version 1.0, gets the two calls.
+ *         without it gets the two calls.
+ * reserve: `task` is to run for `runtime_ns` in every `period_ns`, each time within `deadline_ns` of the period's begin; three
+ *         times 0 gives that back. HX_E_LIMIT: with what is promised to others on this CPU that cannot be kept. A reservation
+ *         goes with its task, to other CPUs and into other policies as far as they keep such promises.
  */
 #define HX_SCHED_OPS_1_0(OP)                                                                                           \
     OP(hx_sched, 0, ready, HX_VAL(task), HX_VAL(priority), HX_VAL(reason))                                             \
@@ -48,11 +59,17 @@
     OP(hx_sched, 3, remove, HX_VAL(task))                                                                              \
     OP(hx_sched, 4, adjust, HX_VAL(task), HX_VAL(priority))                                                            \
     OP(hx_sched, 5, info, HX_VAL(task), HX_OUT(text))
-#define HX_SCHED_OPS(OP)                                                                                               \
+#define HX_SCHED_OPS_1_2(OP)                                                                                           \
     HX_SCHED_OPS_1_0(OP)                                                                                               \
     OP(hx_sched, 6, turn, HX_VAL(prev), HX_VAL(reason), HX_VAL(ran_ns), HX_VAL(now_ns), HX_VAL(woken), HX_VAL(priority))
+#define HX_SCHED_OPS(OP)                                                                                               \
+    HX_SCHED_OPS_1_2(OP)                                                                                               \
+    OP(hx_sched, 7, reserve, HX_VAL(task), HX_VAL(runtime_ns), HX_VAL(period_ns), HX_VAL(deadline_ns))
 
 #ifndef __ASSEMBLER__
+#define HX_SCHED_WHY(reason) ((uint8_t)(reason))
+#define HX_SCHED_CPU(reason) ((uint32_t)((reason) >> 8))
+
 /* Why a task is reported ready, and why the previous task is up for replacement. */
 enum hx_sched_reason {
     HX_SCHED_NEW = 0,     /* ready: created */
@@ -78,8 +95,9 @@ HX_INTERFACE(hx_sched, HX_SCHED_VERSION, HX_SCHED_OPS)
  * know. Arrays by index may end after the highest index in use. "ready" and "waiting" are always there, if empty; the
  * others need not be.
  */
-#define HX_SCHED_STATE_READY "ready" /* hx_handle_t[n]: ready tasks, next to run first; the running task is not in it */
+#define HX_SCHED_STATE_READY "ready" /* hx_handle_t[n]: ready tasks, on each CPU next to run first; no running task */
 #define HX_SCHED_STATE_WAITING "waiting"   /* hx_handle_t[n]: the other tasks that the policy knows, in any order */
+#define HX_SCHED_STATE_CPU "cpu"           /* hx_u8[up to HX_TASKS_MAX] by index: where it is; missing: all on CPU 0 */
 #define HX_SCHED_STATE_PRIORITY "priority" /* hx_u8[up to HX_TASKS_MAX] by index of the task's handle */
 #define HX_SCHED_STATE_RUNTIME "runtime"   /* hx_u64[up to HX_TASKS_MAX] by index: nanoseconds run */
 #define HX_SCHED_STATE_PICKS "picks"       /* hx_u32[up to HX_TASKS_MAX] by index: how often it was chosen, wraps */

@@ -107,10 +107,34 @@ uint64_t hx_hal_clock_ns(void);
 void hx_hal_timer_arm(uint64_t deadline_ns);
 
 /* ---- CPUs ----------------------------------------------------------------------------------------------------------- */
+/* That run the kernel: their ids are 0 to count - 1. Grows while the machine starts, and never shrinks. */
 uint32_t hx_hal_cpu_count(void);
-struct hx_slot *hx_hal_slot_on_cpu(struct hx_slot *slot, uint32_t cpu); /* that CPU's instance */
-/* Interrupts every other CPU and waits until each has acknowledged: a full barrier on all of them. HX_E_TIMEOUT. */
-HX_NODISCARD hx_status_t hx_hal_cpu_sync(uint64_t deadline_ns);
+/* CPU @cpu's instance of an HX_PERCPU variable. */
+void *hx_hal_on_cpu(void *variable, uint32_t cpu);
+static inline struct hx_slot *hx_hal_slot_on_cpu(struct hx_slot *slot, uint32_t cpu)
+{
+    return hx_hal_on_cpu(slot, cpu);
+}
+/*
+ * Calls @function(@argument) on every other CPU, in an interrupt, and waits until all have returned from it: a full barrier on
+ * all of them. NULL: the barrier alone. Thread context, interrupts on; one at a time, who comes second waits. HX_E_TIMEOUT.
+ */
+HX_NODISCARD hx_status_t hx_hal_cpu_call_others(void (*function)(void *argument), void *argument, uint64_t deadline_ns);
+static inline HX_NODISCARD hx_status_t hx_hal_cpu_sync(uint64_t deadline_ns)
+{
+    return hx_hal_cpu_call_others(NULL, NULL, deadline_ns);
+}
+/* Has CPU @cpu, which may be this one, call hx_entry_poke() soon. Any context, interrupts included; does not wait. */
+void hx_hal_cpu_poke(uint32_t cpu);
+/* The same by a non-maskable interrupt: it comes by hx_entry_trap(), as HX_TRAP_KIND_PROBE. @cpu is not this one. */
+void hx_hal_cpu_probe(uint32_t cpu);
+/* Stops all other CPUs for good, whatever they do; at the end of the machine. Any context. */
+void hx_hal_cpu_stop_others(void);
+/*
+ * Between two tries for a lock with interrupts off: does what other CPUs wait for and an interrupt would do (forgetting
+ * translations), so that two who wait for each other get on.
+ */
+void hx_hal_lock_wait(void);
 /* Waits for an interrupt with interrupts on. Called with interrupts off; none is lost in between. */
 void hx_hal_idle(void);
 
@@ -142,6 +166,7 @@ struct hx_trap; /* the machine's frame of an exception */
 enum hx_trap_kind {
     HX_TRAP_KIND_FAULT,         /* of the instruction that ran */
     HX_TRAP_KIND_NMI,           /* of the machine: whoever ran has nothing to do with it, and may hold any lock */
+    HX_TRAP_KIND_PROBE,         /* hx_hal_cpu_probe() of another CPU, likewise */
     HX_TRAP_KIND_MACHINE_CHECK, /* of the machine, and what ran cannot go on */
 };
 enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap);

@@ -6,7 +6,7 @@
  * Never held across a gate, a sleep or a task switch (the scheduler's own excepted).
  */
 #pragma once
-#include <hx_hal_inline.h>
+#include <hal/hx_hal.h>
 #include <stdatomic.h>
 
 enum hx_lock_rank {
@@ -39,7 +39,7 @@ static inline hx_irq_flags_t hx_lock_acquire(struct hx_lock *lock)
     if (HX_CHECKS && hx_cpu_read(lock_rank) >= lock->rank)
         __builtin_trap(); /* out of order: the backtrace names the two */
     while (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire))
-        hx_cpu_relax();
+        hx_hal_lock_wait();
     if (HX_CHECKS) {
         lock->outer_rank = hx_cpu_read(lock_rank);
         hx_cpu_write(lock_rank, lock->rank);

@@ -445,10 +445,16 @@ static hx_ret_t prio_check(void)
 }
 
 static const struct hx_sched_ops prio_ops = {
-    HX_OPS_HEAD(hx_sched), .ready = prio_ready,   .pick = prio_pick, .tick = prio_tick,
-    .remove = prio_remove, .adjust = prio_adjust, .info = prio_info, .turn = prio_turn,
+    HX_OPS_HEAD_UNTIL(hx_sched, HX_SCHED_VERSION_1_2, reserve),
+    .ready = prio_ready,
+    .pick = prio_pick,
+    .tick = prio_tick,
+    .remove = prio_remove,
+    .adjust = prio_adjust,
+    .info = prio_info,
+    .turn = prio_turn,
 };
 
 HX_MODULE("sched_prio", HX_VERSION(1, 0, 0), "strict-priority scheduler", .init = prio_init, .save = prio_save,
           .load = prio_load, .check = prio_check);
-HX_PROVIDES(hx_sched, HX_SCHED_OPS, &prio_ops);
+HX_PROVIDES_VERSION(hx_sched, HX_SCHED_VERSION_1_2, HX_SCHED_OPS_1_2, &prio_ops);

@@ -29,6 +29,7 @@ static struct {
     uint8_t *area; /* HX_CPUS_MAX copies of the template */
     size_t copy_bytes;
     uint32_t cpus;
+    uint32_t pokes;                    /* atomic: bit a CPU */
     uint64_t heap_bytes, heap_objects; /* atomic */
     uint64_t fail_in;                  /* allocations until the one that fails, 0: none */
     bool failed;
@@ -108,18 +109,46 @@ uint32_t hx_hal_cpu_count(void)
     return host.cpus;
 }
 
-struct hx_slot *hx_hal_slot_on_cpu(struct hx_slot *slot, uint32_t cpu)
+void *hx_hal_on_cpu(void *variable, uint32_t cpu)
 {
-    HAL_HOST_CHECK(cpu < host.cpus, "slot of CPU %u of %u", cpu, host.cpus);
-    return (struct hx_slot *)((uintptr_t)slot + cpu_offset(cpu));
+    HAL_HOST_CHECK(cpu < host.cpus, "a variable of CPU %u of %u", cpu, host.cpus);
+    return (void *)((uintptr_t)variable + cpu_offset(cpu));
 }
 
-/* membarrier(2): every other thread of the process has executed a full barrier when it returns. */
-hx_status_t hx_hal_cpu_sync(uint64_t deadline_ns)
+/* membarrier(2): every other thread of the process has executed a full barrier when it returns. Threads are no CPUs that
+ * could be interrupted: a function is called here on behalf of each. */
+hx_status_t hx_hal_cpu_call_others(void (*function)(void *argument), void *argument, uint64_t deadline_ns)
 {
     (void)deadline_ns;
-    HAL_HOST_CHECK(irq_on, "hx_hal_cpu_sync with interrupts off");
+    HAL_HOST_CHECK(irq_on, "other CPUs are called with interrupts off");
+    HAL_HOST_CHECK(!function || host.cpus == 1, "only one CPU of the host runs tasks");
+    (void)argument;
     return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0 ? HX_OK : HX_E_TIMEOUT;
+}
+
+void hx_hal_cpu_poke(uint32_t cpu)
+{
+    HAL_HOST_CHECK(cpu < host.cpus, "CPU %u of %u is poked", cpu, host.cpus);
+    __atomic_or_fetch(&host.pokes, 1u << cpu, __ATOMIC_SEQ_CST);
+}
+
+uint32_t hal_host_pokes_take(void)
+{
+    return __atomic_exchange_n(&host.pokes, 0, __ATOMIC_SEQ_CST);
+}
+
+void hx_hal_cpu_probe(uint32_t cpu)
+{
+    HAL_HOST_CHECK(cpu < host.cpus && cpu != hx_cpu_read(id), "CPU %u of %u is probed", cpu, host.cpus);
+}
+
+void hx_hal_cpu_stop_others(void)
+{
+}
+
+void hx_hal_lock_wait(void)
+{
+    hx_cpu_relax();
 }
 
 /* ---- beginning and end ---------------------------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@ void hal_host_fini(void);
 const char *hal_host_leftovers(void);
 /* Another thread becomes CPU @id < HX_CPUS_MAX; hx_hal_cpu_count() is the highest id plus 1. It schedules no tasks. */
 void hal_host_cpu_enter(uint32_t id);
+/* CPUs that were poked since the last call, a bit each. */
+uint32_t hal_host_pokes_take(void);
 
 /* ---- allocation ---------------------------------------------------------------------------------------------------------- */
 /* The @nth allocation from now on fails, heap, image and stack counted together; 0: none does. */

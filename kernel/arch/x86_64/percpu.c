@@ -54,17 +54,37 @@ uint32_t hx_hal_cpu_count(void)
     return 1;
 }
 
-struct hx_slot *hx_hal_slot_on_cpu(struct hx_slot *slot, uint32_t cpu)
+void *hx_hal_on_cpu(void *variable, uint32_t cpu)
 {
-    return (struct hx_slot *)((uintptr_t)slot + hx_arch_percpu_offset[cpu]);
+    return (void *)((uintptr_t)variable + hx_arch_percpu_offset[cpu]);
 }
 
-/* The others' acknowledgement of HX_VECTOR_SYNC would be awaited here; this CPU has acknowledged by asking. */
-hx_status_t hx_hal_cpu_sync(uint64_t deadline_ns)
+hx_status_t hx_hal_cpu_call_others(void (*function)(void *argument), void *argument, uint64_t deadline_ns)
 {
+    (void)function;
+    (void)argument;
     (void)deadline_ns;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return HX_OK;
+}
+
+void hx_hal_cpu_poke(uint32_t cpu)
+{
+    (void)cpu;
+}
+
+void hx_hal_cpu_probe(uint32_t cpu)
+{
+    (void)cpu;
+}
+
+void hx_hal_cpu_stop_others(void)
+{
+}
+
+void hx_hal_lock_wait(void)
+{
+    hx_cpu_relax();
 }
 
 void hx_hal_stack_bounds(uintptr_t *out_low, uintptr_t *out_high)
