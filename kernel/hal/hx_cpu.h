@@ -31,6 +31,7 @@ struct hx_cpu {
     uint32_t preempt_off; /* > 0: no task switch here */
     uint32_t irq_depth;   /* interrupt handlers on the stack */
     uint32_t need_resched;
+    uint32_t ticks;     /* of the scheduler, HX_TICK_NS apart, delivered while a task other than the idle one ran */
     uint32_t lock_rank; /* highest rank of the spinlocks held; only with HX_CHECKS */
 };
 _Static_assert(offsetof(struct hx_cpu, frame) == HX_CPU_FRAME, "known to assembly");

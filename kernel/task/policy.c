@@ -41,7 +41,7 @@ static void policy_rotate(struct hx_sched_book *book, struct hx_task *task)
     hx_task_ring_add(&book->policy, &task->ring);
 }
 
-static void inbox_add(struct hx_sched_book *book, struct hx_task *task)
+void hx_sched_inbox_add(struct hx_sched_book *book, struct hx_task *task)
 {
     TAILQ_INSERT_TAIL(&book->inbox, task, inbox_link);
     task->in_inbox = true;
@@ -60,7 +60,7 @@ void hx_sched_news_to_inbox(struct hx_sched_book *book, struct hx_task *task)
     woken->news = HX_SCHED_WOKEN;
     woken->started_ns = 0;
     hx_task_ring_add(&book->policy, &woken->ring);
-    inbox_add(book, woken);
+    hx_sched_inbox_add(book, woken);
 }
 
 void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news)
@@ -74,7 +74,7 @@ void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum 
     if (task == book->picked)
         book->stop = HX_SCHED_YIELD; /* its stop has not been told, so neither need its return be */
     else
-        inbox_add(book, task);
+        hx_sched_inbox_add(book, task);
 }
 
 bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task)
@@ -96,17 +96,52 @@ bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task)
     return told;
 }
 
+/* ---- while it is being replaced -------------------------------------------------------------------------------------- */
+/*
+ * While a swap has the slot closed, who must ask waits, with interrupts on, until it is open: the worker, who closed it, is
+ * on CPU 0 and not preempted, so it is never CPU 0 that waits.
+ */
+static void wait_for_swap(void)
+{
+    if (hx_likely(hx_sched_slot_state() != HX_SLOT_CLOSED) || hx_cpu_read(id) == 0)
+        return;
+    policy_enter();
+    while (hx_sched_slot_state() == HX_SLOT_CLOSED)
+        hx_cpu_relax();
+    policy_leave();
+}
+
+/* Calls the policy. A gate that was closed in the middle of it was not the policy's answer; but a policy that gives it for
+ * one, every time, is not listened to for ever. */
+enum { ASKED_MAX = 16 };
+#define ASK(call)                                                                                                      \
+    ({                                                                                                                 \
+        hx_ret_t answer_ = HX_E_CLOSED;                                                                                \
+        for (uint32_t asked_ = 0; answer_ == HX_E_CLOSED && asked_ < ASKED_MAX; asked_++) {                            \
+            wait_for_swap();                                                                                           \
+            policy_enter();                                                                                            \
+            answer_ = (call);                                                                                          \
+            policy_leave();                                                                                            \
+            if (hx_cpu_read(id) == 0)                                                                                  \
+                break;                                                                                                 \
+        }                                                                                                              \
+        answer_;                                                                                                       \
+    })
+
 /* ---- what the policy is told ---------------------------------------------------------------------------------------- */
 void hx_sched_tell_removed(hx_handle_t task)
 {
-    if (hx_sched_is_open())
-        (void)!hx_sched_remove(task); /* one that it does not know is none of our worries */
+    (void)!ASK(hx_sched_remove(task)); /* one that it does not know is none of our worries */
 }
 
 void hx_sched_tell_priority(hx_handle_t task, uint8_t priority)
 {
-    if (hx_sched_is_open())
-        (void)!hx_sched_adjust(task, priority);
+    (void)!ASK(hx_sched_adjust(task, priority));
+}
+
+hx_ret_t hx_sched_tell_reservation(hx_handle_t task, uint64_t runtime_ns, uint64_t period_ns, uint64_t deadline_ns)
+{
+    return ASK(hx_sched_reserve(task, runtime_ns, period_ns, deadline_ns));
 }
 
 /*
@@ -120,12 +155,10 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
         inbox_remove(book, task);
         task->told = true;
         const void *asked = hx_slots[HX_SLOT_hx_sched].vtable;
-        policy_enter();
-        hx_ret_t answer = hx_sched_ready(task->handle, task->priority, task->news);
-        policy_leave();
+        hx_ret_t answer = ASK(hx_sched_ready(task->handle, task->priority, hx_sched_here(task->news)));
         if (hx_unlikely(answer < 0)) {
             task->told = false;
-            inbox_add(book, task);
+            hx_sched_inbox_add(book, task);
             book->stats.bad_answers++;
             return false;
         }
@@ -156,7 +189,7 @@ static void settle_picked(struct hx_sched_book *book, const struct hx_task *exce
 {
     struct hx_task *picked = book->picked;
     if (picked && picked != except && picked->state == HX_TASK_READY && !picked->told && !picked->in_inbox)
-        inbox_add(book, picked);
+        hx_sched_inbox_add(book, picked);
     book->picked = NULL;
     book->running = HX_HANDLE_NONE;
     book->stop = HX_SCHED_BLOCK;
@@ -187,10 +220,8 @@ static struct hx_task *choose_ourselves(struct hx_sched_book *book, struct hx_ta
         return task;
     task->doubted = !hx_sched_is_open();
     if (!task->doubted) {
-        policy_enter();
         hx_sched_tell_removed(task->handle);
         hx_sched_tell_priority(task->handle, task->priority);
-        policy_leave();
     }
     return task;
 }
@@ -216,10 +247,7 @@ static bool any_told(const struct hx_sched_book *book)
 static hx_ret_t ask(struct hx_sched_book *book, hx_handle_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns)
 {
     book->stats.decisions++;
-    policy_enter();
-    hx_ret_t answer = hx_sched_pick(prev, reason, ran_ns, now_ns);
-    policy_leave();
-    return answer;
+    return ASK(hx_sched_pick(prev, hx_sched_here(reason), ran_ns, now_ns));
 }
 
 /*
@@ -230,33 +258,30 @@ static hx_ret_t ask(struct hx_sched_book *book, hx_handle_t prev, uint64_t reaso
 static struct hx_task *ask_again(struct hx_sched_book *book, struct hx_task *prev, hx_ret_t answer, uint64_t now_ns)
 {
     struct hx_task *task;
-    while ((task = hx_task_lookup((hx_handle_t)answer)) && !task->told && task->doubted) {
+    while ((task = hx_task_lookup((hx_handle_t)answer)) && hx_task_is_policy_here(task) && !task->told &&
+           task->doubted) {
         task->doubted = false;
         if (task->state == HX_TASK_READY) {
             if (task->in_inbox)
                 inbox_remove(book, task);
             return task;
         }
-        policy_enter();
         hx_sched_tell_removed(task->handle);
-        policy_leave();
         answer = ask(book, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, now_ns);
     }
-    if (task && task->told)
+    if (task && hx_task_is_told_here(task))
         return task;
     if (answer == (hx_ret_t)HX_HANDLE_NONE && !any_told(book))
         return NULL;
     if (hx_sched_is_open())
         book->stats.bad_answers++;
     if (answer > 0) {
-        policy_enter();
         hx_sched_tell_removed((hx_handle_t)answer);
-        policy_leave();
     } else if (answer < 0 && prev && prev->told) {
         /* Nobody knows whether it was queued before the operation failed. */
         prev->told = false;
         prev->doubted = true;
-        inbox_add(book, prev);
+        hx_sched_inbox_add(book, prev);
     }
     return fall_back(book);
 }
@@ -299,19 +324,19 @@ static struct hx_task *choose_starved(struct hx_sched_book *book, struct hx_task
 static void settle_exit(struct hx_sched_book *book)
 {
     hx_handle_t gone = book->running;
-    if (hx_task_table[hx_handle_index(gone)] == &hx_task_nobody)
+    if (hx_tasks[hx_handle_index(gone)].handle == HX_HANDLE_NONE)
         return; /* the question will say it */
     settle_picked(book, NULL);
-    policy_enter();
     hx_sched_tell_removed(gone);
-    policy_leave();
 }
 
 struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns)
 {
-    bool want = false, open = hx_sched_is_open();
+    bool want = false, open;
     if (!hx_task_ring_first(&book->policy) && book->running == HX_HANDLE_NONE)
         return NULL;
+    wait_for_swap();
+    open = hx_sched_is_open();
     if (open && hx_unlikely(book->stop == HX_SCHED_EXIT))
         settle_exit(book);
     if (open && !tell_inbox(book, &want))
@@ -366,6 +391,8 @@ static bool tick_wants(struct hx_sched_book *book, struct hx_task *task)
     policy_enter();
     hx_ret_t answer = hx_sched_tick(task->handle, book->ran_ns);
     policy_leave();
+    if (hx_sched_is_unheard(answer))
+        return false; /* it goes on until the next */
     if (answer < 0)
         book->stats.bad_answers++;
     return anybody_starves(book, now_ns) || answer != 0;
@@ -377,6 +404,10 @@ bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task)
     book->tick_due = false;
     if (task->heed & HX_TASK_NEWS)
         hx_sched_news_to_inbox(book, task);
+    if (hx_sched_slot_state() == HX_SLOT_CLOSED && hx_cpu_read(id) != 0) {
+        book->tick_due = tick; /* it runs on, until the next tick */
+        return false;
+    }
     if (!hx_sched_is_open())
         return tick;
     bool told = tell_inbox(book, &want);
@@ -392,14 +423,16 @@ bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task)
 static bool forget(struct hx_task *task, void *context)
 {
     (void)context;
+    if (task->cpu != hx_cpu_read(id) || task->class != HX_TASK_POLICY)
+        return true;
     task->told = false;
-    task->doubted = task->class == HX_TASK_POLICY;
+    task->doubted = true;
     return true;
 }
 
-/* Interrupts off. */
-static void forget_all(struct hx_sched_book *book)
+void hx_sched_forget(struct hx_sched_book *book)
 {
+    __atomic_store_n(&book->forget_due, false, __ATOMIC_RELAXED);
     hx_task_for_each(forget, NULL);
     struct hx_task *current = hx_task_current();
     if (current->heed & HX_TASK_NEWS)
@@ -411,13 +444,29 @@ static void forget_all(struct hx_sched_book *book)
     book->stop = HX_SCHED_BLOCK;
     for (const struct hx_task_ring *ring = book->policy.next; ring != &book->policy; ring = ring->next)
         if (HX_TASK_OF(ring, ring)->state == HX_TASK_READY)
-            inbox_add(book, HX_TASK_OF(ring, ring));
+            hx_sched_inbox_add(book, HX_TASK_OF(ring, ring));
+    if (current->class == HX_TASK_POLICY && current->state == HX_TASK_RUNNING)
+        hx_sched_tell_priority(current->handle, current->priority); /* it will hear of it when it stops */
+}
+
+/* Interrupts off. */
+static void forget_everywhere(void)
+{
+    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++) {
+        struct hx_sched_book *book = hx_sched_book_of(cpu);
+        if (cpu == hx_cpu_read(id)) {
+            hx_sched_forget(book);
+        } else if (hx_sched_online & 1u << cpu) {
+            __atomic_store_n(&book->forget_due, true, __ATOMIC_SEQ_CST);
+            hx_hal_cpu_poke(cpu);
+        }
+    }
 }
 
 void hx_sched_forget_all(void)
 {
     hx_irq_flags_t flags = hx_irq_save();
-    forget_all(hx_sched_book());
+    forget_everywhere();
     hx_irq_restore(flags);
 }
 
@@ -425,10 +474,9 @@ void hx_sched_announce_all(void)
 {
     bool want = false;
     hx_irq_flags_t flags = hx_irq_save();
-    struct hx_sched_book *book = hx_sched_book();
-    forget_all(book);
+    forget_everywhere();
     if (hx_sched_is_open())
-        (void)tell_inbox(book, &want);
+        (void)tell_inbox(hx_sched_book(), &want);
     if (want)
         hx_cpu_write(need_resched, 1);
     hx_irq_restore(flags);

@@ -6,7 +6,7 @@
  *
  * Most stops and wakes take the short way in schedule.h; for the others decide() has the whole story.
  *
- * Context: a CPU's book is changed by that CPU alone, with interrupts off.
+ * Context: a CPU's book is changed by that CPU alone, with interrupts off; what others want of it stands in its mailbox.
  * Cost:    constant for policy tasks; core tasks are few, and kept sorted.
  */
 #include "schedule.h"
@@ -15,6 +15,7 @@
 
 struct hx_sched_book hx_sched_book_template HX_PERCPU;
 const struct hx_slot_info *hx_sched_slot;
+static void (*idle_changed)(bool idle);
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------- */
 /* @first: in front of its equals, because it did not give way by itself. */
@@ -42,10 +43,19 @@ void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news)
     hx_sched_policy_add(book, task, news);
 }
 
+void hx_sched_ready_woken_slowly(struct hx_task *task)
+{
+    if (task->cpu == hx_cpu_read(id))
+        hx_sched_ready_add(task, HX_SCHED_WOKEN);
+    else
+        hx_sched_post(task);
+}
+
 bool hx_sched_ready_remove(struct hx_task *task)
 {
     struct hx_sched_book *book = hx_sched_book();
     book->gone_switches += task->switches;
+    book->tasks--;
     return hx_sched_policy_remove(book, task);
 }
 
@@ -61,40 +71,70 @@ void hx_sched_reorder(struct hx_task *task)
     core_insert(book, task, false);
 }
 
+/* What stopped for good, or for another CPU, and does not stand on its stack any more. */
+static void reap(struct hx_sched_book *book)
+{
+    const struct hx_task *current = hx_task_current();
+    struct hx_task *dead = book->dead, *leaving = book->leaving;
+    if (hx_unlikely(leaving) && leaving != current) {
+        book->leaving = NULL;
+        book->tasks--;
+        hx_sched_tell_removed(leaving->handle);
+        leaving->cpu = (uint8_t)hx_sched_one_of(leaving->allowed & hx_sched_online);
+        hx_sched_post(leaving);
+    }
+    if (!dead || dead == current)
+        return;
+    book->dead = NULL;
+    if (book->picked == dead)
+        book->picked = NULL; /* the policy will hear of its end by the handle */
+    if (dead->class == HX_TASK_POLICY)
+        book->tasks--;
+    book->gone_switches += dead->switches;
+    hx_task_free(dead);
+}
+
+/* What other CPUs want of this one, at a moment when the policy may be called. */
+static void attend(struct hx_sched_book *book)
+{
+    reap(book);
+    if (hx_unlikely(__atomic_load_n(&book->forget_due, __ATOMIC_RELAXED)))
+        hx_sched_forget(book);
+    if (hx_unlikely(__atomic_load_n(&book->errands, __ATOMIC_RELAXED)))
+        hx_sched_do_errands(book);
+}
+
 /* Until nothing has become ready meanwhile: interrupts are on during each question. */
 static struct hx_task *choose(struct hx_sched_book *book, uint64_t now_ns)
 {
     for (;;) {
         hx_cpu_write(need_resched, 0);
+        attend(book);
         struct hx_task *next = TAILQ_FIRST(&book->core);
         if (!next)
             next = hx_sched_choose_policy(book, now_ns);
+        if (next && hx_unlikely(hx_sched_idle))
+            hx_sched_share(book, next);
         if (!hx_cpu_read(need_resched))
-            return next ? next : &book->idle;
+            return next ? next : book->idle;
     }
 }
 
 /* ---- the switch ----------------------------------------------------------------------------------------------------- */
+static bool is_misplaced(const struct hx_task *task)
+{
+    return !(task->allowed & 1u << task->cpu);
+}
+
 static void slice_expired(struct hx_timer *timer)
 {
     struct hx_sched_book *book = hx_sched_book();
-    if (hx_task_current()->class != HX_TASK_POLICY)
-        return; /* the next switch to a policy task arms it again */
+    if (hx_task_current()->class == HX_TASK_IDLE)
+        return; /* the next switch to another task arms it again */
+    hx_cpu_add32(ticks, 1);
     book->tick_due = true;
     hx_cpu_write(need_resched, 1);
     hx_timer_arm(timer, hx_hal_clock_ns() + HX_TICK_NS, slice_expired);
-}
-
-static void reap(struct hx_sched_book *book)
-{
-    struct hx_task *dead = book->dead;
-    if (!dead)
-        return;
-    book->dead = NULL;
-    if (book->picked == dead)
-        book->picked = NULL; /* the policy will hear of its end by the handle */
-    book->gone_switches += dead->switches;
-    hx_task_free(dead);
 }
 
 void hx_sched_reap(void)
@@ -110,23 +150,42 @@ static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t no
         TAILQ_REMOVE(&book->core, next, core_link);
     } else if (next->class == HX_TASK_POLICY) {
         book->picked = NULL; /* it is the running task from here on */
-        next->heed = next->kill_pending || book->ran_ns != 0 ? HX_TASK_SLOW : HX_TASK_QUICK;
-        if (!book->slice.armed)
-            hx_timer_arm(&book->slice, now_ns + HX_TICK_NS, slice_expired);
+        next->heed = next->kill_pending || book->ran_ns != 0 || is_misplaced(next) ? HX_TASK_SLOW : HX_TASK_QUICK;
     }
+    if (next != book->idle && !book->slice.armed)
+        hx_timer_arm(&book->slice, now_ns + HX_TICK_NS, slice_expired);
     hx_sched_mark(next, HX_TASK_RUNNING, false, next->doubted);
     if (next == prev) {
         next->started_ns = now_ns;
         return;
     }
     book->slow_switches++;
-    if (book->dead)
+    if (book->dead || book->leaving)
         hx_cpu_write(need_resched, 1); /* so that somebody comes by here soon */
     hx_sched_switch_to(prev, next, now_ns);
-    reap(book);
+    reap(hx_sched_book()); /* perhaps another CPU's by now */
 }
 
-void hx_sched_stop(struct hx_task *prev, uint64_t reason)
+/* @handle is that of @prev, which may be dead. */
+static void policy_stopped(struct hx_sched_book *book, struct hx_task *prev, hx_handle_t handle, uint64_t reason,
+                           uint64_t ran_ns)
+{
+    if (!prev->kill_pending && !is_misplaced(prev))
+        prev->heed = HX_TASK_QUICK; /* when next it is picked, and not just goes on */
+    if (hx_unlikely(prev->state == HX_TASK_READY && is_misplaced(prev))) {
+        reap(book);
+        hx_task_ring_remove(&prev->ring);
+        prev->news = HX_SCHED_WOKEN;
+        book->leaving = prev; /* when nothing runs on its stack any more */
+        reason = HX_SCHED_BLOCK;
+    }
+    book->picked = book->leaving == prev ? NULL : prev;
+    book->running = handle;
+    book->stop = reason;
+    book->ran_ns += ran_ns;
+}
+
+static void stop_as(struct hx_task *prev, hx_handle_t handle, uint64_t reason)
 {
     struct hx_sched_book *book = hx_sched_book();
     if (prev->heed & HX_TASK_NEWS)
@@ -135,22 +194,21 @@ void hx_sched_stop(struct hx_task *prev, uint64_t reason)
     uint64_t ran_ns = now_ns - prev->started_ns;
     prev->run_ns += ran_ns;
     prev->started_ns = now_ns;
-    if (prev->class == HX_TASK_POLICY) {
-        book->picked = prev;
-        book->running = prev->handle;
-        book->stop = reason;
-        book->ran_ns += ran_ns;
-        if (!prev->kill_pending)
-            prev->heed = HX_TASK_QUICK; /* when next it is picked, and not just goes on */
-    }
+    if (prev->class == HX_TASK_POLICY)
+        policy_stopped(book, prev, handle, reason, ran_ns);
     decide(book, prev, now_ns);
+}
+
+void hx_sched_stop(struct hx_task *prev, uint64_t reason)
+{
+    stop_as(prev, prev->handle, reason);
 }
 
 /* Another than @woken was chosen, and nothing else happened: a switch like any other. */
 static bool switch_to_chosen(struct hx_task *prev, uint64_t now_ns, hx_ret_t answer)
 {
     struct hx_task *next = hx_task_lookup((hx_handle_t)answer);
-    if (!next || !next->told || hx_cpu_read(need_resched))
+    if (!next || !hx_task_is_told_here(next) || hx_cpu_read(need_resched))
         return false;
     hx_sched_mark(next, HX_TASK_RUNNING, false, false);
     hx_sched_switch_to(prev, next, now_ns);
@@ -164,7 +222,8 @@ static bool switch_to_chosen(struct hx_task *prev, uint64_t now_ns, hx_ret_t ans
 void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer, struct hx_task *woken)
 {
     struct hx_sched_book *book = hx_sched_book();
-    bool heard = hx_sched_is_open() && !(woken && answer == HX_E_UNSUPPORTED);
+    bool forgotten = __atomic_load_n(&book->forget_due, __ATOMIC_RELAXED);
+    bool heard = !hx_sched_is_unheard(answer) && !(woken && answer == HX_E_UNSUPPORTED);
     if (woken) {
         if (reason == HX_SCHED_BLOCK)
             hx_task_ring_remove(&prev->ring);
@@ -173,7 +232,9 @@ void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
             return;
     }
     reap(book);
-    if (heard) {
+    if (hx_unlikely(forgotten)) {
+        hx_sched_forget(book); /* whoever answered does not answer for this any more */
+    } else if (heard) {
         book->stats.decisions++;
         (void)hx_sched_answered(book, reason == HX_SCHED_YIELD ? prev : NULL, answer, now_ns);
     } else {
@@ -186,7 +247,7 @@ void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
     decide(book, prev, now_ns);
 }
 
-_Noreturn void hx_sched_stop_dead(struct hx_task *task)
+_Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle)
 {
     struct hx_sched_book *book = hx_sched_book();
     reap(book);
@@ -194,7 +255,7 @@ _Noreturn void hx_sched_stop_dead(struct hx_task *task)
     if (task->class == HX_TASK_POLICY)
         hx_task_ring_remove(&task->ring);
     hx_cpu_write(preempt_off, 0);
-    hx_sched_stop(task, HX_SCHED_EXIT);
+    stop_as(task, handle, HX_SCHED_EXIT);
     __builtin_unreachable();
 }
 
@@ -237,11 +298,27 @@ static void preempt_policy(struct hx_sched_book *book, struct hx_task *task)
 {
     if (hx_unlikely(task->kill_pending) && !hx_gate_frame())
         hx_task_exit(HX_E_KILLED);
-    bool want = TAILQ_EMPTY(&book->core) && hx_sched_policy_wants(book, task);
-    if (!want && TAILQ_EMPTY(&book->core))
+    bool want = is_misplaced(task) || (TAILQ_EMPTY(&book->core) && hx_sched_policy_wants(book, task));
+    if (!want && TAILQ_EMPTY(&book->core)) {
+        if (hx_unlikely(hx_sched_idle))
+            hx_sched_share(book, task);
         return;
+    }
     task->state = HX_TASK_READY;
     hx_sched_stop(task, want ? HX_SCHED_PREEMPT : HX_SCHED_INTERRUPTED);
+}
+
+static void set_idle(bool idle)
+{
+    struct hx_sched_book *book = hx_sched_book();
+    uint32_t bit = 1u << hx_cpu_read(id);
+    if (idle)
+        __atomic_or_fetch(&hx_sched_idle, bit, __ATOMIC_SEQ_CST);
+    else
+        __atomic_and_fetch(&hx_sched_idle, ~bit, __ATOMIC_SEQ_CST);
+    if (idle_changed && book->idling != idle)
+        idle_changed(idle);
+    book->idling = idle;
 }
 
 /* Interrupts off, preemption on, outside interrupts. */
@@ -250,7 +327,7 @@ static void preempt(void)
     struct hx_sched_book *book = hx_sched_book();
     struct hx_task *task = hx_task_current();
     hx_cpu_write(need_resched, 0);
-    reap(book);
+    attend(book);
     switch (task->class) {
     case HX_TASK_POLICY: preempt_policy(book, task); break;
     case HX_TASK_CORE:
@@ -260,7 +337,10 @@ static void preempt(void)
         core_insert(book, task, true);
         hx_sched_stop(task, HX_SCHED_PREEMPT);
         break;
-    case HX_TASK_IDLE: hx_sched_stop(task, HX_SCHED_PREEMPT); break;
+    case HX_TASK_IDLE:
+        set_idle(false);
+        hx_sched_stop(task, HX_SCHED_PREEMPT);
+        break;
     }
 }
 
@@ -290,20 +370,26 @@ void hx_entry_timer(void)
     hx_timer_run(hx_hal_clock_ns());
 }
 
-/* ---- start, idle, policies that come and go --------------------------------------------------------------------------- */
-void hx_sched_init(void)
+/* ---- start, idle ---------------------------------------------------------------------------------------------------- */
+void hx_sched_init(struct hx_task *idle)
 {
     struct hx_sched_book *book = hx_sched_book();
+    uint32_t cpu = hx_cpu_read(id);
     TAILQ_INIT(&book->core);
     hx_task_ring_init(&book->policy);
     TAILQ_INIT(&book->inbox);
     book->stop = HX_SCHED_BLOCK;
+    book->idle = idle;
+    book->where = cpu << 8;
+    book->told_here = (uint16_t)(1 | cpu << 8);
+    book->policy_here = (uint16_t)(cpu | HX_TASK_POLICY << 8);
     hx_sched_slot = hx_slot_info(&hx_slots[HX_SLOT_hx_sched]);
+    __atomic_or_fetch(&hx_sched_online, 1u << cpu, __ATOMIC_SEQ_CST);
 }
 
-struct hx_task *hx_sched_idle_task(void)
+void hx_task_bind_idle(void (*changed)(bool idle))
 {
-    return &hx_sched_book()->idle;
+    idle_changed = changed;
 }
 
 _Noreturn void hx_task_idle(void)
@@ -312,25 +398,59 @@ _Noreturn void hx_task_idle(void)
         hx_irq_disable();
         if (hx_cpu_read(need_resched))
             preempt();
+        set_idle(true);
+        if (hx_cpu_read(need_resched)) /* who still thought it busy has poked it all the same */
+            continue;
         hx_hal_idle();
     }
 }
 
-static bool add_switches(struct hx_task *task, void *sum)
+_Noreturn void hx_entry_cpu(void)
 {
-    *(uint64_t *)sum += task->switches;
+    if (hx_task_init() != HX_OK)
+        hx_hal_halt();
+    hx_irq_enable();
+    hx_task_idle();
+}
+
+/* ---- for a person --------------------------------------------------------------------------------------------------- */
+struct switches {
+    uint32_t cpu;
+    uint64_t sum;
+};
+
+static bool add_switches(struct hx_task *task, void *context)
+{
+    struct switches *switches = context;
+    if (task->cpu == switches->cpu)
+        switches->sum += task->switches;
     return true;
 }
 
-/* A quick switch is counted once, at its task: it was asked for, and it was made. */
-void hx_sched_stats(struct hx_sched_stats *out)
+/* A quick switch is counted once, at its task: it was asked for, and it was made. A task takes its count along. */
+void hx_sched_stats_of(uint32_t cpu, struct hx_sched_stats *out)
 {
     hx_irq_flags_t flags = hx_irq_save();
-    const struct hx_sched_book *book = hx_sched_book();
-    uint64_t switches = book->gone_switches;
+    const struct hx_sched_book *book = hx_sched_book_of(cpu);
+    struct switches switches = { .cpu = cpu, .sum = book->gone_switches };
     hx_task_for_each(add_switches, &switches);
     *out = book->stats;
-    out->switches = switches;
-    out->decisions += switches - book->slow_switches;
+    out->switches = switches.sum;
+    if (switches.sum > book->slow_switches)
+        out->decisions += switches.sum - book->slow_switches;
     hx_irq_restore(flags);
+}
+
+void hx_sched_stats(struct hx_sched_stats *out)
+{
+    struct hx_sched_stats one;
+    *out = (struct hx_sched_stats){ 0 };
+    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++) {
+        hx_sched_stats_of(cpu, &one);
+        out->decisions += one.decisions;
+        out->fallbacks += one.fallbacks;
+        out->bad_answers += one.bad_answers;
+        out->starved += one.starved;
+        out->switches += one.switches;
+    }
 }

@@ -8,6 +8,7 @@
 #include "task.h"
 
 #include <gate/gate.h>
+#include <string.h>
 
 #define hx_likely(condition) __builtin_expect(!!(condition), 1)
 #define hx_unlikely(condition) __builtin_expect(!!(condition), 0)
@@ -74,44 +75,46 @@ static inline struct hx_task *hx_waitq_first(const struct hx_waitq *queue)
 }
 
 /* ---- task.c: the table ---------------------------------------------------------------------------------------------- */
-extern struct hx_task hx_task_nobody; /* in the unused entries; its handle is nobody's */
-extern struct hx_task *hx_task_table[HX_TASKS_MAX];
+extern struct hx_task hx_tasks[HX_TASKS_MAX];
 _Static_assert((HX_TASKS_MAX & (HX_TASKS_MAX - 1)) == 0, "an index is cut by a mask");
 
-/* NULL for anything that is not the handle of a live task, errors included: a handle holds its index uncut. */
+/*
+ * NULL for anything that is not the handle of a live task, errors included: a handle holds its index uncut. Entry 0 is never
+ * unused, it is the first idle task's, so HX_HANDLE_NONE finds nobody.
+ */
 static inline struct hx_task *hx_task_lookup(hx_handle_t handle)
 {
-    struct hx_task *task = hx_task_table[handle & (HX_TASKS_MAX - 1)];
+    struct hx_task *task = &hx_tasks[handle & (HX_TASKS_MAX - 1)];
     return hx_likely(task->handle == handle) ? task : NULL;
 }
-/* Gives @task a handle. HX_E_LIMIT. */
-HX_NODISCARD hx_status_t hx_task_enter(struct hx_task *task);
-/* Releases the memory of a task that is dead and does not run. */
+/* An entry for a new task, with its handle; zeroed but for that and its generation. NULL: all are taken. */
+struct hx_task *hx_task_enter(void);
+/* Gives back the stack and the entry of a task that is dead and does not run. */
 void hx_task_free(struct hx_task *task);
 void hx_task_start(void *task); /* first function on a new task's stack; interrupts on */
 
 /* ---- waitq.c: waiting ----------------------------------------------------------------------------------------------- */
-/*
- * The running task waits, on @queue or (NULL) for the deadline alone. Returns what hx_task_wake() was given, HX_E_TIMEOUT,
- * HX_E_KILLED, HX_E_STATE; does not return for a task that was killed outside every module.
- */
-HX_NODISCARD hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline_ns);
-/* Takes @task out of its queue and timer. */
-void hx_task_unwait(struct hx_task *task);
-/* @task, which waits, becomes ready. */
-void hx_task_wake(struct hx_task *task, hx_status_t result);
+/* Takes @task, which waits and is on this CPU, out of its queue and timer. False: another CPU has woken it already, and the
+ * mail that says so is on its way; nothing was done. */
+bool hx_task_unwait(struct hx_task *task);
+/* The task whom another CPU has taken off its queue, and whom it has posted to this one, becomes ready. */
+void hx_task_wake_posted(struct hx_task *task);
+/* Takes the first off @queue; NULL: none is there. It is still waiting, and to be woken by hx_waitq_wake_taken(). */
+struct hx_task *hx_waitq_take(struct hx_waitq *queue);
+void hx_waitq_wake_taken(struct hx_task *task, hx_status_t result);
 /* Somebody whom @queue woke is gone before he ran: the next one's turn. A switch is due, and left to the caller. */
 void hx_waitq_pass_on(struct hx_waitq *queue);
 /* @task's priority has changed: puts it where it belongs, if it is on a queue. */
 void hx_waitq_reorder(struct hx_task *task);
 
 /* ---- sched.c -------------------------------------------------------------------------------------------------------- */
-void hx_sched_init(void);
-/* The idle task of this CPU. */
-struct hx_task *hx_sched_idle_task(void);
-/* @task has become ready for @news (HX_SCHED_NEW, HX_SCHED_WOKEN): into the lists, and a switch is due. Wakes go by
+/* This CPU's book, with the running context for its idle task. */
+void hx_sched_init(struct hx_task *idle);
+/* @task, which is on this CPU, has become ready for @news (HX_SCHED_NEW, HX_SCHED_WOKEN): into the lists, and a switch is due. Wakes go by
  * hx_sched_ready_woken(), below. */
 void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news);
+/* The same of one that waited, on whatever CPU it is. */
+void hx_sched_ready_woken_slowly(struct hx_task *task);
 /* @task, which does not run, is about to be dead: out of every list. Returns whether the policy may have it queued. */
 bool hx_sched_ready_remove(struct hx_task *task);
 /* The running task stops for @reason, its state is set, and it is in the books. Returns when it runs again. */
@@ -120,8 +123,8 @@ void hx_sched_stop(struct hx_task *prev, uint64_t reason);
  * at its word. Returns when @prev runs again. */
 void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer,
                          struct hx_task *woken);
-/* The running task is dead; its memory is released by whoever runs next. */
-_Noreturn void hx_sched_stop_dead(struct hx_task *task);
+/* The running task, which was @handle, is dead; its memory is released by whoever runs next. */
+_Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle);
 /* Releases the memory of the task that exited last, if that has not happened. */
 void hx_sched_reap(void);
 /* Switches, which is due, when this is a thread that may be preempted. Interrupts as they are: off means no. */
@@ -131,11 +134,49 @@ static inline void hx_sched_point(void)
     if (hx_unlikely(hx_cpu_read(need_resched)))
         hx_sched_switch_if_possible();
 }
-/* Tells the policy, when there is one. Thread context, interrupts on, preemption off. */
+/* Tell the policy, when there is one. Where it may be called. */
 void hx_sched_tell_removed(hx_handle_t task);
 void hx_sched_tell_priority(hx_handle_t task, uint8_t priority);
+HX_NODISCARD hx_ret_t hx_sched_tell_reservation(hx_handle_t task, uint64_t runtime_ns, uint64_t period_ns,
+                                                uint64_t deadline_ns);
 /* @task's priority has changed: puts it where it belongs. */
 void hx_sched_reorder(struct hx_task *task);
+
+/* ---- mail.c: what CPUs ask of each other ---------------------------------------------------------------------------- */
+/*
+ * @task is another CPU's, and nobody but the caller has anything to do with it until it gets there: it was taken off a wait
+ * queue there, or it is ready and in no list. Any context.
+ */
+void hx_sched_post(struct hx_task *task);
+
+/* What the CPU of a task is asked to do with it. */
+struct hx_errand {
+    hx_handle_t task;
+    /* Interrupts off, on the task's CPU, where the policy may be called; it may be the running task. */
+    hx_status_t (*work)(struct hx_task *task, const uint64_t argument[3]);
+    uint64_t argument[3];
+    hx_status_t result;
+    bool done;
+    struct hx_errand *next;
+};
+/* Does @errand on its task's CPU, wherever that is. Its result, or HX_E_STALE, HX_E_STATE. Thread context, interrupts on. */
+HX_NODISCARD hx_status_t hx_sched_run_errand(struct hx_errand *errand);
+struct hx_sched_book;
+/* Does those that other CPUs have brought. At a decision of this CPU's. */
+void hx_sched_do_errands(struct hx_sched_book *book);
+
+/* ---- balance.c: which CPU a task is on ------------------------------------------------------------------------------- */
+/* CPUs that run tasks, and those of them that have nothing to do; a bit each. */
+extern uint32_t hx_sched_online, hx_sched_idle;
+
+/* The CPU on which a new task, which may be on @allowed, is best put. */
+uint32_t hx_sched_place(uint8_t allowed);
+/* After a decision for @next: gives ready tasks to CPUs that have none. */
+void hx_sched_share(struct hx_sched_book *book, const struct hx_task *next);
+/* @task, ready and not running, goes to a CPU on which it may be. */
+void hx_sched_send_away(struct hx_sched_book *book, struct hx_task *task, uint32_t cpu);
+/* Some CPU of @cpus, which is not empty, idle if there is one. */
+uint32_t hx_sched_one_of(uint32_t cpus);
 
 /* ---- policy.c ------------------------------------------------------------------------------------------------------- */
 /* Why the picked task does not run: one of enum hx_sched_reason, or this: a core task came first. */
@@ -150,15 +191,25 @@ struct hx_sched_book {
     hx_handle_t running;
     uint64_t stop;   /* of the picked task */
     uint64_t ran_ns; /* by the task that the policy picked last, before it was last started; 0 while a quick one runs */
-    struct hx_task *dead;  /* exited, to be reaped */
-    struct hx_timer slice; /* runs on freely while policy tasks run, so that a switch need not touch it */
+    struct hx_task *dead;    /* exited, to be reaped */
+    struct hx_task *leaving; /* has stopped, and is to be posted to another CPU */
+    struct hx_timer slice;   /* runs on freely while tasks run, so that a switch need not touch it */
     bool tick_due;
+    bool idling;
     struct hx_task *starved; /* gets its turn, compared by address alone */
     const void *patient;     /* vtable of the policy that said HX_SCHED_LATER last, compared by address alone */
+    uint64_t where;          /* this CPU, as it stands in the policy's `reason` */
+    uint16_t told_here;      /* told and cpu of a task that the policy has queued here */
+    uint16_t policy_here;    /* cpu and class of a policy task that is here */
+    uint32_t tasks;          /* policy tasks that are here */
     uint64_t slow_switches;
     uint64_t gone_switches; /* of tasks that are no more */
     struct hx_sched_stats stats;
-    struct hx_task idle;
+    struct hx_task *idle;
+    /* Written by other CPUs, atomically. */
+    struct hx_task *mail __attribute__((aligned(64)));
+    struct hx_errand *errands;
+    bool forget_due; /* the policy was replaced */
 };
 
 extern struct hx_sched_book hx_sched_book_template;
@@ -169,14 +220,58 @@ static inline struct hx_sched_book *hx_sched_book(void)
     return HX_THIS_CPU(hx_sched_book_template);
 }
 
+static inline struct hx_sched_book *hx_sched_book_of(uint32_t cpu)
+{
+    return hx_hal_on_cpu(&hx_sched_book_template, cpu);
+}
+
+static inline enum hx_slot_state hx_sched_slot_state(void)
+{
+    return __atomic_load_n(&hx_sched_slot->state, __ATOMIC_ACQUIRE);
+}
+
 static inline bool hx_sched_is_open(void)
 {
-    return hx_likely(hx_sched_slot->state == HX_SLOT_OPEN);
+    return hx_likely(hx_sched_slot_state() == HX_SLOT_OPEN);
+}
+
+/* Whether a gate that was not open answered, and no policy. */
+static inline bool hx_sched_is_unheard(hx_ret_t answer)
+{
+    return answer == HX_E_CLOSED || answer == HX_E_ABSENT || answer == HX_E_FAILED;
+}
+
+/* Two neighbours at once. */
+static inline uint16_t hx_task_pair(const uint8_t *first)
+{
+    uint16_t pair;
+    memcpy(&pair, first, sizeof(pair));
+    return pair;
+}
+/* Whether the policy has @task queued on this CPU. */
+static inline bool hx_task_is_told_here(const struct hx_task *task)
+{
+    _Static_assert(offsetof(struct hx_task, cpu) == offsetof(struct hx_task, told) + 1, "asked together");
+    return hx_task_pair((const uint8_t *)&task->told) == hx_percpu_read(hx_sched_book_template.told_here);
+}
+/* Whether it is a policy task and on this CPU. */
+static inline bool hx_task_is_policy_here(const struct hx_task *task)
+{
+    _Static_assert(offsetof(struct hx_task, class) == offsetof(struct hx_task, cpu) + 1, "asked together");
+    return hx_task_pair(&task->cpu) == hx_percpu_read(hx_sched_book_template.policy_here);
+}
+/* @reason as the policy is told it. */
+static inline uint64_t hx_sched_here(uint64_t reason)
+{
+    return hx_percpu_read(hx_sched_book_template.where) + reason;
 }
 
 /* The policy class's part of hx_sched_ready_add() and hx_sched_ready_remove(). */
 void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news);
 bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task);
+void hx_sched_inbox_add(struct hx_sched_book *book, struct hx_task *task);
+/* The policy that is there now has been told nothing. */
+void hx_sched_forget(struct hx_sched_book *book);
 /* A policy task to run, ready and picked, or NULL. */
 struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns);
 /* The policy was asked, and so told that the running task has stopped; @prev is that where it is still ready, else NULL.
@@ -205,7 +300,7 @@ static inline void hx_sched_mark(struct hx_task *task, enum hx_task_state state,
     task->in_inbox = false;
 }
 
-/* Returns when @prev runs again, on the same CPU. */
+/* Returns when @prev runs again, on whatever CPU. */
 static inline void hx_sched_switch_to(struct hx_task *prev, struct hx_task *next, uint64_t now_ns)
 {
     next->started_ns = now_ns;
@@ -222,11 +317,11 @@ static inline __attribute__((always_inline)) void hx_sched_give_way(struct hx_ta
     uint64_t now_ns = hx_hal_clock_ns();
     uint64_t ran_ns = now_ns - prev->started_ns;
     prev->run_ns += ran_ns;
-    hx_ret_t answer = hx_sched_pick(prev->handle, reason, ran_ns, now_ns);
+    hx_ret_t answer = hx_sched_pick(prev->handle, hx_sched_here(reason), ran_ns, now_ns);
     hx_irq_disable();
     hx_cpu_add32(preempt_off, -1);
     struct hx_task *next = hx_task_lookup((hx_handle_t)answer);
-    if (hx_unlikely(!next || !next->told || hx_cpu_read(need_resched)))
+    if (hx_unlikely(!next || !hx_task_is_told_here(next) || hx_cpu_read(need_resched)))
         hx_sched_look_again(prev, reason, now_ns, answer, NULL);
     else {
         hx_sched_mark(next, HX_TASK_RUNNING, false, false);
@@ -245,7 +340,8 @@ static inline __attribute__((always_inline)) void hx_sched_give_way_with_news(st
     struct hx_task *woken = prev->woke;
     prev->run_ns += ran_ns;
     woken->started_ns = now_ns;
-    hx_ret_t answer = hx_sched_turn(prev->handle, reason, ran_ns, now_ns, woken->handle, woken->priority);
+    hx_ret_t answer =
+        hx_sched_turn(prev->handle, hx_sched_here(reason), ran_ns, now_ns, woken->handle, woken->priority);
     hx_irq_disable();
     hx_cpu_add32(preempt_off, -1);
     woken = prev->woke;
@@ -284,14 +380,15 @@ static inline __attribute__((always_inline)) void hx_sched_stop_waiting(struct h
     }
 }
 
-/* @task, which waited, has become ready: hx_sched_ready_add() of HX_SCHED_WOKEN. Returns whether a switch is due. */
+/* @task, which waited, has become ready: hx_sched_ready_add() of HX_SCHED_WOKEN, on the CPU where it is, or mail that says so.
+ * Returns whether a switch may be due here. */
 static inline __attribute__((always_inline)) bool hx_sched_ready_woken(struct hx_task *task)
 {
     struct hx_task *current = hx_task_current();
-    if (hx_unlikely(task->class != HX_TASK_POLICY || current->heed != HX_TASK_QUICK ||
+    if (hx_unlikely(!hx_task_is_policy_here(task) || current->heed != HX_TASK_QUICK ||
                     current->state != HX_TASK_RUNNING || task->priority > current->priority ||
                     hx_percpu_read(hx_sched_book_template.patient) != hx_slots[HX_SLOT_hx_sched].vtable)) {
-        hx_sched_ready_add(task, HX_SCHED_WOKEN);
+        hx_sched_ready_woken_slowly(task);
         return true;
     }
     task->state = HX_TASK_READY;

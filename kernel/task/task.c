@@ -2,55 +2,51 @@
 /*
  * task.c - the table of tasks, and a task's life: created, joined, killed, gone.
  *
- * A dead task's handle is stale at once; its memory goes when nobody stands on its stack any more: a killed one's in
- * hx_task_kill(), an exiting one's by whoever runs next.
- * Locks: table.lock (HX_RANK_TASK) for the free list; the rest is one CPU's, with interrupts off.
+ * A dead task's handle is stale at once; its stack and its entry go when nobody stands there any more: a killed one's in
+ * kill(), an exiting one's by whoever runs next.
+ * Locks: table.lock (HX_RANK_TASK) for the free list; the rest is the task's CPU's, with interrupts off.
  */
 #include "schedule.h"
 
 #include <hal/hx_lock.h>
 #include <string.h>
 
-struct hx_task hx_task_nobody; /* handle 0 has index 0, and that entry is never unused: the idle task's */
-struct hx_task *hx_task_table[HX_TASKS_MAX];
+struct hx_task hx_tasks[HX_TASKS_MAX];
 
 static struct {
     struct hx_lock lock;
-    uint32_t generation[HX_TASKS_MAX];
-    uint32_t next_free[HX_TASKS_MAX]; /* index + 1, 0 ends it */
-    uint32_t first_free;              /* likewise */
-    uint32_t used;                    /* indexes from here up have never been taken */
+    struct hx_task *free; /* by mail_next */
+    uint32_t used;        /* entries from here up have never been taken */
     uint32_t live;
 } table = { .lock = HX_LOCK_INIT(HX_RANK_TASK) };
 
 /* ---- table ---------------------------------------------------------------------------------------------------------- */
-hx_status_t hx_task_enter(struct hx_task *task)
+struct hx_task *hx_task_enter(void)
 {
-    hx_status_t err = HX_E_LIMIT;
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
-    uint32_t index = table.first_free - 1;
-    if (table.first_free)
-        table.first_free = table.next_free[index];
+    struct hx_task *task = table.free;
+    if (task)
+        table.free = task->mail_next;
     else if (table.used < HX_TASKS_MAX)
-        index = table.used++;
-    else
-        goto out;
-    task->handle = hx_handle_make(HX_HANDLE_TASK, ++table.generation[index], index);
-    hx_task_table[index] = task;
-    table.live++;
-    err = HX_OK;
-out:
+        task = &hx_tasks[table.used++];
+    if (task)
+        table.live++;
     hx_lock_release(&table.lock, flags);
-    return err;
+    if (!task)
+        return NULL;
+    uint32_t generation = task->generation + 1;
+    memset(task, 0, sizeof(*task));
+    task->generation = generation;
+    __atomic_store_n(&task->handle, hx_handle_make(HX_HANDLE_TASK, generation, (uint32_t)(task - hx_tasks)),
+                     __ATOMIC_RELAXED);
+    return task;
 }
 
 static void leave(struct hx_task *task)
 {
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
-    uint32_t index = hx_handle_index(task->handle);
-    hx_task_table[index] = &hx_task_nobody;
-    table.next_free[index] = table.first_free;
-    table.first_free = index + 1;
+    task->mail_next = table.free;
+    table.free = task;
     table.live--;
     hx_lock_release(&table.lock, flags);
 }
@@ -62,14 +58,15 @@ struct hx_task *hx_task_of(hx_handle_t task)
 
 void hx_task_for_each(bool (*each)(struct hx_task *task, void *context), void *context)
 {
-    for (uint32_t i = 0; i < table.used; i++)
-        if (hx_task_table[i] != &hx_task_nobody && !each(hx_task_table[i], context))
+    uint32_t used = __atomic_load_n(&table.used, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < used; i++)
+        if (hx_tasks[i].handle != HX_HANDLE_NONE && !each(&hx_tasks[i], context))
             return;
 }
 
 uint32_t hx_task_count(void)
 {
-    return table.live;
+    return __atomic_load_n(&table.live, __ATOMIC_RELAXED);
 }
 
 const char *hx_task_state_name(enum hx_task_state state)
@@ -87,32 +84,27 @@ const char *hx_task_state_name(enum hx_task_state state)
 /* ---- beginning ------------------------------------------------------------------------------------------------------ */
 static void describe(struct hx_task *task, enum hx_task_class class, const char *name, uint8_t priority)
 {
-    task->class = class;
+    task->class = (uint8_t) class;
+    task->cpu = (uint8_t)hx_cpu_read(id);
+    task->allowed = UINT8_MAX;
     task->heed = class == HX_TASK_POLICY ? HX_TASK_QUICK : HX_TASK_SLOW;
     task->priority = priority;
     memcpy(task->name, name, strnlen(name, HX_NAME_MAX - 1));
     hx_waitq_init(&task->joiners);
 }
 
-static void table_init(void)
-{
-    for (uint32_t i = 0; i < HX_TASKS_MAX; i++)
-        hx_task_table[i] = &hx_task_nobody;
-}
-
 hx_status_t hx_task_init(void)
 {
-    struct hx_task *idle = hx_sched_idle_task();
-    if (table.live == 0)
-        table_init();
-    hx_sched_init();
+    struct hx_task *idle = hx_task_enter();
+    if (!idle)
+        return HX_E_LIMIT;
     describe(idle, HX_TASK_IDLE, "idle", 0);
+    idle->allowed = (uint8_t)(1u << idle->cpu);
     idle->state = HX_TASK_RUNNING;
     idle->started_ns = hx_hal_clock_ns();
-    hx_status_t err = hx_task_enter(idle);
-    if (err == HX_OK)
-        hx_cpu_write(current, idle);
-    return err;
+    hx_cpu_write(current, idle);
+    hx_sched_init(idle);
+    return HX_OK;
 }
 
 void hx_task_start(void *task)
@@ -121,67 +113,81 @@ void hx_task_start(void *task)
     hx_task_exit(self->body(self->argument));
 }
 
+/* It begins on the CPU where it was put. */
+static void begin(struct hx_task *task, uint32_t cpu)
+{
+    struct hx_sched_book *book = hx_sched_book();
+    task->state = HX_TASK_READY;
+    task->cpu = (uint8_t)cpu;
+    if (cpu != hx_cpu_read(id)) {
+        task->news = HX_SCHED_NEW;
+        hx_sched_post(task);
+        return;
+    }
+    if (task->class == HX_TASK_POLICY)
+        book->tasks++;
+    hx_sched_ready_add(task, HX_SCHED_NEW);
+}
+
 hx_status_t hx_task_create(enum hx_task_class class, const char *name, uint8_t priority,
                            hx_status_t (*body)(void *argument), void *argument, hx_handle_t *out)
 {
-    hx_status_t err = HX_E_INVAL;
-    struct hx_task *task = NULL;
+    void *stack = NULL;
     if (class == HX_TASK_IDLE)
-        goto fail;
-    err = HX_E_NOMEM;
-    task = hx_hal_alloc(sizeof(*task));
-    if (!task)
-        goto fail;
+        return HX_E_INVAL;
+    stack = hx_hal_stack_alloc();
+    if (!stack)
+        return HX_E_NOMEM;
+    struct hx_task *task = hx_task_enter();
+    if (!task) {
+        hx_hal_stack_free(stack);
+        return HX_E_LIMIT;
+    }
     describe(task, class, name, priority);
     task->body = body;
     task->argument = argument;
-    task->stack = hx_hal_stack_alloc();
-    if (!task->stack)
-        goto fail;
-    hx_hal_context_init(&task->context, task->stack, hx_task_start, task);
-    err = hx_task_enter(task);
-    if (err != HX_OK)
-        goto fail;
-    *out = task->handle; /* before it can run */
+    task->stack = stack;
+    hx_hal_context_init(&task->context, stack, hx_task_start, task);
+    if (class == HX_TASK_CORE)
+        task->allowed = 1; /* CPU 0 */
+    *out = task->handle;   /* before it can run */
     hx_irq_flags_t flags = hx_irq_save();
     hx_sched_reap();
-    hx_sched_ready_add(task, HX_SCHED_NEW);
+    begin(task, hx_sched_place(task->allowed));
     hx_irq_restore(flags);
     hx_sched_point();
     return HX_OK;
-fail:
-    hx_task_free(task);
-    return err;
 }
 
 void hx_task_free(struct hx_task *task)
 {
-    if (!task)
-        return;
-    if (task->stack)
-        hx_hal_stack_free(task->stack);
-    hx_hal_free(task);
+    hx_hal_stack_free(task->stack);
+    leave(task);
 }
 
 /* ---- end ------------------------------------------------------------------------------------------------------------ */
 /* Interrupts off. From here on its handle is stale. */
 static void die(struct hx_task *task, hx_status_t status)
 {
+    hx_handle_t handle = task->handle;
     struct hx_task *joiner;
-    while ((joiner = hx_waitq_first(&task->joiners))) {
-        joiner->joined_status = status;
-        hx_task_wake(joiner, HX_OK);
-    }
     task->state = HX_TASK_DEAD;
-    leave(task);
+    __atomic_store_n(&task->handle, HX_HANDLE_NONE,
+                     __ATOMIC_SEQ_CST); /* before those who wait are looked for: see join */
+    while ((joiner = hx_waitq_take(&task->joiners))) {
+        joiner->joined = handle;
+        joiner->joined_status = status;
+        hx_waitq_wake_taken(joiner, HX_OK);
+    }
 }
 
 _Noreturn void hx_task_exit(hx_status_t status)
 {
     hx_irq_disable();
     struct hx_task *task = hx_task_current();
+    hx_handle_t handle = task->handle;
     die(task, status);
-    hx_sched_stop_dead(task);
+    hx_sched_stop_dead(task, handle);
 }
 
 /* Its innermost frame may be in an import; the outer ones are left when those further in have been. */
@@ -191,81 +197,133 @@ static void mark_frames(struct hx_gate_frame *frame)
         frame->kill_pending = 1;
 }
 
-/* Interrupts off. Returns whether @task is dead now. @out_told: whether the policy has it queued. */
-static bool kill(struct hx_task *task, bool *out_told)
+/* The task is on this CPU. It ends at once only if nobody has taken it off its wait queue a moment ago: then it is as good
+ * as running. */
+static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
 {
+    (void)argument;
+    if (task->class != HX_TASK_POLICY)
+        return HX_E_PERM;
     bool runs = task == hx_task_current();
     struct hx_gate_frame *frame = runs ? hx_gate_frame() : task->frame;
     task->kill_pending = true;
     task->heed |= HX_TASK_SLOW;
     mark_frames(frame);
     if (runs)
-        return false;
-    if (frame) {
-        if (task->state != HX_TASK_READY)
-            hx_task_wake(task, HX_E_KILLED);
-        return false;
-    }
+        return HX_OK;
     struct hx_waitq *woke = task->state == HX_TASK_READY ? task->waiting_on : NULL;
-    hx_task_unwait(task);
-    *out_told = hx_sched_ready_remove(task);
+    if (task->state != HX_TASK_READY || !frame) {
+        if (!hx_task_unwait(task))
+            return HX_OK;
+    }
+    if (frame) {
+        if (task->state != HX_TASK_READY) {
+            task->wait_result = HX_E_KILLED;
+            (void)hx_sched_ready_woken(task);
+        }
+        return HX_OK;
+    }
+    hx_handle_t handle = task->handle;
+    bool told = hx_sched_ready_remove(task);
     die(task, HX_E_KILLED);
     if (woke)
         hx_waitq_pass_on(woke);
-    return true;
-}
-
-hx_status_t hx_task_kill(hx_handle_t handle)
-{
-    hx_status_t err = HX_OK;
-    bool dead = false, told = false;
-    hx_preempt_disable();
-    hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task *task = hx_task_lookup(handle);
-    if (!task)
-        err = HX_E_STALE;
-    else if (task->class != HX_TASK_POLICY)
-        err = HX_E_PERM;
-    else
-        dead = kill(task, &told);
-    hx_irq_restore(flags);
     if (told)
         hx_sched_tell_removed(handle);
-    if (dead)
-        hx_task_free(task);
-    hx_preempt_enable();
-    return err;
+    hx_task_free(task);
+    return HX_OK;
 }
 
+hx_status_t hx_task_kill(hx_handle_t task)
+{
+    struct hx_errand errand = { .task = task, .work = kill };
+    return hx_sched_run_errand(&errand);
+}
+
+struct join {
+    const struct hx_task *task;
+    hx_handle_t handle;
+};
+
+static bool is_gone(void *context)
+{
+    const struct join *join = context;
+    return __atomic_load_n(&join->task->handle, __ATOMIC_SEQ_CST) != join->handle;
+}
+
+/* Whoever is on the queue when the task ends is told its status. Who comes later finds it gone, and perhaps an heir of its
+ * entry. */
 hx_status_t hx_task_join(hx_handle_t handle, uint64_t deadline_ns, hx_status_t *out_status)
 {
-    hx_status_t err = HX_E_STALE;
-    hx_irq_flags_t flags = hx_irq_save();
     struct hx_task *self = hx_task_current(), *task = hx_task_lookup(handle);
+    struct join join = { .task = task, .handle = handle };
     if (task == self)
-        err = HX_E_INVAL;
-    else if (task)
-        err = hx_task_block(&task->joiners, deadline_ns);
-    if (err == HX_OK)
+        return HX_E_INVAL;
+    if (!task)
+        return HX_E_STALE;
+    self->joined = HX_HANDLE_NONE;
+    hx_status_t err = hx_waitq_wait(&task->joiners, is_gone, &join, deadline_ns);
+    if (err == HX_OK && self->joined == handle)
         *out_status = self->joined_status;
+    else if (err == HX_OK)
+        err = HX_E_STALE;
+    hx_irq_flags_t flags = hx_irq_save();
     hx_sched_reap(); /* so that the caller finds the memory released */
     hx_irq_restore(flags);
     return err;
 }
 
-hx_status_t hx_task_set_priority(hx_handle_t handle, uint8_t priority)
+/* ---- what is changed ------------------------------------------------------------------------------------------------- */
+static hx_status_t set_priority(struct hx_task *task, const uint64_t argument[3])
 {
-    hx_preempt_disable();
-    hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task *task = hx_task_lookup(handle);
-    if (task) {
-        task->priority = priority;
-        hx_sched_reorder(task);
-        hx_waitq_reorder(task);
-    }
-    hx_irq_restore(flags);
-    if (task && task->class == HX_TASK_POLICY)
-        hx_sched_tell_priority(handle, priority);
-    hx_preempt_enable();
-    return task ? HX_OK : HX_E_STALE;
+    task->priority = (uint8_t)argument[0];
+    hx_sched_reorder(task);
+    hx_waitq_reorder(task);
+    if (task->class == HX_TASK_POLICY)
+        hx_sched_tell_priority(task->handle, task->priority);
+    return HX_OK;
+}
+
+hx_status_t hx_task_set_priority(hx_handle_t task, uint8_t priority)
+{
+    struct hx_errand errand = { .task = task, .work = set_priority, .argument = { priority } };
+    return hx_sched_run_errand(&errand);
+}
+
+static hx_status_t set_affinity(struct hx_task *task, const uint64_t argument[3])
+{
+    uint32_t cpus = (uint32_t)argument[0] & hx_sched_online;
+    if (task->class != HX_TASK_POLICY)
+        return HX_E_PERM;
+    if (cpus == 0)
+        return HX_E_INVAL;
+    task->allowed = (uint8_t)argument[0];
+    if (cpus & 1u << task->cpu)
+        return HX_OK;
+    task->heed |= HX_TASK_SLOW; /* it is noticed when it is next interrupted, or stops */
+    if (task == hx_task_current())
+        hx_cpu_write(need_resched, 1);
+    else if (task->state == HX_TASK_READY)
+        hx_sched_send_away(hx_sched_book(), task, hx_sched_one_of(cpus));
+    return HX_OK;
+}
+
+hx_status_t hx_task_set_affinity(hx_handle_t task, uint32_t cpus)
+{
+    struct hx_errand errand = { .task = task, .work = set_affinity, .argument = { cpus } };
+    return hx_sched_run_errand(&errand);
+}
+
+static hx_status_t reserve(struct hx_task *task, const uint64_t argument[3])
+{
+    if (task->class != HX_TASK_POLICY)
+        return HX_E_PERM;
+    hx_ret_t answer = hx_sched_tell_reservation(task->handle, argument[0], argument[1], argument[2]);
+    return answer < 0 ? (hx_status_t)answer : HX_OK;
+}
+
+hx_status_t hx_task_reserve(hx_handle_t task, uint64_t runtime_ns, uint64_t period_ns, uint64_t deadline_ns)
+{
+    struct hx_errand errand = { .task = task, .work = reserve, .argument = { runtime_ns, period_ns, deadline_ns } };
+    return hx_sched_run_errand(&errand);
 }

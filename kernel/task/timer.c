@@ -14,6 +14,8 @@ static struct heap {
     struct hx_timer *root;
     uint64_t machine_ns; /* what the machine is armed for */
     bool running;        /* hx_timer_run() arms the machine when it is through */
+    uint32_t armed;
+    uint64_t expired;
 } heap_template HX_PERCPU = { .machine_ns = UINT64_MAX };
 
 /* Two heaps into one; of equals @a stays above. */
@@ -72,6 +74,7 @@ static void cut(struct heap *heap, struct hx_timer *timer)
     }
     timer->child = timer->next = timer->prev = NULL;
     timer->armed = false;
+    heap->armed--;
 }
 
 static void machine_arm(struct heap *heap, uint64_t deadline_ns)
@@ -90,6 +93,7 @@ void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(
     timer->deadline_ns = deadline_ns;
     timer->expired = expired;
     timer->armed = true;
+    heap->armed++;
     heap->root = meld(heap->root, timer);
     if (deadline_ns < heap->machine_ns && !heap->running)
         machine_arm(heap, deadline_ns);
@@ -114,6 +118,7 @@ void hx_timer_run(uint64_t now_ns)
     while (heap->root && heap->root->deadline_ns <= now_ns) {
         struct hx_timer *timer = heap->root;
         cut(heap, timer);
+        heap->expired++;
         timer->expired(timer);
     }
     heap->running = false;
@@ -121,11 +126,14 @@ void hx_timer_run(uint64_t now_ns)
         machine_arm(heap, heap->root->deadline_ns);
 }
 
-uint64_t hx_timer_next_ns(void)
+void hx_timer_stats(uint32_t cpu, struct hx_timer_stats *out)
 {
     hx_irq_flags_t flags = hx_irq_save();
-    const struct heap *heap = HX_THIS_CPU(heap_template);
-    uint64_t next_ns = heap->root ? heap->root->deadline_ns : UINT64_MAX;
+    const struct heap *heap = hx_hal_on_cpu(&heap_template, cpu);
+    *out = (struct hx_timer_stats){ .armed = heap->armed, .expired = heap->expired, .next_ns = UINT64_MAX };
+    if (cpu == hx_cpu_read(id) && heap->root)
+        out->next_ns = heap->root->deadline_ns;
+    else if (heap->armed)
+        out->next_ns = heap->machine_ns;
     hx_irq_restore(flags);
-    return next_ns;
 }

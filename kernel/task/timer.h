@@ -22,4 +22,10 @@ void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(
 bool hx_timer_disarm(struct hx_timer *timer);
 /* Runs what is due and arms the machine for the next. From hx_entry_timer(). */
 void hx_timer_run(uint64_t now_ns);
-uint64_t hx_timer_next_ns(void); /* UINT64_MAX: none */
+
+struct hx_timer_stats {
+    uint32_t armed;
+    uint64_t expired; /* since boot */
+    uint64_t next_ns; /* UINT64_MAX: none; of another CPU what its machine is armed for, which may be a moment old */
+};
+void hx_timer_stats(uint32_t cpu, struct hx_timer_stats *out);

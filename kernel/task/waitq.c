@@ -3,146 +3,166 @@
  * waitq.c - waiting: for an event, for a time, for both.
  *
  * A task that waits is on at most one queue and has at most one timer armed; whoever comes first, a wake, the timer or a
- * kill, takes it out of both and says by wait_result which it was.
- * Locks: none; a queue is used on one CPU, with interrupts off.
+ * kill, takes it off the queue and says by wait_result which it was. The timer and the kill come on the task's own CPU. A
+ * wake may come on another: it takes the task off, says so by wait_ring.next = NULL, and posts it to its CPU; until it gets
+ * there the task is nobody else's.
+ *
+ * Lock: a queue's pointer to its first member. Who exchanges it for LOCKED and gets something else has the queue, and gives it
+ * back with one store; so it costs little more than reading it. Held for a few instructions, interrupts off, and no other
+ * lock is taken meanwhile (rank HX_RANK_WAITQ).
+ * Order: a waiter queues, which is an exchange, and then evaluates its condition; who wakes makes it true, and then takes the
+ *        lock. One of the two exchanges comes first: so either the waiter sees the condition, or is seen on the queue.
  */
 #include "schedule.h"
 
-#define TASK_OF_TIMEOUT(timer) ((struct hx_task *)((char *)(timer)-offsetof(struct hx_task, timeout)))
+#include <hal/hx_lock.h>
 
+#define TASK_OF_TIMEOUT(timer) ((struct hx_task *)((char *)(timer)-offsetof(struct hx_task, timeout)))
+#define LOCKED ((struct hx_task_ring *)1)
+
+/* ---- the queue ------------------------------------------------------------------------------------------------------ */
 void hx_waitq_init(struct hx_waitq *queue)
 {
     hx_task_ring_init(&queue->waiters);
 }
 
-/* From the end: constant time among equals. */
-static void insert(struct hx_waitq *queue, struct hx_task *task)
+/* Returns the first member, or the queue's own ring. Interrupts off. */
+static inline struct hx_task_ring *lock(struct hx_waitq *queue)
 {
-    struct hx_task_ring *before = queue->waiters.prev;
-    while (before != &queue->waiters && HX_TASK_OF(before, wait_ring)->priority < task->priority)
+    struct hx_task_ring *first;
+    if (HX_CHECKS && hx_cpu_read(lock_rank) >= HX_RANK_WAITQ)
+        __builtin_trap(); /* out of order */
+    while (hx_unlikely((first = __atomic_exchange_n(&queue->waiters.next, LOCKED, __ATOMIC_SEQ_CST)) == LOCKED))
+        hx_hal_lock_wait();
+    return first;
+}
+
+static inline void unlock(struct hx_waitq *queue, struct hx_task_ring *first)
+{
+    __atomic_store_n(&queue->waiters.next, first, __ATOMIC_RELEASE);
+}
+
+/* The next two: locked. They return who is the first now; the queue's own ring stands for it meanwhile. */
+static inline struct hx_task_ring *insert(struct hx_waitq *queue, struct hx_task_ring *first, struct hx_task *task)
+{
+    struct hx_task_ring *head = &queue->waiters, *before = head->prev;
+    /* From the end: constant time among equals. */
+    while (hx_unlikely(before != head) && HX_TASK_OF(before, wait_ring)->priority < task->priority)
         before = before->prev;
-    hx_task_ring_insert_after(before, &task->wait_ring);
+    if (hx_unlikely(before != head)) {
+        hx_task_ring_insert_after(before, &task->wait_ring);
+        return first;
+    }
+    task->wait_ring.next = first;
+    task->wait_ring.prev = head;
+    first->prev = &task->wait_ring;
+    return &task->wait_ring;
+}
+
+static inline struct hx_task_ring *take_out(struct hx_waitq *queue, struct hx_task_ring *first,
+                                            struct hx_task_ring *member)
+{
+    if (hx_unlikely(member != first)) {
+        hx_task_ring_remove(member);
+        return first;
+    }
+    struct hx_task_ring *next = member->next;
+    next->prev = &queue->waiters;
+    return next;
+}
+
+static inline void enter(struct hx_waitq *queue, struct hx_task *task)
+{
+    task->waiting_on = queue;
+    unlock(queue, insert(queue, lock(queue), task));
+}
+
+/* @task is on this CPU. False: another CPU has taken it off. */
+static bool leave(struct hx_waitq *queue, struct hx_task *task)
+{
+    struct hx_task_ring *first = lock(queue);
+    bool on_it = task->wait_ring.next != NULL;
+    if (on_it)
+        first = take_out(queue, first, &task->wait_ring);
+    unlock(queue, first);
+    return on_it;
+}
+
+static inline __attribute__((always_inline)) struct hx_task *take(struct hx_waitq *queue)
+{
+    struct hx_task_ring *first = lock(queue);
+    if (hx_unlikely(first == &queue->waiters)) {
+        unlock(queue, first);
+        return NULL;
+    }
+    struct hx_task *task = HX_TASK_OF(first, wait_ring);
+    struct hx_task_ring *next = take_out(queue, first, first);
+    if (hx_unlikely(task->cpu != hx_cpu_read(id)))
+        task->wait_ring.next = NULL;
+    unlock(queue, next);
+    return task;
+}
+
+struct hx_task *hx_waitq_take(struct hx_waitq *queue)
+{
+    return take(queue);
 }
 
 void hx_waitq_reorder(struct hx_task *task)
 {
     struct hx_waitq *queue = task->waiting_on;
-    if (!queue || task->state != HX_TASK_BLOCKED)
-        return;
-    hx_task_ring_remove(&task->wait_ring);
-    insert(queue, task);
+    if (queue && task->state == HX_TASK_BLOCKED && leave(queue, task))
+        enter(queue, task);
 }
 
-void hx_task_unwait(struct hx_task *task)
+/* ---- waking --------------------------------------------------------------------------------------------------------- */
+bool hx_task_unwait(struct hx_task *task)
 {
-    if (task->waiting_on && task->state == HX_TASK_BLOCKED)
-        hx_task_ring_remove(&task->wait_ring);
+    if (task->waiting_on && task->state == HX_TASK_BLOCKED && !leave(task->waiting_on, task))
+        return false;
     task->waiting_on = NULL;
     if (task->timeout.armed)
         (void)hx_timer_disarm(&task->timeout);
+    return true;
 }
 
-void hx_task_wake(struct hx_task *task, hx_status_t result)
+/* @task was taken off its queue, here. It keeps in mind who woke it until it has run. Returns whether a switch is due. */
+static inline __attribute__((always_inline)) bool wake_taken(struct hx_task *task, hx_status_t result)
 {
-    hx_task_unwait(task);
     task->wait_result = result;
-    (void)hx_sched_ready_woken(task);
+    if (hx_unlikely(task->timeout.armed) && task->cpu == hx_cpu_read(id))
+        (void)hx_timer_disarm(&task->timeout);
+    return hx_sched_ready_woken(task);
 }
 
-/* @task is on a queue. It keeps in mind who woke it until it has run. Returns whether a switch is due. */
-static inline __attribute__((always_inline)) bool wake_waiter(struct hx_task *task)
+void hx_waitq_wake_taken(struct hx_task *task, hx_status_t result)
 {
-    hx_task_ring_remove(&task->wait_ring);
-    if (hx_unlikely(task->timeout.armed))
+    (void)wake_taken(task, result);
+}
+
+void hx_task_wake_posted(struct hx_task *task)
+{
+    if (task->timeout.armed)
         (void)hx_timer_disarm(&task->timeout);
-    task->wait_result = HX_OK;
-    return hx_sched_ready_woken(task);
+    hx_sched_ready_add(task, HX_SCHED_WOKEN);
 }
 
 static void timed_out(struct hx_timer *timer)
 {
-    hx_task_wake(TASK_OF_TIMEOUT(timer), HX_E_TIMEOUT);
-}
-
-/* What a quick task need not be asked. */
-static hx_status_t may_wait(const struct hx_task *task)
-{
-    if (task->class == HX_TASK_IDLE)
-        return HX_E_STATE;
-    if (!task->kill_pending)
-        return HX_OK;
-    if (!hx_gate_frame())
-        hx_task_exit(HX_E_KILLED);
-    return HX_E_KILLED;
-}
-
-/* @heed is the task's, known or not; @queue NULL: not on any. */
-static inline __attribute__((always_inline)) void stop(struct hx_task *task, struct hx_waitq *queue,
-                                                       uint64_t deadline_ns, uint8_t heed)
-{
-    task->waiting_on = queue;
-    if (queue && hx_likely(hx_task_ring_is_empty(&queue->waiters)))
-        hx_task_ring_insert_after(&queue->waiters, &task->wait_ring);
-    else if (queue)
-        insert(queue, task);
-    if (hx_unlikely(deadline_ns != UINT64_MAX))
-        hx_timer_arm(&task->timeout, deadline_ns, timed_out);
-    hx_sched_stop_waiting(task, queue ? HX_TASK_BLOCKED : HX_TASK_SLEEPING, heed);
-    task->waiting_on = NULL;
-}
-
-hx_status_t hx_task_block(struct hx_waitq *queue, uint64_t deadline_ns)
-{
-    struct hx_task *task = hx_task_current();
-    if (hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth))
-        return HX_E_STATE;
-    if (task->heed & HX_TASK_SLOW) {
-        hx_status_t err = may_wait(task);
-        if (err != HX_OK)
-            return err;
-    }
-    stop(task, queue, deadline_ns, task->heed);
-    return task->wait_result;
-}
-
-/* hx_task_block() on a queue. Inline for one who has just woken another, as whoever passes something on has. */
-static inline __attribute__((always_inline)) hx_status_t block(struct hx_waitq *queue, uint64_t deadline_ns)
-{
-    struct hx_task *task = hx_task_current();
-    if (task->heed != HX_TASK_NEWS || (hx_cpu_read(preempt_off) | hx_cpu_read(irq_depth)) != 0)
-        return hx_task_block(queue, deadline_ns);
-    if (!queue)
-        __builtin_unreachable();
-    stop(task, queue, deadline_ns, HX_TASK_NEWS);
-    return task->wait_result;
-}
-
-hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context, uint64_t deadline_ns)
-{
-    hx_irq_flags_t flags = hx_irq_save();
-    if (hx_unlikely(condition(context)))
-        goto out;
-    do {
-        hx_status_t err = block(queue, deadline_ns);
-        if (hx_likely(err == HX_OK))
-            continue;
-        if (err == HX_E_TIMEOUT && condition(context))
-            break;
-        hx_irq_restore(flags);
-        return err;
-    } while (hx_unlikely(!condition(context)));
-out:
-    hx_irq_restore(flags);
-    return HX_OK;
+    struct hx_task *task = TASK_OF_TIMEOUT(timer);
+    if (!hx_task_unwait(task))
+        return;
+    task->wait_result = HX_E_TIMEOUT;
+    (void)hx_sched_ready_woken(task);
 }
 
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue)
 {
     bool due = false;
     hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task *task = hx_waitq_first(queue);
+    struct hx_task *task = take(queue);
     if (hx_likely(task))
-        due = wake_waiter(task);
+        due = wake_taken(task, HX_OK);
     hx_irq_restore(flags);
     if (hx_unlikely(!task))
         return 0;
@@ -156,8 +176,8 @@ uint32_t hx_waitq_wake_all(struct hx_waitq *queue)
     uint32_t woken = 0;
     hx_irq_flags_t flags = hx_irq_save();
     struct hx_task *task;
-    while ((task = hx_waitq_first(queue))) {
-        (void)wake_waiter(task);
+    while ((task = hx_waitq_take(queue))) {
+        hx_waitq_wake_taken(task, HX_OK);
         woken++;
     }
     hx_irq_restore(flags);
@@ -168,15 +188,95 @@ uint32_t hx_waitq_wake_all(struct hx_waitq *queue)
 
 void hx_waitq_pass_on(struct hx_waitq *queue)
 {
-    struct hx_task *next = hx_waitq_first(queue);
+    struct hx_task *next = hx_waitq_take(queue);
     if (next)
-        (void)wake_waiter(next);
+        hx_waitq_wake_taken(next, HX_OK);
+}
+
+/* ---- waiting -------------------------------------------------------------------------------------------------------- */
+/* What a quick task need not be asked. */
+static hx_status_t may_wait(const struct hx_task *task)
+{
+    if (task->class == HX_TASK_IDLE)
+        return HX_E_STATE;
+    if (!task->kill_pending)
+        return HX_OK;
+    if (!hx_gate_frame())
+        hx_task_exit(HX_E_KILLED);
+    return HX_E_KILLED;
+}
+
+/* @queue: NULL, or @task is on it. @heed is the task's, known or not. */
+static inline __attribute__((always_inline)) void stop(struct hx_task *task, struct hx_waitq *queue,
+                                                       uint64_t deadline_ns, uint8_t heed)
+{
+    if (hx_unlikely(deadline_ns != UINT64_MAX))
+        hx_timer_arm(&task->timeout, deadline_ns, timed_out);
+    hx_sched_stop_waiting(task, queue ? HX_TASK_BLOCKED : HX_TASK_SLEEPING, heed);
+    task->waiting_on = NULL;
+}
+
+static __attribute__((noinline)) void stop_any(struct hx_task *task, struct hx_waitq *queue, uint64_t deadline_ns)
+{
+    stop(task, queue, deadline_ns, task->heed);
+}
+
+/* What it is waiting for is there. If somebody on another CPU has woken it as well, his mail must find it waiting. */
+static void stay(struct hx_task *task, struct hx_waitq *queue)
+{
+    if (leave(queue, task))
+        task->waiting_on = NULL;
+    else
+        stop_any(task, queue, UINT64_MAX);
+}
+
+static inline bool is_thread(void)
+{
+    return hx_likely((hx_cpu_read(preempt_off) | hx_cpu_read(irq_depth)) == 0);
+}
+
+hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context, uint64_t deadline_ns)
+{
+    hx_status_t err = HX_E_STATE;
+    hx_irq_flags_t flags = hx_irq_save();
+    struct hx_task *task = hx_task_current();
+    do {
+        if (hx_unlikely(!is_thread()) || (hx_unlikely(task->heed & HX_TASK_SLOW) && (err = may_wait(task)) != HX_OK)) {
+            if (err != HX_E_KILLED && condition(context))
+                err = HX_OK;
+            break;
+        }
+        enter(queue, task);
+        if (hx_unlikely(condition(context))) {
+            stay(task, queue);
+            err = HX_OK;
+            break;
+        }
+        if (hx_likely(task->heed == HX_TASK_NEWS))
+            stop(task, queue, deadline_ns, HX_TASK_NEWS); /* who passes something on has just woken another */
+        else
+            stop_any(task, queue, deadline_ns);
+        err = task->wait_result;
+        if (hx_likely(err != HX_E_KILLED) && hx_likely(condition(context))) {
+            err = HX_OK;
+            break;
+        }
+    } while (err == HX_OK);
+    hx_irq_restore(flags);
+    return err;
 }
 
 hx_status_t hx_task_sleep_until(uint64_t deadline_ns)
 {
+    hx_status_t err = HX_E_STATE;
     hx_irq_flags_t flags = hx_irq_save();
-    hx_status_t result = hx_task_block(NULL, deadline_ns);
+    struct hx_task *task = hx_task_current();
+    if (is_thread())
+        err = task->heed & HX_TASK_SLOW ? may_wait(task) : HX_OK;
+    if (err == HX_OK) {
+        stop(task, NULL, deadline_ns, task->heed);
+        err = task->wait_result == HX_E_TIMEOUT ? HX_OK : task->wait_result;
+    }
     hx_irq_restore(flags);
-    return result == HX_E_TIMEOUT ? HX_OK : result;
+    return err;
 }
