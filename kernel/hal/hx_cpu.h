@@ -34,6 +34,7 @@ struct hx_cpu {
     uint32_t ticks;     /* of the scheduler, HX_TICK_NS apart, delivered while a task other than the idle one ran */
     uint32_t lock_rank; /* highest rank of the spinlocks held; only with HX_CHECKS */
 };
+_Static_assert(offsetof(struct hx_cpu, irq_depth) == offsetof(struct hx_cpu, preempt_off) + 4, "asked together");
 _Static_assert(offsetof(struct hx_cpu, frame) == HX_CPU_FRAME, "known to assembly");
 _Static_assert(offsetof(struct hx_cpu, self) == HX_CPU_SELF, "known to assembly");
 

@@ -54,7 +54,7 @@ void hx_entry_poke(void)
 {
     struct hx_sched_book *book = hx_sched_book();
     take_mail(book);
-    if (__atomic_load_n(&book->errands, __ATOMIC_RELAXED) || __atomic_load_n(&book->forget_due, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&book->to_do, __ATOMIC_RELAXED))
         hx_cpu_write(need_resched, 1);
 }
 
@@ -88,6 +88,7 @@ static void push(struct hx_errand *errand, uint32_t cpu)
     do {
         errand->next = first;
     } while (!__atomic_compare_exchange_n(&book->errands, &first, errand, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    __atomic_store_n(&book->to_do, true, __ATOMIC_SEQ_CST);
     hx_hal_cpu_poke(cpu);
 }
 

@@ -101,30 +101,40 @@ bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task)
  * While a swap has the slot closed, who must ask waits, with interrupts on, until it is open: the worker, who closed it, is
  * on CPU 0 and not preempted, so it is never CPU 0 that waits.
  */
-static void wait_for_swap(void)
+static bool is_being_swapped(void)
 {
-    if (hx_likely(hx_sched_slot_state() != HX_SLOT_CLOSED) || hx_cpu_read(id) == 0)
-        return;
+    return hx_sched_slot_state() == HX_SLOT_CLOSED && hx_cpu_read(id) != 0;
+}
+
+static __attribute__((noinline)) void wait_for_swap_now(void)
+{
     policy_enter();
     while (hx_sched_slot_state() == HX_SLOT_CLOSED)
         hx_cpu_relax();
     policy_leave();
 }
 
-/* Calls the policy. A gate that was closed in the middle of it was not the policy's answer; but a policy that gives it for
- * one, every time, is not listened to for ever. */
+static inline void wait_for_swap(void)
+{
+    if (hx_unlikely(is_being_swapped()))
+        wait_for_swap_now();
+}
+
+/*
+ * Calls the policy. What a gate answers that was closed at that moment is not the policy's; but a policy that gives it for an
+ * answer, every time, is not asked for ever.
+ */
 enum { ASKED_MAX = 16 };
 #define ASK(call)                                                                                                      \
     ({                                                                                                                 \
-        hx_ret_t answer_ = HX_E_CLOSED;                                                                                \
-        for (uint32_t asked_ = 0; answer_ == HX_E_CLOSED && asked_ < ASKED_MAX; asked_++) {                            \
+        hx_ret_t answer_;                                                                                              \
+        uint32_t asked_ = 0;                                                                                           \
+        do {                                                                                                           \
             wait_for_swap();                                                                                           \
             policy_enter();                                                                                            \
             answer_ = (call);                                                                                          \
             policy_leave();                                                                                            \
-            if (hx_cpu_read(id) == 0)                                                                                  \
-                break;                                                                                                 \
-        }                                                                                                              \
+        } while (hx_unlikely(answer_ == HX_E_CLOSED) && hx_cpu_read(id) != 0 && ++asked_ < ASKED_MAX);                 \
         answer_;                                                                                                       \
     })
 
@@ -391,10 +401,11 @@ static bool tick_wants(struct hx_sched_book *book, struct hx_task *task)
     policy_enter();
     hx_ret_t answer = hx_sched_tick(task->handle, book->ran_ns);
     policy_leave();
-    if (hx_sched_is_unheard(answer))
-        return false; /* it goes on until the next */
-    if (answer < 0)
+    if (hx_unlikely(answer < 0)) {
+        if (hx_sched_is_unheard(answer))
+            return false; /* it goes on until the next */
         book->stats.bad_answers++;
+    }
     return anybody_starves(book, now_ns) || answer != 0;
 }
 
@@ -404,12 +415,12 @@ bool hx_sched_policy_wants(struct hx_sched_book *book, struct hx_task *task)
     book->tick_due = false;
     if (task->heed & HX_TASK_NEWS)
         hx_sched_news_to_inbox(book, task);
-    if (hx_sched_slot_state() == HX_SLOT_CLOSED && hx_cpu_read(id) != 0) {
-        book->tick_due = tick; /* it runs on, until the next tick */
+    if (!hx_sched_is_open()) {
+        if (!is_being_swapped())
+            return tick;
+        book->tick_due = tick; /* it runs on, until the next */
         return false;
     }
-    if (!hx_sched_is_open())
-        return tick;
     bool told = tell_inbox(book, &want);
     if (tick) {
         want |= tick_wants(book, task);
@@ -458,6 +469,7 @@ static void forget_everywhere(void)
             hx_sched_forget(book);
         } else if (hx_sched_online & 1u << cpu) {
             __atomic_store_n(&book->forget_due, true, __ATOMIC_SEQ_CST);
+            __atomic_store_n(&book->to_do, true, __ATOMIC_SEQ_CST);
             hx_hal_cpu_poke(cpu);
         }
     }

@@ -43,14 +43,6 @@ void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news)
     hx_sched_policy_add(book, task, news);
 }
 
-void hx_sched_ready_woken_slowly(struct hx_task *task)
-{
-    if (task->cpu == hx_cpu_read(id))
-        hx_sched_ready_add(task, HX_SCHED_WOKEN);
-    else
-        hx_sched_post(task);
-}
-
 bool hx_sched_ready_remove(struct hx_task *task)
 {
     struct hx_sched_book *book = hx_sched_book();
@@ -83,6 +75,8 @@ static void reap(struct hx_sched_book *book)
         leaving->cpu = (uint8_t)hx_sched_one_of(leaving->allowed & hx_sched_online);
         hx_sched_post(leaving);
     }
+    if (book->leaving || dead == current)
+        book->to_do = true; /* another time */
     if (!dead || dead == current)
         return;
     book->dead = NULL;
@@ -94,14 +88,21 @@ static void reap(struct hx_sched_book *book)
     hx_task_free(dead);
 }
 
-/* What other CPUs want of this one, at a moment when the policy may be called. */
-static void attend(struct hx_sched_book *book)
+/* What came up meanwhile, and what other CPUs want of this one: at a moment when the policy may be called. */
+static __attribute__((noinline)) void attend_now(struct hx_sched_book *book)
 {
+    __atomic_store_n(&book->to_do, false, __ATOMIC_SEQ_CST); /* before it is looked at */
     reap(book);
-    if (hx_unlikely(__atomic_load_n(&book->forget_due, __ATOMIC_RELAXED)))
+    if (__atomic_load_n(&book->forget_due, __ATOMIC_RELAXED))
         hx_sched_forget(book);
-    if (hx_unlikely(__atomic_load_n(&book->errands, __ATOMIC_RELAXED)))
+    if (__atomic_load_n(&book->errands, __ATOMIC_RELAXED))
         hx_sched_do_errands(book);
+}
+
+static inline void attend(struct hx_sched_book *book)
+{
+    if (hx_unlikely(__atomic_load_n(&book->to_do, __ATOMIC_RELAXED)))
+        attend_now(book);
 }
 
 /* Until nothing has become ready meanwhile: interrupts are on during each question. */
@@ -163,7 +164,7 @@ static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t no
     if (book->dead || book->leaving)
         hx_cpu_write(need_resched, 1); /* so that somebody comes by here soon */
     hx_sched_switch_to(prev, next, now_ns);
-    reap(hx_sched_book()); /* perhaps another CPU's by now */
+    attend(hx_sched_book()); /* perhaps another CPU's by now */
 }
 
 /* @handle is that of @prev, which may be dead. */
@@ -177,6 +178,7 @@ static void policy_stopped(struct hx_sched_book *book, struct hx_task *prev, hx_
         hx_task_ring_remove(&prev->ring);
         prev->news = HX_SCHED_WOKEN;
         book->leaving = prev; /* when nothing runs on its stack any more */
+        book->to_do = true;
         reason = HX_SCHED_BLOCK;
     }
     book->picked = book->leaving == prev ? NULL : prev;
@@ -252,6 +254,7 @@ _Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle)
     struct hx_sched_book *book = hx_sched_book();
     reap(book);
     book->dead = task;
+    book->to_do = true;
     if (task->class == HX_TASK_POLICY)
         hx_task_ring_remove(&task->ring);
     hx_cpu_write(preempt_off, 0);

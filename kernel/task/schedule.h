@@ -110,11 +110,9 @@ void hx_waitq_reorder(struct hx_task *task);
 /* ---- sched.c -------------------------------------------------------------------------------------------------------- */
 /* This CPU's book, with the running context for its idle task. */
 void hx_sched_init(struct hx_task *idle);
-/* @task, which is on this CPU, has become ready for @news (HX_SCHED_NEW, HX_SCHED_WOKEN): into the lists, and a switch is due. Wakes go by
- * hx_sched_ready_woken(), below. */
+/* @task, which is on this CPU, has become ready for @news (HX_SCHED_NEW, HX_SCHED_WOKEN): into the lists, and a switch is
+ * due. Most wakes take the short way, below. */
 void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news);
-/* The same of one that waited, on whatever CPU it is. */
-void hx_sched_ready_woken_slowly(struct hx_task *task);
 /* @task, which does not run, is about to be dead: out of every list. Returns whether the policy may have it queued. */
 bool hx_sched_ready_remove(struct hx_task *task);
 /* The running task stops for @reason, its state is set, and it is in the books. Returns when it runs again. */
@@ -194,6 +192,7 @@ struct hx_sched_book {
     struct hx_task *dead;    /* exited, to be reaped */
     struct hx_task *leaving; /* has stopped, and is to be posted to another CPU */
     struct hx_timer slice;   /* runs on freely while tasks run, so that a switch need not touch it */
+    bool to_do; /* something is to be attended to: dead, leaving, or what other CPUs have brought (atomic) */
     bool tick_due;
     bool idling;
     struct hx_task *starved; /* gets its turn, compared by address alone */
@@ -380,19 +379,19 @@ static inline __attribute__((always_inline)) void hx_sched_stop_waiting(struct h
     }
 }
 
-/* @task, which waited, has become ready: hx_sched_ready_add() of HX_SCHED_WOKEN, on the CPU where it is, or mail that says so.
- * Returns whether a switch may be due here. */
-static inline __attribute__((always_inline)) bool hx_sched_ready_woken(struct hx_task *task)
+/* Whether @task, which waits, can be made ready without the policy's hearing of it before the running task stops. */
+static inline __attribute__((always_inline)) bool hx_sched_may_tell_later(const struct hx_task *task)
+{
+    const struct hx_task *current = hx_task_current();
+    return hx_task_is_policy_here(task) && current->heed == HX_TASK_QUICK && current->state == HX_TASK_RUNNING &&
+           task->priority <= current->priority &&
+           hx_percpu_read(hx_sched_book_template.patient) == hx_slots[HX_SLOT_hx_sched].vtable;
+}
+
+static inline __attribute__((always_inline)) void hx_sched_tell_later(struct hx_task *task)
 {
     struct hx_task *current = hx_task_current();
-    if (hx_unlikely(!hx_task_is_policy_here(task) || current->heed != HX_TASK_QUICK ||
-                    current->state != HX_TASK_RUNNING || task->priority > current->priority ||
-                    hx_percpu_read(hx_sched_book_template.patient) != hx_slots[HX_SLOT_hx_sched].vtable)) {
-        hx_sched_ready_woken_slowly(task);
-        return true;
-    }
     task->state = HX_TASK_READY;
     current->woke = task;
     current->heed = HX_TASK_NEWS;
-    return false;
 }

@@ -219,7 +219,7 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
     if (frame) {
         if (task->state != HX_TASK_READY) {
             task->wait_result = HX_E_KILLED;
-            (void)hx_sched_ready_woken(task);
+            hx_sched_ready_add(task, HX_SCHED_WOKEN);
         }
         return HX_OK;
     }

@@ -14,7 +14,6 @@ static struct heap {
     struct hx_timer *root;
     uint64_t machine_ns; /* what the machine is armed for */
     bool running;        /* hx_timer_run() arms the machine when it is through */
-    uint32_t armed;
     uint64_t expired;
 } heap_template HX_PERCPU = { .machine_ns = UINT64_MAX };
 
@@ -74,7 +73,6 @@ static void cut(struct heap *heap, struct hx_timer *timer)
     }
     timer->child = timer->next = timer->prev = NULL;
     timer->armed = false;
-    heap->armed--;
 }
 
 static void machine_arm(struct heap *heap, uint64_t deadline_ns)
@@ -93,7 +91,6 @@ void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(
     timer->deadline_ns = deadline_ns;
     timer->expired = expired;
     timer->armed = true;
-    heap->armed++;
     heap->root = meld(heap->root, timer);
     if (deadline_ns < heap->machine_ns && !heap->running)
         machine_arm(heap, deadline_ns);
@@ -128,12 +125,9 @@ void hx_timer_run(uint64_t now_ns)
 
 void hx_timer_stats(uint32_t cpu, struct hx_timer_stats *out)
 {
-    hx_irq_flags_t flags = hx_irq_save();
     const struct heap *heap = hx_hal_on_cpu(&heap_template, cpu);
-    *out = (struct hx_timer_stats){ .armed = heap->armed, .expired = heap->expired, .next_ns = UINT64_MAX };
-    if (cpu == hx_cpu_read(id) && heap->root)
-        out->next_ns = heap->root->deadline_ns;
-    else if (heap->armed)
-        out->next_ns = heap->machine_ns;
-    hx_irq_restore(flags);
+    *out = (struct hx_timer_stats){
+        .expired = __atomic_load_n(&heap->expired, __ATOMIC_RELAXED),
+        .machine_ns = __atomic_load_n(&heap->machine_ns, __ATOMIC_RELAXED),
+    };
 }

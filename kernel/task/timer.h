@@ -24,8 +24,7 @@ bool hx_timer_disarm(struct hx_timer *timer);
 void hx_timer_run(uint64_t now_ns);
 
 struct hx_timer_stats {
-    uint32_t armed;
-    uint64_t expired; /* since boot */
-    uint64_t next_ns; /* UINT64_MAX: none; of another CPU what its machine is armed for, which may be a moment old */
+    uint64_t expired;    /* since boot */
+    uint64_t machine_ns; /* what the machine is armed for: at or before the earliest timer; UINT64_MAX: nothing */
 };
 void hx_timer_stats(uint32_t cpu, struct hx_timer_stats *out);

@@ -26,13 +26,18 @@ void hx_waitq_init(struct hx_waitq *queue)
     hx_task_ring_init(&queue->waiters);
 }
 
-/* Returns the first member, or the queue's own ring. Interrupts off. */
-static inline struct hx_task_ring *lock(struct hx_waitq *queue)
+static inline struct hx_task_ring *try_lock(struct hx_waitq *queue)
 {
-    struct hx_task_ring *first;
     if (HX_CHECKS && hx_cpu_read(lock_rank) >= HX_RANK_WAITQ)
         __builtin_trap(); /* out of order */
-    while (hx_unlikely((first = __atomic_exchange_n(&queue->waiters.next, LOCKED, __ATOMIC_SEQ_CST)) == LOCKED))
+    return __atomic_exchange_n(&queue->waiters.next, LOCKED, __ATOMIC_SEQ_CST);
+}
+
+/* Returns the first member, or the queue's own ring. Interrupts off. */
+static struct hx_task_ring *lock(struct hx_waitq *queue)
+{
+    struct hx_task_ring *first;
+    while (hx_unlikely((first = try_lock(queue)) == LOCKED))
         hx_hal_lock_wait();
     return first;
 }
@@ -74,7 +79,10 @@ static inline struct hx_task_ring *take_out(struct hx_waitq *queue, struct hx_ta
 static inline void enter(struct hx_waitq *queue, struct hx_task *task)
 {
     task->waiting_on = queue;
-    unlock(queue, insert(queue, lock(queue), task));
+    struct hx_task_ring *first = try_lock(queue);
+    if (hx_unlikely(first == LOCKED))
+        first = lock(queue);
+    unlock(queue, insert(queue, first, task));
 }
 
 /* @task is on this CPU. False: another CPU has taken it off. */
@@ -88,16 +96,12 @@ static bool leave(struct hx_waitq *queue, struct hx_task *task)
     return on_it;
 }
 
-static inline __attribute__((always_inline)) struct hx_task *take(struct hx_waitq *queue)
+/* @queue is locked, and @first its first member. */
+static inline struct hx_task *take_first(struct hx_waitq *queue, struct hx_task_ring *first)
 {
-    struct hx_task_ring *first = lock(queue);
-    if (hx_unlikely(first == &queue->waiters)) {
-        unlock(queue, first);
-        return NULL;
-    }
     struct hx_task *task = HX_TASK_OF(first, wait_ring);
     struct hx_task_ring *next = take_out(queue, first, first);
-    if (hx_unlikely(task->cpu != hx_cpu_read(id)))
+    if (task->cpu != hx_cpu_read(id))
         task->wait_ring.next = NULL;
     unlock(queue, next);
     return task;
@@ -105,7 +109,11 @@ static inline __attribute__((always_inline)) struct hx_task *take(struct hx_wait
 
 struct hx_task *hx_waitq_take(struct hx_waitq *queue)
 {
-    return take(queue);
+    struct hx_task_ring *first = lock(queue);
+    if (first != &queue->waiters)
+        return take_first(queue, first);
+    unlock(queue, first);
+    return NULL;
 }
 
 void hx_waitq_reorder(struct hx_task *task)
@@ -126,25 +134,29 @@ bool hx_task_unwait(struct hx_task *task)
     return true;
 }
 
-/* @task was taken off its queue, here. It keeps in mind who woke it until it has run. Returns whether a switch is due. */
-static inline __attribute__((always_inline)) bool wake_taken(struct hx_task *task, hx_status_t result)
+/* @task is here. */
+static void wake_here(struct hx_task *task)
 {
-    task->wait_result = result;
-    if (hx_unlikely(task->timeout.armed) && task->cpu == hx_cpu_read(id))
+    if (task->timeout.armed)
         (void)hx_timer_disarm(&task->timeout);
-    return hx_sched_ready_woken(task);
+    if (hx_sched_may_tell_later(task))
+        hx_sched_tell_later(task);
+    else
+        hx_sched_ready_add(task, HX_SCHED_WOKEN);
 }
 
 void hx_waitq_wake_taken(struct hx_task *task, hx_status_t result)
 {
-    (void)wake_taken(task, result);
+    task->wait_result = result; /* it keeps in mind who woke it until it has run */
+    if (task->cpu == hx_cpu_read(id))
+        wake_here(task);
+    else
+        hx_sched_post(task);
 }
 
 void hx_task_wake_posted(struct hx_task *task)
 {
-    if (task->timeout.armed)
-        (void)hx_timer_disarm(&task->timeout);
-    hx_sched_ready_add(task, HX_SCHED_WOKEN);
+    wake_here(task);
 }
 
 static void timed_out(struct hx_timer *timer)
@@ -153,21 +165,40 @@ static void timed_out(struct hx_timer *timer)
     if (!hx_task_unwait(task))
         return;
     task->wait_result = HX_E_TIMEOUT;
-    (void)hx_sched_ready_woken(task);
+    wake_here(task);
 }
 
+/* Interrupts off; @first is what the lock was exchanged for. */
+static __attribute__((noinline)) uint32_t wake_one_slowly(struct hx_waitq *queue, struct hx_task_ring *first,
+                                                          hx_irq_flags_t flags)
+{
+    if (first == LOCKED)
+        first = lock(queue);
+    bool any = first != &queue->waiters;
+    if (any)
+        hx_waitq_wake_taken(take_first(queue, first), HX_OK);
+    else
+        unlock(queue, first);
+    hx_irq_restore(flags);
+    if (any)
+        hx_sched_point();
+    return any;
+}
+
+/* The usual: one of this CPU waits, and the policy need not hear of it yet. Calls nothing, so that it has nothing to save. */
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue)
 {
-    bool due = false;
     hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task *task = take(queue);
-    if (hx_likely(task))
-        due = wake_taken(task, HX_OK);
+    struct hx_task_ring *first = try_lock(queue);
+    if (hx_unlikely(first == LOCKED || first == &queue->waiters))
+        return wake_one_slowly(queue, first, flags);
+    struct hx_task *task = HX_TASK_OF(first, wait_ring);
+    if (hx_unlikely(!hx_sched_may_tell_later(task) || task->timeout.armed))
+        return wake_one_slowly(queue, first, flags);
+    unlock(queue, take_out(queue, first, first));
+    task->wait_result = HX_OK;
+    hx_sched_tell_later(task);
     hx_irq_restore(flags);
-    if (hx_unlikely(!task))
-        return 0;
-    if (hx_unlikely(due))
-        hx_sched_point();
     return 1;
 }
 
@@ -230,40 +261,60 @@ static void stay(struct hx_task *task, struct hx_waitq *queue)
         stop_any(task, queue, UINT64_MAX);
 }
 
-static inline bool is_thread(void)
+/* Once it has waited, with @err for its result. Returns whether that is all. */
+static bool is_over(bool (*condition)(void *context), void *context, hx_status_t *err)
 {
-    return hx_likely((hx_cpu_read(preempt_off) | hx_cpu_read(irq_depth)) == 0);
+    if (*err != HX_E_KILLED && condition(context)) {
+        *err = HX_OK;
+        return true;
+    }
+    return *err != HX_OK;
 }
 
-hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context, uint64_t deadline_ns)
+/* @waited: it has, with task->wait_result. */
+static __attribute__((noinline)) hx_status_t wait_slowly(struct hx_waitq *queue, bool (*condition)(void *context),
+                                                         void *context, uint64_t deadline_ns, hx_irq_flags_t flags,
+                                                         bool waited)
 {
-    hx_status_t err = HX_E_STATE;
-    hx_irq_flags_t flags = hx_irq_save();
     struct hx_task *task = hx_task_current();
-    do {
-        if (hx_unlikely(!is_thread()) || (hx_unlikely(task->heed & HX_TASK_SLOW) && (err = may_wait(task)) != HX_OK)) {
-            if (err != HX_E_KILLED && condition(context))
+    hx_status_t err = waited ? task->wait_result : HX_OK;
+    while (!waited || !is_over(condition, context, &err)) {
+        err = hx_cpu_is_thread() ? may_wait(task) : HX_E_STATE;
+        if (err != HX_OK) {
+            if (err == HX_E_STATE && condition(context))
                 err = HX_OK;
             break;
         }
         enter(queue, task);
-        if (hx_unlikely(condition(context))) {
+        if (condition(context)) {
             stay(task, queue);
-            err = HX_OK;
             break;
         }
-        if (hx_likely(task->heed == HX_TASK_NEWS))
-            stop(task, queue, deadline_ns, HX_TASK_NEWS); /* who passes something on has just woken another */
-        else
-            stop_any(task, queue, deadline_ns);
+        stop_any(task, queue, deadline_ns);
         err = task->wait_result;
-        if (hx_likely(err != HX_E_KILLED) && hx_likely(condition(context))) {
-            err = HX_OK;
-            break;
-        }
-    } while (err == HX_OK);
+        waited = true;
+    }
     hx_irq_restore(flags);
     return err;
+}
+
+/* Who passes something on has just woken another, and finds nothing there yet: the usual, of many turns. */
+hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *context), void *context, uint64_t deadline_ns)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    struct hx_task *task = hx_task_current();
+    if (hx_unlikely(task->heed != HX_TASK_NEWS || !hx_cpu_is_thread()))
+        return wait_slowly(queue, condition, context, deadline_ns, flags, false);
+    enter(queue, task);
+    if (hx_unlikely(condition(context)))
+        stay(task, queue);
+    else {
+        stop(task, queue, deadline_ns, HX_TASK_NEWS);
+        if (hx_unlikely(task->wait_result != HX_OK || !condition(context)))
+            return wait_slowly(queue, condition, context, deadline_ns, flags, true);
+    }
+    hx_irq_restore(flags);
+    return HX_OK;
 }
 
 hx_status_t hx_task_sleep_until(uint64_t deadline_ns)
@@ -271,7 +322,7 @@ hx_status_t hx_task_sleep_until(uint64_t deadline_ns)
     hx_status_t err = HX_E_STATE;
     hx_irq_flags_t flags = hx_irq_save();
     struct hx_task *task = hx_task_current();
-    if (is_thread())
+    if (hx_cpu_is_thread())
         err = task->heed & HX_TASK_SLOW ? may_wait(task) : HX_OK;
     if (err == HX_OK) {
         stop(task, NULL, deadline_ns, task->heed);

@@ -639,7 +639,7 @@ Test(sched, an_exit_that_a_core_task_delays_is_told_when_the_memory_is_gone)
     spawn("w", wait_at_gate, NULL);
     (void)noted();
     spawn("a", make_core_ready_and_exit, NULL);
-    expect_trace("+a/new -/block/0>a wake woke adjust:a/100 +w/woken a/exit/0>w w. w/exit/0>-");
+    expect_trace("+a/new -/block/0>a wake woke +w/woken a/exit/0>w w. w/exit/0>-");
     stop_checked();
 }
 

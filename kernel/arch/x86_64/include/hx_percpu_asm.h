@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <hal/hx_cpu.h>
+#include <stdbool.h>
 
 #define hx_percpu_read(variable) /* an HX_PERCPU variable, or a field of one */                                        \
     ({                                                                                                                 \
@@ -21,6 +22,14 @@
     } while (0)
 #define hx_cpu_add32(field, amount)                                                                                    \
     __asm__ volatile("addl %0, %%gs:%c1" : : "i"(amount), "i"(&hx_cpu.field) : "memory", "cc")
+
+/* Whether a task may be switched away from here: preemption is on, and this is no interrupt. */
+static inline bool hx_cpu_is_thread(void)
+{
+    bool thread;
+    __asm__ volatile("cmpq $0, %%gs:%c1" : "=@cce"(thread) : "i"(&hx_cpu.preempt_off) : "cc");
+    return thread;
+}
 
 /* Counts out of @slot on this CPU, for a call that the gate's assembly does not finish. */
 static inline void hx_slot_count_left(struct hx_slot *slot)
