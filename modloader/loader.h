@@ -35,6 +35,7 @@ enum hx_image_records {
     HX_RECORDS_PORTS,
     HX_RECORDS_PARAMS,
     HX_RECORDS_FIELDS,
+    HX_RECORDS_DEFERRED,
     HX_RECORDS_COUNT,
 };
 

@@ -17,25 +17,25 @@
 #define HX_HEAP_ENTRIES (HX_TASKS_MAX + 1)
 
 struct hx_heap {
-    uint32_t *entry; /* [HX_HEAP_ENTRIES] indexes of tasks; entry[0] is unused */
-    uint32_t *count;
-    uint32_t *place;                        /* [HX_TASKS_MAX] may be shared by heaps that no task is in two of */
+    uint16_t *entry; /* [HX_HEAP_ENTRIES] indexes of tasks; entry[0] is not used, and may be the last of another heap */
+    uint64_t *count;
+    uint16_t *place;                        /* [HX_TASKS_MAX] may be shared by heaps that no task is in two of */
     bool (*before)(uint32_t a, uint32_t b); /* whether task @a is to run before task @b */
 };
 
-static inline uint32_t hx_heap_at(struct hx_heap heap, uint32_t position)
+static inline uint32_t hx_heap_at(struct hx_heap heap, uint64_t position)
 {
     return heap.entry[position] % HX_TASKS_MAX;
 }
 
-static inline void hx_heap_set(struct hx_heap heap, uint32_t position, uint32_t task)
+static inline void hx_heap_set(struct hx_heap heap, uint64_t position, uint32_t task)
 {
-    heap.entry[position] = task;
-    heap.place[task] = position;
+    heap.entry[position] = (uint16_t)task;
+    heap.place[task] = (uint16_t)position;
 }
 
 /* @position is free and is filled by @task, or by one that is ranked lower than @task and had its place above. */
-static inline void hx_heap_up(struct hx_heap heap, uint32_t position, uint32_t task)
+static inline void hx_heap_up(struct hx_heap heap, uint64_t position, uint32_t task)
 {
     while (position > 1) {
         uint32_t parent = hx_heap_at(heap, position / 2);
@@ -47,11 +47,11 @@ static inline void hx_heap_up(struct hx_heap heap, uint32_t position, uint32_t t
     hx_heap_set(heap, position, task);
 }
 
-static inline void hx_heap_down(struct hx_heap heap, uint32_t position, uint32_t task)
+static inline void hx_heap_down(struct hx_heap heap, uint64_t position, uint32_t task)
 {
-    uint32_t count = *heap.count;
+    uint64_t count = *heap.count;
     while (2 * position <= count) {
-        uint32_t child = 2 * position;
+        uint64_t child = 2 * position;
         if (child < count && heap.before(hx_heap_at(heap, child + 1), hx_heap_at(heap, child)))
             child++;
         if (!heap.before(hx_heap_at(heap, child), task))
@@ -74,7 +74,7 @@ static inline hx_ret_t hx_heap_push(struct hx_heap heap, uint32_t task)
 
 static inline hx_ret_t hx_heap_remove(struct hx_heap heap, uint32_t task)
 {
-    uint32_t position = heap.place[task], count = *heap.count;
+    uint64_t position = heap.place[task], count = *heap.count;
     if (__builtin_expect(count > HX_TASKS_MAX || position == 0 || position > count, 0))
         return HX_E_CORRUPT;
     uint32_t last = hx_heap_at(heap, count);
@@ -93,7 +93,8 @@ static inline hx_ret_t hx_heap_remove(struct hx_heap heap, uint32_t task)
 /* Takes the first task out; the heap is not empty. Returns its index. */
 static inline hx_ret_t hx_heap_take(struct hx_heap heap)
 {
-    uint32_t first = hx_heap_at(heap, 1), count = *heap.count;
+    uint32_t first = hx_heap_at(heap, 1);
+    uint64_t count = *heap.count;
     if (__builtin_expect(count > HX_TASKS_MAX || heap.place[first] != 1, 0))
         return HX_E_CORRUPT;
     heap.place[first] = 0;
@@ -117,9 +118,9 @@ static inline hx_ret_t hx_heap_replace_first(struct hx_heap heap, uint32_t task)
 /* ---- for save and check ------------------------------------------------------------------------------------------------ */
 /* Copies the heap, so that it can be taken apart in order while the state stays as it is. */
 struct hx_heap_copy {
-    uint32_t entry[HX_HEAP_ENTRIES];
-    uint32_t count;
-    uint32_t place[HX_TASKS_MAX];
+    uint16_t entry[HX_HEAP_ENTRIES];
+    uint64_t count;
+    uint16_t place[HX_TASKS_MAX];
 };
 
 static inline hx_ret_t hx_heap_copy(struct hx_heap heap, struct hx_heap_copy *copy)
@@ -128,16 +129,17 @@ static inline hx_ret_t hx_heap_copy(struct hx_heap heap, struct hx_heap_copy *co
     if (copy->count > HX_TASKS_MAX)
         return HX_E_CORRUPT;
     struct hx_heap to = { copy->entry, &copy->count, copy->place, heap.before };
-    for (uint32_t position = 1; position <= copy->count; position++)
+    for (uint64_t position = 1; position <= copy->count; position++)
         hx_heap_set(to, position, hx_heap_at(heap, position));
     return HX_OK;
 }
 
 static inline bool hx_heap_is_sound(struct hx_heap heap)
 {
-    if (*heap.count > HX_TASKS_MAX)
+    uint64_t count = *heap.count; /* once: the heap may be at work */
+    if (count > HX_TASKS_MAX)
         return false;
-    for (uint32_t position = 1; position <= *heap.count; position++) {
+    for (uint64_t position = 1; position <= count; position++) {
         uint32_t task = heap.entry[position];
         if (task >= HX_TASKS_MAX || heap.place[task] != position)
             return false;

@@ -20,7 +20,8 @@
     HX_EXPORT(hx_state_put, HX_IN(name), HX_IN(data))                                                                  \
     HX_EXPORT(hx_state_get, HX_IN(name), HX_VAL(offset), HX_OUT(data))                                                 \
     HX_EXPORT(hx_state_size, HX_IN(name))                                                                              \
-    HX_EXPORT(hx_sleep_ns, HX_VAL(duration_ns))
+    HX_EXPORT(hx_sleep_ns, HX_VAL(duration_ns))                                                                        \
+    HX_EXPORT(hx_defer, HX_IN(key))
 
 #ifndef __ASSEMBLER__
 #include <helix/interface.h>
@@ -45,6 +46,8 @@ enum hx_log_level {
  *                 asked for at the end. HX_E_NOENT when the old version saved no such field. HX_E_STATE outside `load`.
  * hx_state_size:  (in `load` only) returns the length of field `name` in bytes. HX_E_NOENT, HX_E_STATE.
  * hx_sleep_ns:    puts the calling task to sleep. Thread context, sleepable slot or hook; HX_E_STATE otherwise.
+ * hx_defer:       asks for a call of the module's function that it declared with HX_DEFERRED under `key`. HX_E_NOENT. Any
+ *                 context.
  */
 #define HX_EXPORT_PROTOTYPE_(name, ...) hx_ret_t name(__VA_ARGS__);
 HX_EXTERN_C_BEGIN

@@ -73,12 +73,34 @@ struct hx_module_record {
     struct hx_module_hooks hooks;
 };
 
-/* .hx.irqs: an interrupt line with its handler; the handler runs in interrupt context through the module's atomic slot. */
+/*
+ * .hx.irqs: an interrupt line with its handler; the handler runs in interrupt context through the module's atomic slot.
+ *
+ * It returns HX_OK or 1 when its device had asked and has been served, an error when not. A level-triggered line may be
+ * declared by several modules: each interrupt is told to all of them. Where again and again nobody was asked for, the line is
+ * masked until one of its modules is replaced. An edge-triggered line has one owner, who is asked for by every interrupt.
+ */
+enum hx_irq_flag {
+    HX_IRQ_GSI = 1 << 0,  /* not an ISA interrupt but the input of that number of the I/O APICs: level, low, as PCI's */
+    HX_IRQ_EDGE = 1 << 1, /* with HX_IRQ_GSI: edge, high */
+};
+enum { HX_IRQ_GSI_FIRST = 16, HX_IRQ_GSI_LAST = 63 };
+
 struct hx_irq_record {
     char key[HX_NAME_MAX];               /* stable name: a swap matches declarations by it */
-    uint32_t line;                       /* ISA interrupt number, 0..15 */
-    uint32_t flags;                      /* none yet: 0 */
+    uint32_t line;                       /* ISA interrupt number, 0..15; a GSI: 16..63 */
+    uint32_t flags;                      /* of enum hx_irq_flag */
     hx_ret_t (*handler)(uint64_t count); /* count: interrupts of the line since the last call, at least 1 */
+};
+
+/*
+ * .hx.deferred: a function for what must not be done in an interrupt. hx_defer() asks for it; the kernel calls it soon, in thread
+ * context, once for all requests that have come since, through a sleepable slot. A swap moves what is pending to the function of
+ * the same key.
+ */
+struct hx_deferred_record {
+    char key[HX_NAME_MAX];
+    hx_ret_t (*function)(uint64_t count); /* count: requests since the last call, at least 1 */
 };
 
 /* .hx.ports: a range of x86 I/O ports that the module may use. */
@@ -172,6 +194,13 @@ struct hx_field_record {
 #define HX_IRQ(key_text, line_number, handler_function)                                                                \
     static const struct hx_irq_record HX_UNIQUE_(hx_irq_)                                                              \
         HX_RECORD_(".hx.irqs") = { .key = key_text, .line = (line_number), .handler = (handler_function) }
+#define HX_IRQ_FLAGS(key_text, line_number, irq_flags, handler_function)                                               \
+    static const struct hx_irq_record HX_UNIQUE_(hx_irq_) HX_RECORD_(                                                  \
+        ".hx.irqs") = { .key = key_text, .line = (line_number), .flags = (irq_flags), .handler = (handler_function) }
+
+#define HX_DEFERRED(key_text, deferred_function)                                                                       \
+    static const struct hx_deferred_record HX_UNIQUE_(hx_deferred_)                                                    \
+        HX_RECORD_(".hx.deferred") = { .key = key_text, .function = (deferred_function) }
 
 #define HX_PORTS(first_port, last_port)                                                                                \
     static const struct hx_ports_record HX_UNIQUE_(hx_ports_)                                                          \

@@ -4,6 +4,7 @@
  */
 #include "command.h"
 #include "console.h"
+#include "line_editor.h"
 #include "module_names.h"
 
 #include <hotreload/engine.h>
@@ -129,25 +130,155 @@ static void print_swap(const char *command, const struct hx_swap_record *record)
                       hx_swap_outcome_name(record->outcome));
 }
 
+static bool copy_swap(uint64_t number, struct hx_swap_record *out)
+{
+    hx_preempt_disable();
+    const struct hx_swap_record *record = hx_history_get(number);
+    if (record)
+        *out = *record;
+    hx_preempt_enable();
+    return record != NULL;
+}
+
+/* All of the job's swap, when several modules were swapped in one step. */
+static void print_swaps(const char *command, const struct hx_job *job)
+{
+    struct hx_swap_record record;
+    uint64_t transaction = job->swap.transaction;
+    for (uint64_t number = transaction; copy_swap(number, &record) && record.transaction == transaction; number++)
+        print_swap(command, &record);
+}
+
 static hx_status_t run_swap_job(char **argv, struct hx_job *job)
 {
     hx_status_t err = hx_engine_run(job);
+    if (err != HX_OK && job->swap.number)
+        return refuse_by_report(argv[0], job->swap.old_name, err, &job->swap.report);
     if (err != HX_OK)
-        return refuse_by_report(argv[0], argv[1], err, job->swap.number ? &job->swap.report : &job->report);
-    print_swap(argv[0], &job->swap);
+        return refuse_by_report(argv[0], argv[1], err, &job->report);
+    print_swaps(argv[0], job);
     return HX_OK;
 }
 
-/* reload NAME [FILE] [PARAM=VALUE...] */
+/* Takes "OPTION VALUE" out of the arguments, the first there is. NULL: none is. HX_E_INVAL: it has no value. */
+static hx_status_t take_option(const char *option, int *argc, char **argv, char **out_value)
+{
+    int at = 1;
+    *out_value = NULL;
+    while (at < *argc && strcmp(argv[at], option) != 0)
+        at++;
+    if (at == *argc)
+        return HX_OK;
+    if (at + 1 == *argc)
+        return HX_E_INVAL;
+    *out_value = argv[at + 1];
+    *argc -= 2;
+    memmove(&argv[at], &argv[at + 2], (size_t)(*argc - at + 1) * sizeof(*argv));
+    return HX_OK;
+}
+
+/* --repeat N. HX_E_INVAL: N is no number from 1 to a million. */
+static hx_status_t take_repeat(int *argc, char **argv, uint64_t *out_times)
+{
+    char *value = NULL;
+    hx_status_t err = take_option("--repeat", argc, argv, &value);
+    if (err == HX_OK && value && (hx_command_number(value, 1000000, out_times) != HX_OK || *out_times == 0))
+        err = HX_E_INVAL;
+    return err;
+}
+
+/* "NAME" or "NAME=FILE". */
+static hx_status_t add_part(const char *command, char *word, struct hx_job *job)
+{
+    char *file = memchr(word, '=', strlen(word));
+    if (file)
+        *file++ = '\0';
+    if (job->with_count == HX_ARRAY_SIZE(job->with))
+        return hx_command_refuse(command, word, HX_E_LIMIT, "name at most 8 modules for one step");
+    struct hx_job_part *part = &job->with[job->with_count++];
+    hx_preempt_disable();
+    bool exists = strlen(word) < HX_NAME_MAX && hx_module_find(word);
+    hx_preempt_enable();
+    if (!exists)
+        return hx_names_refuse_module(command, word);
+    hx_fmt(part->module, sizeof(part->module), "%s", word);
+    part->may_downgrade = file != NULL;
+    if (file && hx_names_find_file(file, &part->file) != HX_OK)
+        return hx_names_refuse_file(command, file);
+    if (!file && hx_names_find_newest(word, &part->file) != HX_OK)
+        return hx_command_refuse(command, word, HX_E_NOENT, "name the file to load, modinfo lists them");
+    return HX_OK;
+}
+
+/* --with NAME[=FILE],..., as often as it is there. */
+static hx_status_t take_parts(int *argc, char **argv, struct hx_job *job)
+{
+    char *value = NULL;
+    hx_status_t err = HX_OK;
+    while (err == HX_OK) {
+        err = take_option("--with", argc, argv, &value);
+        if (err != HX_OK)
+            return hx_command_usage(argv[0]);
+        if (!value)
+            return HX_OK;
+        while (err == HX_OK && value) {
+            char *next = memchr(value, ',', strlen(value));
+            if (next)
+                *next++ = '\0';
+            err = add_part(argv[0], value, job);
+            value = next;
+        }
+    }
+    return err;
+}
+
+/* Again and again, by turns to the file of @job and to what ran before. */
+static hx_status_t run_swap_jobs(char **argv, struct hx_job *job, uint64_t times)
+{
+    uint64_t done = 0, sum_ns = 0, most_ns = 0;
+    struct hx_slice turn[2] = { job->file, job->file };
+    hx_status_t err = HX_OK;
+    hx_preempt_disable();
+    const struct hx_module *module = hx_module_find(job->module);
+    if (module && module->running)
+        turn[1] = module->running->file;
+    hx_preempt_enable();
+    job->may_downgrade = true;
+    while (done < times && !hx_console_interrupted()) {
+        job->file = turn[done % 2];
+        err = hx_engine_run(job);
+        if (err != HX_OK)
+            break;
+        done++;
+        sum_ns += job->swap.blackout_ns;
+        if (job->swap.blackout_ns > most_ns)
+            most_ns = job->swap.blackout_ns;
+        hx_fmt(job->module, sizeof(job->module), "%s", job->swap.new_name);
+    }
+    uint64_t mean_ns = done ? sum_ns / done : 0;
+    hx_console_printf("%s: %llu swaps, blackout %llu.%03u us on average, %llu.%03u us at most\n", argv[0],
+                      (unsigned long long)done, (unsigned long long)(mean_ns / 1000u), (uint32_t)(mean_ns % 1000u),
+                      (unsigned long long)(most_ns / 1000u), (uint32_t)(most_ns % 1000u));
+    if (err != HX_OK)
+        return refuse_by_report(argv[0], argv[1], err, job->swap.number ? &job->swap.report : &job->report);
+    return HX_OK;
+}
+
+/* reload NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N] */
 static hx_status_t cmd_reload(int argc, char **argv)
 {
     char params[HX_PARAM_TEXT_MAX];
     struct hx_job job;
-    if (argc < 2)
+    uint64_t times = 1;
+    if (take_repeat(&argc, argv, &times) != HX_OK || argc < 2)
         return hx_command_usage(argv[0]);
     hx_status_t err = prepare_job(argv[0], HX_JOB_RELOAD, argv[1], &job);
+    if (err == HX_OK)
+        err = take_parts(&argc, argv, &job);
     if (err != HX_OK)
         return err;
+    if (times > 1 && job.with_count)
+        return hx_command_refuse(argv[0], argv[1], HX_E_INVAL, "repeat the swap of one module alone");
     const char *file = argc > 2 && !memchr(argv[2], '=', strlen(argv[2])) ? argv[2] : NULL;
     int first_param = file ? 3 : 2;
     job.may_downgrade = file != NULL;
@@ -159,7 +290,7 @@ static hx_status_t cmd_reload(int argc, char **argv)
         return hx_command_refuse(argv[0], argv[1], HX_E_LIMIT, "give parameters of at most 127 bytes together");
     if (first_param < argc)
         job.params = params;
-    return run_swap_job(argv, &job);
+    return times > 1 ? run_swap_jobs(argv, &job, times) : run_swap_job(argv, &job);
 }
 
 static hx_status_t end_probation(int argc, char **argv, enum hx_job_kind kind)
@@ -181,16 +312,6 @@ static hx_status_t cmd_rollback(int argc, char **argv)
     return end_probation(argc, argv, HX_JOB_ROLLBACK);
 }
 
-static bool copy_swap(uint64_t number, struct hx_swap_record *out)
-{
-    hx_preempt_disable();
-    const struct hx_swap_record *record = hx_history_get(number);
-    if (record)
-        *out = *record;
-    hx_preempt_enable();
-    return record != NULL;
-}
-
 static void print_history_row(const struct hx_swap_record *record)
 {
     char pair[112];
@@ -204,6 +325,8 @@ static void print_history_row(const struct hx_swap_record *record)
                       hx_swap_outcome_name(record->outcome));
     if (record->outcome == HX_SWAP_REVERTED)
         hx_console_printf(" after %llu calls:", (unsigned long long)record->calls_since);
+    if (record->transaction != record->number)
+        hx_console_printf(" with %llu", (unsigned long long)record->transaction);
     if (record->outcome == HX_SWAP_REVERTED || record->outcome == HX_SWAP_REFUSED)
         hx_console_printf(" %s: %s: %s", record->report.step ? record->report.step : "?",
                           hx_err_name(record->report.err), record->report.message);
@@ -240,8 +363,11 @@ static hx_status_t cmd_reloads(int argc, char **argv)
 static void complete_reload(uint32_t position, struct hx_editor_matches *matches)
 {
     hx_names_complete_modules(position, matches);
-    if (position == 2)
+    if (position >= 2) {
         hx_names_offer_files(matches);
+        hx_names_complete_modules(1, matches);
+        hx_editor_offer(matches, "--with");
+    }
 }
 
 const struct hx_command hx_commands_changes[] = {
@@ -256,13 +382,15 @@ const struct hx_command hx_commands_changes[] = {
       .handler = cmd_rmmod,
       .complete = hx_names_complete_modules },
     { .name = "reload",
-      .arguments = "NAME [FILE] [PARAM=VALUE...]",
+      .arguments = "NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N]",
       .summary = "replace a running module, its state carried over",
       .handler = cmd_reload,
       .help =
           "Without FILE: by the highest version of NAME in the initrd. With FILE: by that file, an older version or\n"
           "another module that provides the same included. Refused at any step, the old version runs on.\n"
-          "Without PARAM the parameters of the running version go on to hold.",
+          "Without PARAM the parameters of the running version go on to hold. With --repeat: N times, by turns to that\n"
+          "file and to what ran before, until Ctrl-C. With --with: those modules in the same step, all or none, which a\n"
+          "new major version of an interface needs of its provider and users.",
       .complete = complete_reload },
     { .name = "swaps", .arguments = "", .summary = "what became of each reload", .handler = cmd_swaps },
     { .name = "commit",

@@ -7,6 +7,7 @@
 #include "line_editor.h"
 #include "nearest.h"
 
+#include <gate/gate.h>
 #include <helix/kv.h>
 #include <helix/rtc.h>
 #include <lib/fmt.h>
@@ -50,7 +51,7 @@ static hx_status_t kv_get(int argc, char **argv)
     uint8_t value[HX_KV_VALUE_MAX];
     if (argc != 3)
         return hx_command_usage("kv");
-    hx_ret_t length = hx_kv_get(argv[2], strlen(argv[2]), value, sizeof(value));
+    hx_ret_t length = hx_gate_left(hx_kv_get(argv[2], strlen(argv[2]), value, sizeof(value)));
     if (length < 0)
         return hx_command_refuse("kv", argv[2], length, length == HX_E_NOENT ? "see kv list" : NULL);
     print_escaped(value, (uint64_t)length < sizeof(value) ? (uint64_t)length : sizeof(value));
@@ -62,7 +63,7 @@ static hx_status_t kv_put(int argc, char **argv)
 {
     if (argc != 4)
         return hx_command_usage("kv");
-    hx_ret_t is_new = hx_kv_put(argv[2], strlen(argv[2]), argv[3], strlen(argv[3]));
+    hx_ret_t is_new = hx_gate_left(hx_kv_put(argv[2], strlen(argv[2]), argv[3], strlen(argv[3])));
     if (is_new == HX_E_INVAL)
         return hx_command_refuse("kv", argv[2], is_new, "keys have 1 to 32 bytes, values up to 192");
     if (is_new < 0)
@@ -75,7 +76,7 @@ static hx_status_t kv_del(int argc, char **argv)
 {
     if (argc != 3)
         return hx_command_usage("kv");
-    hx_ret_t err = hx_kv_del(argv[2], strlen(argv[2]));
+    hx_ret_t err = hx_gate_left(hx_kv_del(argv[2], strlen(argv[2])));
     if (err < 0)
         return hx_command_refuse("kv", argv[2], err, err == HX_E_NOENT ? "see kv list" : NULL);
     hx_console_printf("kv: deleted %s\n", argv[2]);
@@ -90,7 +91,7 @@ static hx_status_t kv_list(int argc, char **argv)
     uint64_t cursor = 0, shown = 0;
     while (!hx_console_interrupted()) {
         char key[HX_KV_KEY_MAX];
-        hx_ret_t next = hx_kv_list(cursor, key, sizeof(key));
+        hx_ret_t next = hx_gate_left(hx_kv_list(cursor, key, sizeof(key)));
         if (next == HX_E_NOENT)
             break;
         if (next < 0)
@@ -111,7 +112,7 @@ static hx_status_t kv_count(int argc, char **argv)
     (void)argv;
     if (argc != 2)
         return hx_command_usage("kv");
-    hx_ret_t count = hx_kv_count();
+    hx_ret_t count = hx_gate_left(hx_kv_count());
     if (count < 0)
         return hx_command_refuse("kv", "count", count, NULL);
     hx_console_printf("kv: %lld keys\n", (long long)count);
@@ -137,7 +138,7 @@ static hx_status_t kv_fill(int argc, char **argv)
         char key[HX_KV_KEY_MAX];
         uint8_t value[HX_KV_VALUE_MAX];
         uint64_t value_bytes = make_value(n, value);
-        hx_ret_t is_new = hx_kv_put(key, make_key(n, key), value, value_bytes);
+        hx_ret_t is_new = hx_gate_left(hx_kv_put(key, make_key(n, key), value, value_bytes));
         if (is_new < 0)
             return hx_command_refuse("kv", key, is_new, NULL);
         fresh += is_new == 1;
@@ -152,7 +153,7 @@ static hx_ret_t verify_one(uint64_t n)
     char key[HX_KV_KEY_MAX];
     uint8_t expected[HX_KV_VALUE_MAX], value[HX_KV_VALUE_MAX];
     uint64_t bytes = make_value(n, expected);
-    hx_ret_t length = hx_kv_get(key, make_key(n, key), value, sizeof(value));
+    hx_ret_t length = hx_gate_left(hx_kv_get(key, make_key(n, key), value, sizeof(value)));
     if (length < 0)
         return length;
     return (uint64_t)length == bytes && memcmp(value, expected, bytes) == 0 ? HX_OK : HX_E_CORRUPT;
@@ -227,14 +228,18 @@ static hx_status_t cmd_date(int argc, char **argv)
     char date[32];
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_ret_t now = hx_rtc_now();
+    hx_ret_t now_ns = hx_gate_left(hx_rtc_now_ns()),
+             now = now_ns < 0 ? hx_gate_left(hx_rtc_now()) : now_ns / 1000000000;
     if (now < 0)
         return hx_command_refuse(argv[0], "clock", now, NULL);
     hx_status_t err = format_date((uint64_t)now, date, sizeof(date));
     if (err != HX_OK)
         return hx_command_refuse(argv[0], "clock", err, "the provider answers nonsense: reload it");
-    hx_ret_t ticks = hx_rtc_ticks(), rate = hx_rtc_rate();
-    hx_console_printf("%s UTC, %lld s since 1970", date, (long long)now);
+    hx_ret_t ticks = hx_gate_left(hx_rtc_ticks()), rate = hx_gate_left(hx_rtc_rate());
+    if (now_ns < 0)
+        hx_console_printf("%s UTC, %lld s since 1970", date, (long long)now);
+    else
+        hx_console_printf("%s.%06u UTC, %lld s since 1970", date, (uint32_t)(now_ns / 1000 % 1000000), (long long)now);
     if (ticks >= 0 && rate >= 0)
         hx_console_printf(", %lld ticks at %lld Hz", (long long)ticks, (long long)rate);
     hx_console_printf("\n");

@@ -10,6 +10,7 @@
 
 #include <hal/hx_hal.h>
 #include <helix/module.h>
+#include <interrupts/deferred.h>
 #include <interrupts/exception.h>
 #include <interrupts/router.h>
 #include <lib/fmt.h>
@@ -159,46 +160,107 @@ static hx_status_t cmd_mem(int argc, char **argv)
     return HX_OK;
 }
 
-static void print_irq(uint32_t line, const struct hx_irq *irq)
+struct irq_row {
+    struct hx_irq irq;
+    char owner[HX_NAME_MAX];
+};
+
+/* A copy of a claim, and of its owner's name, taken in one piece: interrupts and the worker change both. */
+static bool copy_claim(uint32_t line, uint32_t nth, struct irq_row *out)
 {
-    char route[32] = "-";
-    if (hx_console_env()->line_describe)
-        hx_console_env()->line_describe(line, route, sizeof(route));
-    hx_console_printf("%4u %-16s %-12s %-6s %10llu %10llu %8llu %6llu %9llu %s\n", line,
-                      irq->module ? irq->module->name : "-", irq->key[0] ? irq->key : "-", irq->armed ? "armed" : "off",
-                      (unsigned long long)irq->accepted, (unsigned long long)irq->served,
-                      (unsigned long long)irq->pending, (unsigned long long)irq->lost,
-                      (unsigned long long)irq->unhandled, route);
+    hx_irq_flags_t flags = hx_irq_save();
+    const struct hx_irq *irq = NULL;
+    while ((irq = hx_irq_next(irq)))
+        if (irq->line == line && nth-- == 0)
+            break;
+    if (irq) {
+        out->irq = *irq;
+        memcpy(out->owner, irq->module->name, sizeof(out->owner));
+    }
+    hx_irq_restore(flags);
+    return irq != NULL;
 }
 
-/* A copy of the line's record, and of its owner's name, taken in one piece: the worker may change both. */
-static bool copy_irq(uint32_t line, struct hx_irq *out, struct hx_module *out_owner)
+static const char *irq_state(const struct hx_irq_line *line, const struct hx_irq *irq)
 {
-    hx_preempt_disable();
-    const struct hx_irq *irq = hx_irq_of_line(line);
-    bool worth_a_line = irq && (irq->module || irq->unhandled > 0);
-    if (worth_a_line)
-        *out = *irq;
-    if (worth_a_line && irq->module) {
-        memcpy(out_owner->name, irq->module->name, sizeof(out_owner->name));
-        out->module = out_owner;
+    if (!irq->armed)
+        return "off";
+    return line->stormed ? "storm" : line->held ? "held" : "armed";
+}
+
+static void print_claims(uint32_t number)
+{
+    struct irq_row row;
+    struct hx_irq_line line = *hx_irq_line(number);
+    for (uint32_t nth = 0; copy_claim(number, nth, &row); nth++)
+        hx_console_printf("%4u %-15.15s %-12.12s %-5s %11llu %11llu %7llu %7llu\n", number, row.owner, row.irq.key,
+                          irq_state(&line, &row.irq), (unsigned long long)row.irq.accepted,
+                          (unsigned long long)row.irq.served, (unsigned long long)row.irq.pending,
+                          (unsigned long long)row.irq.lost);
+    if (line.unhandled > 0)
+        hx_console_printf("%4u %llu interrupts that nobody called his own, %u times masked for that\n", number,
+                          (unsigned long long)line.unhandled, line.storms);
+}
+
+static bool copy_deferred(uint32_t nth, struct hx_deferred *out, char owner[HX_NAME_MAX])
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    const struct hx_deferred *deferred = hx_deferred_next(NULL);
+    while (deferred && nth-- > 0)
+        deferred = hx_deferred_next(deferred);
+    if (deferred) {
+        *out = *deferred;
+        memcpy(owner, deferred->module->name, HX_NAME_MAX);
     }
-    hx_preempt_enable();
-    return worth_a_line;
+    hx_irq_restore(flags);
+    return deferred != NULL;
+}
+
+static void print_deferred(void)
+{
+    struct hx_deferred deferred;
+    char owner[HX_NAME_MAX];
+    for (uint32_t nth = 0; copy_deferred(nth, &deferred, owner); nth++)
+        hx_console_printf("   - %-15.15s %-12.12s later %11llu %11llu %7llu %7llu\n", owner, deferred.key,
+                          (unsigned long long)(deferred.served + deferred.pending + deferred.lost),
+                          (unsigned long long)deferred.served, (unsigned long long)deferred.pending,
+                          (unsigned long long)deferred.lost);
+}
+
+static void print_vectors(void)
+{
+    char text[80];
+    for (uint32_t vector = 0; vector < 256; vector++)
+        if (hx_console_env()->vector_describe && hx_console_env()->vector_describe(vector, text, sizeof(text)))
+            hx_console_printf("%s\n", text);
+}
+
+static void print_routes(void)
+{
+    char route[32];
+    for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
+        if (hx_console_env()->line_describe && hx_console_env()->line_describe(line, route, sizeof(route)) > 0)
+            hx_console_printf("%4u %s\n", line, route);
 }
 
 static hx_status_t cmd_irq(int argc, char **argv)
 {
-    struct hx_irq irq;
-    struct hx_module owner;
+    if (argc == 2 && strcmp(argv[1], "cpus") == 0) {
+        print_vectors();
+        return HX_OK;
+    }
+    if (argc == 2 && strcmp(argv[1], "routes") == 0) {
+        print_routes();
+        return HX_OK;
+    }
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_printf("%s%4s %-16s %-12s %-6s %10s %10s %8s %6s %9s ROUTE%s\n", hx_console_style(HX_STYLE_STRONG),
-                      "LINE", "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST", "UNHANDLED",
+    hx_console_printf("%s%4s %-15s %-12s %-5s %11s %11s %7s %7s%s\n", hx_console_style(HX_STYLE_STRONG), "LINE",
+                      "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST",
                       hx_console_style(HX_STYLE_PLAIN));
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
-        if (copy_irq(line, &irq, &owner))
-            print_irq(line, &irq);
+        print_claims(line);
+    print_deferred();
     hx_console_printf("irq: %llu faults of modules unwound, %llu NMIs, %llu bytes of console input lost\n",
                       (unsigned long long)hx_exception_unwound(), (unsigned long long)hx_exception_nmis(),
                       (unsigned long long)hx_console_bytes_lost());
@@ -305,7 +367,16 @@ const struct hx_command hx_commands_system[] = {
       .help = "With `audit': walks all page tables and fails on a frame that is writable in one mapping and\n"
               "executable in another.",
       .words = "audit" },
-    { .name = "irq", .arguments = "", .summary = "interrupt lines, their counts and owners", .handler = cmd_irq },
+    { .name = "irq",
+      .arguments = "[cpus|routes]",
+      .summary = "interrupt lines, their counts and owners",
+      .handler = cmd_irq,
+      .help =
+          "ACCEPTED is SERVED, PENDING (told when the module opens again) and LOST (its handler faulted) together.\n"
+          "STATE: armed; held (masked until what is pending is told); storm (masked, because nobody called\n"
+          "interrupts his own: reload a module of the line); off; later: not a line but a deferred function. With `cpus': what each processor has taken, by\n"
+          "vector. With `routes': where each line enters, and how it signals.",
+      .words = "cpus routes" },
     { .name = "dmesg",
       .arguments = "[-l LEVEL]",
       .summary = "the kernel log",

@@ -117,6 +117,10 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line)
         hx_command_error("console", "line", "it has too many words", "quote what belongs together");
     if (argc <= 0)
         return (hx_status_t)argc;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        argv[1] = argv[0];
+        argv[0] = "help";
+    }
     const struct hx_command *command = hx_command_find(table, argv[0]);
     return command ? command->handler((int)argc, argv) : refuse_unknown(table, argv[0]);
 }

@@ -29,6 +29,8 @@ struct hx_console_env {
     size_t (*processor_describe)(uint32_t index, char *text, size_t bytes);
     /* Where an interrupt line enters the machine: "GSI 2 edge high". */
     size_t (*line_describe)(uint32_t line, char *text, size_t bytes);
+    /* "0x38 line 8" and how often each CPU has taken vector @vector < 256; 0: none has. */
+    size_t (*vector_describe)(uint32_t vector, char *text, size_t bytes);
 };
 void hx_console_bind(const struct hx_console_env *env); /* borrowed */
 const struct hx_console_env *hx_console_env(void);

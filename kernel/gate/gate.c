@@ -2,8 +2,8 @@
 /*
  * gate.c - the slots' cold half: names, states, publishing, draining. The hot half is assembly.
  *
- * Locks: none. Slots are created, published and closed by one task at a time (the worker, or the boot task before it);
- * closing alone also happens from a fault's handler, and is a single store.
+ * Locks: none. Slots are created, published and closed by one task at a time (the worker, or the boot task before it). A
+ * fault's handler, on any CPU, closes those of a module; between the two stands the lock of the registry of modules.
  */
 #include "gate.h"
 
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-struct hx_slot hx_slots[HX_SLOTS_MAX] HX_PERCPU;
+struct hx_slot hx_slots[HX_SLOTS_MAX] HX_PERCPU_ZERO;
 
 enum { NAME_BUCKETS = 2 * HX_SLOTS_MAX, NAME_FREE = 0, NAME_GONE = 0xffff };
 
@@ -50,10 +50,22 @@ static uint16_t *name_find(const char *name)
     return NULL;
 }
 
+/*
+ * See gate.h: on the way in the state comes first, on the way out the vtable. Nothing when the state is not @expected any
+ * more: then a fault has been faster, and stores the same vtable.
+ */
+static void shut(struct hx_slot *slot, enum hx_slot_state expected, enum hx_slot_state state)
+{
+    struct hx_slot_info *info = hx_slot_info(slot);
+    const struct hx_gate_vtable *vtable = info->sleepable ? &hx_gate_vtable_wait : &hx_gate_vtable_closed;
+    if (__atomic_compare_exchange_n(&info->state, &expected, state, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        __atomic_store_n(&slot->vtable, vtable->op, __ATOMIC_SEQ_CST);
+}
+
 static void set_vtable(struct hx_slot *slot, const struct hx_gate_vtable *vtable, enum hx_slot_state state)
 {
-    hx_slot_info(slot)->state = state;
     __atomic_store_n(&slot->vtable, vtable->op, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&hx_slot_info(slot)->state, state, __ATOMIC_RELEASE);
 }
 
 static void slot_init(uint32_t index, const char *name, enum hx_slot_kind kind, bool sleepable)
@@ -138,15 +150,30 @@ void hx_slot_publish(struct hx_slot *slot, const struct hx_gate_vtable *vtable, 
     set_vtable(slot, vtable, HX_SLOT_OPEN);
 }
 
+enum hx_slot_state hx_slot_state(const struct hx_slot *slot)
+{
+    return __atomic_load_n(&hx_slot_info(slot)->state, __ATOMIC_ACQUIRE);
+}
+
 void hx_slot_close(struct hx_slot *slot)
 {
-    bool sleepable = hx_slot_info(slot)->sleepable;
-    set_vtable(slot, sleepable ? &hx_gate_vtable_wait : &hx_gate_vtable_closed, HX_SLOT_CLOSED);
+    enum hx_slot_state state = hx_slot_state(slot);
+    if (state != HX_SLOT_FAULTED)
+        shut(slot, state, HX_SLOT_CLOSED);
+}
+
+void hx_slot_fault(struct hx_slot *slot)
+{
+    if (hx_slot_state(slot) == HX_SLOT_OPEN)
+        shut(slot, HX_SLOT_OPEN, HX_SLOT_FAULTED);
+    if (hx_slot_state(slot) == HX_SLOT_CLOSED) /* as it was, or since a moment */
+        shut(slot, HX_SLOT_CLOSED, HX_SLOT_FAULTED);
 }
 
 void hx_slot_reopen(struct hx_slot *slot)
 {
-    set_vtable(slot, hx_slot_info(slot)->open_vtable, HX_SLOT_OPEN);
+    if (hx_slot_info(slot)->state != HX_SLOT_FAULTED)
+        set_vtable(slot, hx_slot_info(slot)->open_vtable, HX_SLOT_OPEN);
 }
 
 void hx_slot_fail(struct hx_slot *slot)
@@ -162,23 +189,29 @@ void hx_slot_retract(struct hx_slot *slot)
     set_vtable(slot, &hx_gate_vtable_absent, HX_SLOT_ABSENT);
 }
 
+static uint64_t left_of(struct hx_slot *slot, uint32_t cpus)
+{
+    uint64_t left = 0;
+    for (uint32_t cpu = 0; cpu < cpus; cpu++)
+        left += __atomic_load_n(&hx_hal_slot_on_cpu(slot, cpu)->left, __ATOMIC_ACQUIRE);
+    return left;
+}
+
 uint64_t hx_slot_inside(struct hx_slot *slot)
 {
-    uint64_t left = hx_slot_calls(slot);
+    uint32_t cpus = hx_hal_cpu_count();
+    uint64_t left = left_of(slot, cpus);
     /* All of left before any of entered: see gate.h. */
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t entered = 0;
-    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++)
+    for (uint32_t cpu = 0; cpu < cpus; cpu++)
         entered += __atomic_load_n(&hx_hal_slot_on_cpu(slot, cpu)->entered, __ATOMIC_ACQUIRE);
     return entered - left;
 }
 
 uint64_t hx_slot_calls(struct hx_slot *slot)
 {
-    uint64_t left = 0;
-    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++)
-        left += __atomic_load_n(&hx_hal_slot_on_cpu(slot, cpu)->left, __ATOMIC_ACQUIRE);
-    return left;
+    return left_of(slot, hx_hal_cpu_count());
 }
 
 static bool is_slot(const struct hx_slot *slot)
@@ -194,15 +227,13 @@ static bool holds_frame(uintptr_t low, uintptr_t high, const struct hx_gate_fram
 }
 
 /* A module that overran its stack may have spoiled the frame: what is about to be used of it is looked at first. */
-bool hx_gate_may_unwind(const struct hx_gate_frame *frame)
+bool hx_gate_is_sound(const struct hx_gate_frame *frame)
 {
     uintptr_t low = 0, high = 0;
     hx_hal_stack_bounds(&low, &high);
     if (!holds_frame(low, high, frame) || !is_slot(frame->slot))
         return false;
-    if (frame->prev && !holds_frame((uintptr_t)(frame + 1), high, frame->prev))
-        return false;
-    return !frame->in_import && !frame->waiting;
+    return !frame->prev || holds_frame((uintptr_t)(frame + 1), high, frame->prev);
 }
 
 bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner)
@@ -217,7 +248,11 @@ bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner)
 
 _Noreturn void hx_gate_killed(void)
 {
-    hx_gate_unwind_to(hx_gate_frame(), HX_E_KILLED);
+    struct hx_gate_frame *frame = hx_gate_frame();
+    bool hung = frame->kill_pending & HX_KILL_HUNG;
+    if (hung && gate.policy && gate.policy->hung)
+        gate.policy->hung(frame);
+    hx_gate_unwind_to(frame, hung ? HX_E_FAULT : HX_E_KILLED);
 }
 
 const struct hx_gate_vtable *hx_gate_wait(struct hx_slot *slot)

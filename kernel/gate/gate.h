@@ -29,8 +29,9 @@ enum hx_slot_state {
     HX_SLOT_FREE,
     HX_SLOT_ABSENT, /* no provider: calls return HX_E_ABSENT */
     HX_SLOT_OPEN,
-    HX_SLOT_CLOSED, /* for a swap: callers wait (sleepable) or get HX_E_CLOSED (atomic) */
-    HX_SLOT_FAILED, /* calls return HX_E_FAILED */
+    HX_SLOT_CLOSED, /* by a swap or unload, which opens it soon: callers wait (sleepable) or get HX_E_CLOSED (atomic) */
+    HX_SLOT_FAULTED, /* by a fault; the worker decides: the same for callers, and nobody knows how long */
+    HX_SLOT_FAILED,  /* calls return HX_E_FAILED */
 };
 
 enum hx_slot_kind {
@@ -59,6 +60,8 @@ struct hx_gate_policy {
     /* A caller stands at the closed sleepable @slot, counted as outside. Returns HX_OK when it is to try again, or the
      * error that it gets (HX_E_TIMEOUT, HX_E_BUSY for the task that closed it, HX_E_KILLED). May sleep. */
     hx_status_t (*wait)(struct hx_slot *slot);
+    /* The innermost call, of @frame, is about to be unwound because it hung while the kernel worked for it. */
+    void (*hung)(const struct hx_gate_frame *frame);
 };
 void hx_gate_bind(const struct hx_gate_policy *policy);
 
@@ -74,12 +77,32 @@ bool hx_slot_is_static(const struct hx_slot *slot); /* belongs to an interface t
 struct hx_slot *hx_slot_find(const char *name);
 struct hx_slot_info *hx_slot_info(const struct hx_slot *slot);
 
-/* Each is one store of the vtable plus the bookkeeping of its state. */
+/*
+ * Each is one store of the vtable plus the bookkeeping of its state. Closing may meet a fault's handler on another CPU; what
+ * opens or fails a slot does not, by a lock of the caller's. Who sees a slot shut by its vtable sees by its state what has shut it, and who sees
+ * it open by its state calls the new vtable.
+ *
+ *             of OPEN    of CLOSED  of FAULTED  of FAILED  of ABSENT
+ * publish     OPEN       OPEN       OPEN        OPEN       OPEN       after a drain: no fault is under way
+ * close       CLOSED     CLOSED     FAULTED     CLOSED     CLOSED
+ * fault       FAULTED    FAULTED    FAULTED     FAILED     ABSENT
+ * reopen      OPEN       OPEN       FAULTED     OPEN       -
+ * fail        FAILED     FAILED     FAILED      FAILED     FAILED
+ * retract     ABSENT     ABSENT     ABSENT      ABSENT     ABSENT     after a drain
+ */
 void hx_slot_publish(struct hx_slot *slot, const struct hx_gate_vtable *vtable, void *owner);
 void hx_slot_close(struct hx_slot *slot);
+void hx_slot_fault(struct hx_slot *slot);
 void hx_slot_reopen(struct hx_slot *slot); /* undoes hx_slot_close */
 void hx_slot_fail(struct hx_slot *slot);
 void hx_slot_retract(struct hx_slot *slot); /* back to absent */
+/* May change at any moment: for those who wait for it to. */
+enum hx_slot_state hx_slot_state(const struct hx_slot *slot);
+/* Closed for now, by a swap or by a fault: somebody decides. */
+static inline bool hx_slot_is_undecided(enum hx_slot_state state)
+{
+    return state == HX_SLOT_CLOSED || state == HX_SLOT_FAULTED;
+}
 
 /* Callers inside now, all CPUs; only meaningful after hx_hal_cpu_sync(). */
 uint64_t hx_slot_inside(struct hx_slot *slot);
@@ -94,17 +117,30 @@ uint64_t hx_slot_calls(struct hx_slot *slot);
 HX_NODISCARD hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
                                    uint64_t d);
 
+/* For a thread that called a typed entry: @result, and none of the flags that the module may have left behind. */
+static inline hx_ret_t hx_gate_left(hx_ret_t result)
+{
+    hx_irq_enable_only();
+    return result;
+}
+
 /* ---- recovery ------------------------------------------------------------------------------------------------------- */
 /* Innermost frame on this CPU, or NULL. */
 static inline struct hx_gate_frame *hx_gate_frame(void)
 {
     return hx_cpu_read(frame);
 }
-/* Whether @frame lies on the current stack and may be unwound to now: control is in the module, not in an import. */
-bool hx_gate_may_unwind(const struct hx_gate_frame *frame);
-/* Whether the chain from @frame (NULL: empty) outwards stands inside a slot of @owner. */
+/* Whether @frame, the innermost, can be one: it lies on the current stack, and names a slot and a predecessor. */
+bool hx_gate_is_sound(const struct hx_gate_frame *frame);
+/* Whether it may be unwound to now: it is sound and control is in the module, not in an import. */
+static inline bool hx_gate_may_unwind(const struct hx_gate_frame *frame)
+{
+    return hx_gate_is_sound(frame) && !frame->in_import && !frame->waiting;
+}
+/* Whether the chain from @frame (NULL: empty) outwards stands inside a slot of @owner. It is this task's, or of one that does
+ * not run meanwhile. */
 bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner);
-/* Called by import stubs (assembly) whose frame has kill_pending when the import returns. Does not return. */
+/* Called by import stubs (assembly) whose frame has kill_pending when the import returns. */
 _Noreturn void hx_gate_killed(void);
 
 /* ---- what assembly provides (gate.S) -------------------------------------------------------------------------------- */
@@ -112,7 +148,8 @@ extern const struct hx_gate_vtable hx_gate_vtable_wait;   /* closed, sleepable: 
 extern const struct hx_gate_vtable hx_gate_vtable_closed; /* closed, atomic: HX_E_CLOSED */
 extern const struct hx_gate_vtable hx_gate_vtable_absent;
 extern const struct hx_gate_vtable hx_gate_vtable_failed;
-hx_ret_t hx_gate_op_unsupported(void); /* HX_E_UNSUPPORTED */
+hx_ret_t hx_gate_op_unsupported(void);   /* HX_E_UNSUPPORTED */
+extern const char hx_gate_stack_short[]; /* where a module's call faults that finds too little of the stack left */
 /* Where the trap handler sends an unwound frame: rsp at the frame, rax the result, GS this CPU's. */
 extern const char hx_gate_resume[];
 /* Goes on behind @frame's entry with @result, as an unwound trap would. */

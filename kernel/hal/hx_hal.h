@@ -139,10 +139,17 @@ void hx_hal_lock_wait(void);
 void hx_hal_idle(void);
 
 /* ---- devices -------------------------------------------------------------------------------------------------------- */
-/* ISA interrupt lines 0..15: masked at boot. Delivery calls hx_entry_irq(line). */
+/*
+ * Interrupt lines: 0..15 are the ISA's, the others the inputs of the I/O APICs by their number (GSI). Masked at boot; delivered
+ * to CPU 0, as hx_entry_irq(line).
+ */
+enum { HX_HAL_ISA_LINES = 16, HX_HAL_LINES = 64 };
+/* Before a line is unmasked for the first time. @level: how a GSI's device signals, level and low as PCI's do, or edge and
+ * high; of an ISA line the firmware says. HX_E_NOENT: no such line; HX_E_IN_USE: it is the input of an ISA line. */
+HX_NODISCARD hx_status_t hx_hal_irq_configure(uint32_t line, bool level);
 void hx_hal_irq_unmask(uint32_t line);
 void hx_hal_irq_mask(uint32_t line);
-/* Whether the line asks again for as long as its device does: unserved, it must be masked. Constant. */
+/* Whether the line asks again for as long as its device does: unserved, it must be masked. */
 bool hx_hal_irq_is_level(uint32_t line);
 uint8_t hx_hal_port_read8(uint16_t port);
 void hx_hal_port_write8(uint16_t port, uint8_t value);
@@ -165,13 +172,14 @@ void hx_hal_stub_write(uint8_t stub[HX_STUB_BYTES], struct hx_slot *slot, uint32
 struct hx_trap; /* the machine's frame of an exception */
 enum hx_trap_kind {
     HX_TRAP_KIND_FAULT,         /* of the instruction that ran */
+    HX_TRAP_KIND_STEP,          /* of the one before it, which may have been a module's return or call to the kernel */
     HX_TRAP_KIND_NMI,           /* of the machine: whoever ran has nothing to do with it, and may hold any lock */
     HX_TRAP_KIND_PROBE,         /* hx_hal_cpu_probe() of another CPU, likewise */
     HX_TRAP_KIND_MACHINE_CHECK, /* of the machine, and what ran cannot go on */
 };
 enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap);
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap);
-/* Whether @ip lies in the core's own text, where nothing may be unwound. */
+/* Whether @ip lies in the core's own text, where nothing may be unwound; hx_gate_stack_short counts as the module's. */
 bool hx_hal_ip_in_core(uintptr_t ip);
 /* Short text like "page fault: read of unmapped 0x0" into @text; returns its length. */
 size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes);

@@ -11,6 +11,7 @@
 
 enum hx_lock_rank {
     HX_RANK_REGISTRY = 10,
+    HX_RANK_MUTEX = 15,
     HX_RANK_WAITQ = 20,
     HX_RANK_TASK = 30,
     HX_RANK_TIMER = 40,

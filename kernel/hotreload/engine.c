@@ -2,8 +2,7 @@
 /*
  * engine.c - see engine.h.
  *
- * Locks: queue and flags are touched with interrupts off only (one CPU runs the worker; a fault's handler comes with them off
- * anyway).
+ * Locks: the queue of jobs has one. What the worker waits for is made true, on whatever CPU, before it is woken.
  */
 #include "engine.h"
 
@@ -19,7 +18,7 @@ static struct {
     hx_handle_t task;        /* the worker */
     struct hx_waitq worker;  /* it waits here for something to do */
     struct hx_waitq clients; /* requesters wait here for their job */
-    bool attention;          /* a module faulted or a probation ended */
+    bool attention;          /* a: a module faulted or a probation ended; cleared before they are looked for */
     bool reloads;
     void (*tell)(bool bad, const char *line);
 } engine = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY), .reloads = true };
@@ -52,7 +51,7 @@ __attribute__((format(printf, 2, 3))) static void tell(bool bad, const char *for
 
 static void want_attention(void)
 {
-    engine.attention = true;
+    __atomic_store_n(&engine.attention, true, __ATOMIC_SEQ_CST);
     hx_waitq_wake_all(&engine.worker);
 }
 
@@ -62,18 +61,13 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
 {
     const struct hx_slot_info *info = hx_slot_info(frame->slot);
     bool in_hook = info->kind == HX_SLOT_KIND_HOOKS;
-    struct hx_module *module = in_hook ? ((struct hx_version *)info->owner)->module : info->owner;
-    if (!module)
-        return;
-    hx_fmt(module->fault, sizeof(module->fault), "%s", description);
-    hx_fmt(module->backtrace, sizeof(module->backtrace), "%s", backtrace);
     /* Whoever called a hook is in the middle of a transaction and sees the error; nothing of the module is closed for it. */
-    if (in_hook)
-        return;
-    module->faulted = true;
-    hx_module_close(module, true);
-    hx_module_close(module, false);
-    want_attention();
+    if (in_hook) {
+        struct hx_version *version = info->owner;
+        hx_fmt(version->fault, sizeof(version->fault), "%s", description);
+    } else if (info->owner && hx_module_fault(info->owner, description, backtrace)) {
+        want_attention();
+    }
 }
 
 static void fail_module(struct hx_module *module)
@@ -86,6 +80,23 @@ static void tell_backtrace(const struct hx_module *module)
 {
     if (module->backtrace[0])
         tell(true, "%s: backtrace: %s", module->name, module->backtrace);
+    if (module->faults > 1)
+        tell(true, "%s: %u more faults before this one was answered", module->name, module->faults - 1);
+}
+
+/* Those that went back with @record's module; NULL: nobody knows any more. */
+static void tell_others(const struct hx_swap_record *record)
+{
+    char text[16];
+    uint64_t number = record ? record->transaction : 0;
+    for (const struct hx_swap_record *other = NULL;
+         (other = hx_history_get(number)) && other->transaction == record->transaction; number++) {
+        if (other == record)
+            continue;
+        hx_version_text(other->old_version, text);
+        tell(true, "%s: reverted to %s %s with it; %llu calls served since are lost", other->new_name, other->old_name,
+             text, (unsigned long long)other->calls_since);
+    }
 }
 
 static void answer_fault(struct hx_module *module)
@@ -99,13 +110,16 @@ static void answer_fault(struct hx_module *module)
     hx_fmt(name, sizeof(name), "%s", module->name);
     hx_status_t err = hx_report_fail(&cause, HX_E_FAULT, name, "%s", module->fault);
     err = hx_swap_revert(module, &cause, &record, &why);
-    if (err != HX_OK) {
+    if (err != HX_OK && module->faulted) {
         fail_module(module);
         return;
     }
     hx_version_text(module->running->record->version, text);
     tell(true, "%s: %s: reverted to %s %s with its state of the swap; %llu calls served since are lost", name,
          cause.message, module->name, text, record ? (unsigned long long)record->calls_since : 0ull);
+    tell_others(record);
+    if (err != HX_OK)
+        tell(true, "%s; it is in Error; rmmod it, then insmod a version that works", why.message);
 }
 
 /* ---- probation ------------------------------------------------------------------------------------------------------ */
@@ -126,19 +140,20 @@ static void arm_probation(struct hx_module *module)
 
 static void attend(void)
 {
-    struct hx_module *next = NULL;
-    engine.attention = false;
-    for (struct hx_module *module = hx_module_next(NULL); module; module = next) {
-        next = hx_module_next(module);
+    struct hx_module *module = NULL;
+    (void)__atomic_exchange_n(&engine.attention, false, __ATOMIC_SEQ_CST);
+    while ((module = hx_module_next(module)))
         if (module->faulted) {
             tell_backtrace(module);
             answer_fault(module);
-        } else if (module->probation_over && module->previous) {
+        }
+    /* After all faults, which may be of others that share a probation. */
+    while ((module = hx_module_next(module)))
+        if (module->probation_over && module->previous && !module->faulted) {
             module->probation_over = false;
             hx_status_t err = hx_swap_commit(module);
             (void)err; /* there is a predecessor */
         }
-    }
 }
 
 /* By the owner's word: when somebody stays inside, probation goes on. */
@@ -149,20 +164,50 @@ static hx_status_t roll_back(struct hx_job *job, struct hx_module *module, struc
     cause.step = "rollback";
     hx_status_t err = hx_report_fail(&cause, HX_E_CANCELED, "", "rolled back by %s", job->who);
     err = hx_swap_revert(module, &cause, out_record, &job->report);
-    if (err != HX_OK && err != HX_E_NOENT && !module->previous)
-        hx_lifecycle_fail(module);
     arm_probation(module);
     return err;
 }
 
 /* ---- jobs ----------------------------------------------------------------------------------------------------------- */
 
+static hx_status_t unknown(struct hx_job *job, const char *name)
+{
+    return hx_report_fail(&job->report, HX_E_NOENT, name, "no module called %s is loaded", name);
+}
+
+static bool is_in(const struct hx_swap_request *request, const struct hx_module *module)
+{
+    for (uint32_t i = 0; i < request->count; i++)
+        if (request->part[i].module == module)
+            return true;
+    return false;
+}
+
+static hx_status_t reload(struct hx_job *job, struct hx_module *module, struct hx_swap_record **out_record)
+{
+    struct hx_swap_request request = { .who = job->who, .count = 1 };
+    request.part[0] = (struct hx_swap_part){
+        .module = module, .file = job->file, .params = job->params, .may_downgrade = job->may_downgrade
+    };
+    for (uint32_t i = 0; i < job->with_count; i++) {
+        const struct hx_job_part *with = &job->with[i];
+        struct hx_module *other = hx_module_find(with->module);
+        if (!other)
+            return unknown(job, with->module);
+        if (is_in(&request, other))
+            return hx_report_fail(&job->report, HX_E_INVAL, with->module, "%s is named twice; name it once",
+                                  with->module);
+        request.part[request.count++] =
+            (struct hx_swap_part){ .module = other, .file = with->file, .may_downgrade = with->may_downgrade };
+    }
+    hx_status_t err = hx_swap_run(&request, out_record);
+    arm_probation(module);
+    return err;
+}
+
 static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
 {
     struct hx_swap_record *record = NULL;
-    struct hx_swap_request request = {
-        .module = module, .file = job->file, .params = job->params, .who = job->who, .may_downgrade = job->may_downgrade
-    };
     hx_status_t err = HX_E_INTERNAL;
     switch (job->kind) {
     case HX_JOB_UNLOAD:
@@ -171,10 +216,7 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
             return err;
         err = hx_swap_commit(module); /* HX_E_NOENT: nothing was pending */
         return hx_lifecycle_unload(module, &job->report);
-    case HX_JOB_RELOAD:
-        err = hx_swap_run(&request, &record);
-        arm_probation(module);
-        break;
+    case HX_JOB_RELOAD: err = reload(job, module, &record); break;
     case HX_JOB_COMMIT:
         record = hx_swap_pending(module);
         err = hx_swap_commit(module);
@@ -184,7 +226,7 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
     }
     if (record)
         job->swap = *record;
-    if (err == HX_E_NOENT)
+    if (err == HX_E_NOENT && job->kind != HX_JOB_RELOAD)
         err = hx_report_fail(&job->report, err, module->name, "%s has no swap on probation", module->name);
     return err;
 }
@@ -200,15 +242,13 @@ static hx_status_t run_job(struct hx_job *job)
         return err;
     }
     module = hx_module_find(job->module);
-    if (!module)
-        return hx_report_fail(&job->report, HX_E_NOENT, job->module, "no module called %s is loaded", job->module);
-    return run_on_module(job, module);
+    return module ? run_on_module(job, module) : unknown(job, job->module);
 }
 
 static bool has_work(void *context)
 {
     (void)context;
-    return engine.attention || !TAILQ_EMPTY(&engine.jobs);
+    return __atomic_load_n(&engine.attention, __ATOMIC_SEQ_CST) || !TAILQ_EMPTY(&engine.jobs);
 }
 
 static struct hx_job *take_job(void)
@@ -224,7 +264,7 @@ static struct hx_job *take_job(void)
 static void finish(struct hx_job *job, hx_status_t result)
 {
     job->result = result;
-    job->done = true;
+    __atomic_store_n(&job->done, true, __ATOMIC_RELEASE); /* from here on it is the requester's */
     hx_waitq_wake_all(&engine.clients);
 }
 
@@ -232,7 +272,7 @@ static hx_status_t worker(void *argument)
 {
     (void)argument;
     while (hx_waitq_wait(&engine.worker, has_work, NULL, UINT64_MAX) == HX_OK) {
-        if (engine.attention)
+        if (__atomic_load_n(&engine.attention, __ATOMIC_SEQ_CST))
             attend();
         struct hx_job *job = take_job();
         if (job)
@@ -261,7 +301,7 @@ hx_status_t hx_engine_gate_wait(struct hx_slot *slot)
 
 static bool job_done(void *context)
 {
-    return ((struct hx_job *)context)->done;
+    return __atomic_load_n(&((struct hx_job *)context)->done, __ATOMIC_ACQUIRE);
 }
 
 /* The queue is short: one job a waiting requester. */
@@ -270,7 +310,8 @@ static void enqueue(struct hx_job *job)
     struct hx_job *other = NULL, *replaced = NULL;
     hx_irq_flags_t flags = hx_lock_acquire(&engine.lock);
     TAILQ_FOREACH(other, &engine.jobs, link)
-        if (job->kind == HX_JOB_RELOAD && other->kind == HX_JOB_RELOAD && strcmp(other->module, job->module) == 0)
+        if (job->kind == HX_JOB_RELOAD && other->kind == HX_JOB_RELOAD && !job->with_count && !other->with_count &&
+            strcmp(other->module, job->module) == 0)
             replaced = other;
     if (replaced)
         TAILQ_REMOVE(&engine.jobs, replaced, link);

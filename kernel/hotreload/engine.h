@@ -4,7 +4,7 @@
  *
  * Others hand it jobs. A job is the requester's, who waits for it; the queue is served highest priority first, first come
  * first within one, and a second swap of the same module replaces one that has not begun (the first ends with
- * HX_E_CANCELED). Faults and the end of a probation come before jobs.
+ * HX_E_CANCELED), unless one of the two is of several modules. Faults and the end of a probation come before jobs.
  */
 #pragma once
 #include <gate/gate.h>
@@ -12,6 +12,13 @@
 #include "swap.h"
 
 enum hx_job_kind { HX_JOB_LOAD, HX_JOB_UNLOAD, HX_JOB_RELOAD, HX_JOB_COMMIT, HX_JOB_ROLLBACK };
+
+/* Another module that a swap replaces in the same step. */
+struct hx_job_part {
+    char module[HX_NAME_MAX];
+    struct hx_slice file;
+    bool may_downgrade;
+};
 
 struct hx_job {
     /* Filled by the requester. */
@@ -22,11 +29,14 @@ struct hx_job {
     const char *params;       /* LOAD: "" for none; RELOAD: NULL keeps those of the running version */
     const char *who;
     bool may_downgrade;
+    uint32_t with_count; /* RELOAD: others that go with it */
+    struct hx_job_part with[HX_SET_MAX - 1];
 
     /* Filled by the worker. */
     hx_status_t result;
     struct hx_report report;    /* LOAD, UNLOAD; the others too when there is no record */
-    struct hx_swap_record swap; /* RELOAD, ROLLBACK, COMMIT: a copy; number 0: it did not come to one */
+    struct hx_swap_record swap; /* RELOAD, ROLLBACK, COMMIT: a copy, of several the first or the one that was refused;
+                                   number 0: it did not come to one */
     char loaded[HX_NAME_MAX];   /* LOAD: the module's name */
 
     bool done;

@@ -17,7 +17,8 @@ enum hx_swap_outcome {
 };
 
 struct hx_swap_record {
-    uint64_t number; /* from 1 */
+    uint64_t number;      /* from 1 */
+    uint64_t transaction; /* the number of the first of those that were swapped in one step; they follow each other */
     uint64_t at_ns;
     char who[16]; /* "console", "fault", ... asked for it */
     char old_name[HX_NAME_MAX], new_name[HX_NAME_MAX];

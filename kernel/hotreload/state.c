@@ -273,7 +273,7 @@ static hx_status_t run_state_hook(struct hx_state_transfer *transfer, struct hx_
         return HX_OK;
     return hx_report_fail(report, (hx_status_t)result, hx_hook_name(hook), "%s %s: %s", hx_version_name(version),
                           hook == HX_HOOK_SAVE ? "could not save its state" : "refused the state",
-                          result == HX_E_FAULT ? version->module->fault : hx_err_text(result));
+                          result == HX_E_FAULT ? version->fault : hx_err_text(result));
 }
 
 static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_report *report)

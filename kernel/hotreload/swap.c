@@ -2,8 +2,8 @@
 /*
  * swap.c - the transaction; see swap.h.
  *
- * Policy: each step returns and leaves cleaning up to hx_swap_run(), which knows from `reached` what there is to undo.
- * Invariant: module->running changes in publish() alone, with all the module's slots closed.
+ * Policy: each step returns and leaves cleaning up to hx_swap_run(), which knows from its members what there is to undo.
+ * Invariant: module->running changes in publish() alone, with all slots of all members closed.
  */
 #include "swap.h"
 
@@ -15,15 +15,27 @@
 
 static uint64_t probation_ns = 1000000000u;
 
-struct swap {
-    const struct hx_swap_request *request;
+struct member {
+    const struct hx_swap_part *part;
     struct hx_module *module;
-    struct hx_version *old, *new;
+    struct hx_version *old, *new; /* new: the same as in the set */
     struct hx_state_transfer transfer;
     struct hx_swap_record *record;
-    struct hx_report *report; /* of the record */
-    bool claimed;             /* new interrupt lines are reserved */
+    bool cyclic;  /* it was taken before those that it requires, because they require it */
+    bool claimed; /* new interrupt lines are reserved */
+    bool carried; /* the new version has the state */
 };
+
+/* One worker swaps, so there is one. */
+static struct swap {
+    const char *who;
+    struct hx_version_set set; /* in order of dependence, as the members are */
+    struct member *at;         /* whose turn it is, or was when a step failed */
+    struct member member[HX_SET_MAX];
+} under_way;
+
+#define FOR_MEMBERS(each, swap)                                                                                        \
+    for (struct member *each = (swap)->member; each < (swap)->member + (swap)->set.count; each++)
 
 void hx_swap_set_probation_ns(uint64_t duration_ns)
 {
@@ -35,85 +47,126 @@ uint64_t hx_swap_probation_ns(void)
     return probation_ns;
 }
 
+static struct hx_report *report_of(const struct member *member)
+{
+    return &member->record->report;
+}
+
 /* ---- before the blackout -------------------------------------------------------------------------------------------- */
 
 /* What the owner gave the running version goes on to hold, unless the new one is another module. */
-static const char *params_of(const struct swap *swap)
+static const char *params_of(const struct member *member)
 {
     char name[HX_NAME_MAX];
-    if (swap->request->params)
-        return swap->request->params;
+    if (member->part->params)
+        return member->part->params;
     bool same =
-        hx_records_peek_name(swap->request->file, name) == HX_OK && strcmp(name, hx_version_name(swap->old)) == 0;
-    return same ? swap->old->params_text : "";
+        hx_records_peek_name(member->part->file, name) == HX_OK && strcmp(name, hx_version_name(member->old)) == 0;
+    return same ? member->old->params_text : "";
 }
 
-static hx_status_t link_new(struct swap *swap)
+static hx_status_t link_new(struct swap *swap, struct member *member)
 {
-    const char *params = params_of(swap);
-    swap->report->step = "link";
-    hx_status_t err = hx_version_create(swap->module, swap->request->file, params, &swap->new, swap->report);
+    struct hx_swap_record *record = member->record;
+    hx_status_t err = hx_version_create(member->module, &swap->set, member->part->file, params_of(member), &member->new,
+                                        report_of(member));
     if (err != HX_OK)
         return err;
-    swap->record->new_version = swap->new->record->version;
-    swap->record->new_hash = hx_version_file_hash(swap->new);
-    hx_fmt(swap->record->new_name, HX_NAME_MAX, "%s", hx_version_name(swap->new));
+    swap->set.version[member - swap->member] = member->new;
+    record->new_version = member->new->record->version;
+    record->new_hash = hx_version_file_hash(member->new);
+    hx_fmt(record->new_name, HX_NAME_MAX, "%s", hx_version_name(member->new));
     return HX_OK;
 }
 
-static hx_status_t admit_name(struct swap *swap)
+static hx_status_t admit_name(struct swap *swap, struct member *member)
 {
-    const char *name = hx_version_name(swap->new);
+    const char *name = hx_version_name(member->new);
     const struct hx_module *other = hx_module_holding(name);
     char old_text[16], new_text[16];
-    if (other && other != swap->module)
-        return hx_report_fail(swap->report, HX_E_EXIST, name, "the name %s belongs to another module", name);
-    if (other && swap->new->record->version < swap->old->record->version && !swap->request->may_downgrade) {
-        hx_version_text(swap->old->record->version, old_text);
-        hx_version_text(swap->new->record->version, new_text);
-        return hx_report_fail(swap->report, HX_E_VERSION, name,
+    FOR_MEMBERS(earlier, swap)
+    if (earlier < member && strcmp(hx_version_name(earlier->new), name) == 0)
+        other = earlier->module;
+    if (other && other != member->module)
+        return hx_report_fail(report_of(member), HX_E_EXIST, name, "the name %s belongs to another module", name);
+    if (other && member->new->record->version < member->old->record->version && !member->part->may_downgrade) {
+        hx_version_text(member->old->record->version, old_text);
+        hx_version_text(member->new->record->version, new_text);
+        return hx_report_fail(report_of(member), HX_E_VERSION, name,
                               "%s is older than the running %s; name the file to go back", new_text, old_text);
     }
     return HX_OK;
 }
 
-/* Whatever somebody relies on must still be there, and new enough. The kernel relies on its own interfaces. */
-static hx_status_t admit_users(struct swap *swap)
+static hx_status_t admit_provides(struct swap *swap, struct member *member)
 {
-    for (uint32_t i = 0; i < swap->old->provides_count; i++) {
-        const struct hx_interface *interface = swap->old->provides[i].interface;
-        const struct hx_provided *provided = hx_version_provided(swap->new, interface);
+    for (uint32_t i = 0; i < member->new->provides_count; i++) {
+        const struct hx_interface *interface = member->new->provides[i].interface;
         const char *prefix = hx_slot_info(interface->slot)->name;
-        char display[HX_NAME_MAX];
+        FOR_MEMBERS(earlier, swap)
+        if (earlier < member && hx_version_provided(earlier->new, interface))
+            return hx_report_fail(report_of(member), HX_E_EXIST, prefix, "%s provides %s too", earlier->module->name,
+                                  prefix);
+    }
+    return hx_lifecycle_admit_provides(member->module, member->new, report_of(member));
+}
+
+static bool suffices(const struct hx_provided *provided, uint32_t least)
+{
+    return provided && provided->version >= least && HX_VERSION_MAJOR(provided->version) == HX_VERSION_MAJOR(least);
+}
+
+/* Names of those who would be left behind, and the first of them. */
+static const struct hx_interface_use *left_behind(const struct swap *swap, const struct hx_interface *interface,
+                                                  const struct hx_provided *provided, char *names, size_t bytes)
+{
+    const struct hx_interface_use *use = NULL, *first = NULL;
+    size_t used = 0;
+    TAILQ_FOREACH(use, &interface->uses, link) {
+        if (hx_version_set_has(&swap->set, use->user->module) || suffices(provided, use->version))
+            continue;
+        used = hx_fmt_append(names, bytes, used, "%s%s", first ? "," : "", use->user->module->name);
+        first = first ? first : use;
+    }
+    return first;
+}
+
+/* Whatever somebody relies on must still be there, and new enough. The kernel relies on its own interfaces. */
+static hx_status_t admit_users(struct swap *swap, struct member *member)
+{
+    for (uint32_t i = 0; i < member->old->provides_count; i++) {
+        const struct hx_interface *interface = member->old->provides[i].interface;
+        const struct hx_provided *provided = hx_version_provided(member->new, interface);
+        const char *prefix = hx_slot_info(interface->slot)->name;
+        char display[HX_NAME_MAX], names[128];
         hx_interface_display(prefix, display);
         if (!provided && hx_slot_is_static(interface->slot))
-            return hx_report_fail(swap->report, HX_E_IN_USE, prefix, "%s provides no %s, on which the kernel relies",
-                                  hx_version_name(swap->new), display);
-        const struct hx_interface_use *use = NULL;
-        TAILQ_FOREACH(use, &interface->uses, link) {
-            if (use->user->module == swap->module || (provided && provided->version >= use->version))
-                continue;
-            return hx_report_fail(swap->report, provided ? HX_E_VERSION : HX_E_IN_USE, prefix,
-                                  "%s requires %s %u.%u, which the new version does not provide",
+            return hx_report_fail(report_of(member), HX_E_IN_USE, prefix,
+                                  "%s provides no %s, on which the kernel relies", hx_version_name(member->new),
+                                  display);
+        const struct hx_interface_use *use = left_behind(swap, interface, provided, names, sizeof(names));
+        if (use)
+            return hx_report_fail(report_of(member), provided ? HX_E_VERSION : HX_E_IN_USE, prefix,
+                                  "%s requires %s %u.%u, which the new version does not provide; replace both in one "
+                                  "step: --with %s",
                                   use->user->module->name, display, HX_VERSION_MAJOR(use->version),
-                                  HX_VERSION_MINOR(use->version));
-        }
+                                  HX_VERSION_MINOR(use->version), names);
     }
     return HX_OK;
 }
 
-static bool relies_on_marked(const struct hx_version *version)
+static bool relies_on_marked(const struct swap *swap, const struct hx_version *version)
 {
     for (uint32_t i = 0; i < version->requires_count; i++) {
-        const struct hx_module *provider = hx_module_providing(version->requires[i].interface);
+        const struct hx_module *provider = hx_version_set_provider(&swap->set, version->requires[i].interface);
         if (provider && provider->marked)
             return true;
     }
     return false;
 }
 
-/* Marks @module and all that rely on it, by however many steps. */
-static void mark_users(const struct hx_module *module)
+/* Marks @module and all that will rely on it, by however many steps. */
+static void mark_users(const struct swap *swap, const struct hx_module *module)
 {
     struct hx_module *user = NULL;
     bool more = true;
@@ -122,106 +175,140 @@ static void mark_users(const struct hx_module *module)
     while (more) {
         more = false;
         while ((user = hx_module_next(user)))
-            if (!user->marked && relies_on_marked(user->running))
+            if (!user->marked && relies_on_marked(swap, hx_version_to_be(&swap->set, user)))
                 user->marked = more = true;
     }
 }
 
 /* Modules that require each other, or themselves, could never be unloaded, and would wait at their own gates. */
-static hx_status_t admit_requires(struct swap *swap)
+static hx_status_t admit_requires(struct swap *swap, struct member *member)
 {
-    mark_users(swap->module);
-    for (uint32_t i = 0; i < swap->new->requires_count; i++) {
-        const struct hx_interface *interface = swap->new->requires[i].interface;
-        const struct hx_module *provider = hx_module_providing(interface);
-        if (hx_version_provided(swap->new, interface) || !provider || provider->marked)
-            return hx_report_fail(swap->report, HX_E_CYCLE, hx_slot_info(interface->slot)->name,
-                                  "%s requires an interface of %s, which relies on it", hx_version_name(swap->new),
+    mark_users(swap, member->module);
+    for (uint32_t i = 0; i < member->new->requires_count; i++) {
+        const struct hx_interface *interface = member->new->requires[i].interface;
+        const struct hx_module *provider = hx_version_set_provider(&swap->set, interface);
+        if (!provider || provider->marked)
+            return hx_report_fail(report_of(member), HX_E_CYCLE, hx_slot_info(interface->slot)->name,
+                                  "%s requires an interface of %s, which relies on it", hx_version_name(member->new),
                                   provider ? provider->name : "nobody");
     }
     return HX_OK;
 }
 
-static hx_status_t admit(struct swap *swap)
+static hx_status_t admit(struct swap *swap, struct member *member)
 {
-    swap->report->step = "admit";
-    hx_status_t err = admit_name(swap);
+    hx_status_t err = admit_name(swap, member);
     if (err == HX_OK)
-        err = hx_lifecycle_admit_provides(swap->module, swap->new, swap->report);
+        err = admit_provides(swap, member);
     if (err == HX_OK)
-        err = admit_users(swap);
+        err = admit_users(swap, member);
     if (err == HX_OK)
-        err = admit_requires(swap);
+        err = admit_requires(swap, member);
     return err;
 }
 
-static hx_status_t run_hook(struct swap *swap, enum hx_hook hook, uint64_t argument)
+static hx_status_t init_new(struct swap *swap, struct member *member)
 {
-    swap->report->step = hx_hook_name(hook);
-    return hx_version_try_hook(swap->new, hook, argument, swap->report);
-}
-
-static hx_status_t init_new(struct swap *swap)
-{
-    swap->report->step = hx_hook_name(HX_HOOK_INIT);
-    return hx_version_init(swap->new, swap->report);
+    (void)swap;
+    return hx_version_init(member->new, report_of(member));
 }
 
 /* Everything that may fail for want of something is had here. */
-static hx_status_t reserve(struct swap *swap)
+static hx_status_t reserve(struct swap *swap, struct member *member)
 {
-    swap->report->step = "reserve";
-    hx_status_t err = hx_state_prepare(&swap->transfer, swap->old, swap->new, swap->report);
+    (void)swap;
+    hx_status_t err = hx_state_prepare(&member->transfer, member->old, member->new, report_of(member));
     if (err == HX_OK)
-        err = hx_irq_claim_all(swap->module, swap->new, swap->report);
-    swap->claimed = err == HX_OK;
+        err = hx_irq_claim_all(member->module, member->new, report_of(member));
+    member->claimed = err == HX_OK;
     return err;
+}
+
+/* One step, for all of them. */
+static hx_status_t for_all(struct swap *swap, const char *step,
+                           hx_status_t (*run)(struct swap *swap, struct member *member))
+{
+    FOR_MEMBERS(member, swap)
+    {
+        swap->at = member;
+        report_of(member)->step = step;
+        hx_status_t err = run(swap, member);
+        if (err != HX_OK)
+            return err;
+    }
+    return HX_OK;
 }
 
 /* ---- the blackout --------------------------------------------------------------------------------------------------- */
 
-/* All slots are closed, preemption is off. */
-static void publish(struct hx_module *module, struct hx_version *version)
+/* All slots of all are closed, preemption is off. */
+static void publish(const struct hx_version_set *set)
 {
-    struct hx_version *gone = module->running;
-    module->running = version;
-    hx_module_rename(module, hx_version_name(version));
+    uint32_t lines = 0; /* a bit for each that has some */
     hx_irq_flags_t flags = hx_irq_save();
-    hx_module_retract(module, gone, version);
-    hx_irq_bind(module, version);
-    hx_module_open(module, version);
-    hx_irq_replay(module);
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct hx_module *module = set->module[i];
+        struct hx_version *gone = module->running, *version = set->version[i];
+        module->running = version;
+        hx_module_rename(module, hx_version_name(version));
+        hx_module_retract(module, gone, version);
+        if (gone->irqs_count || version->irqs_count) {
+            hx_irq_bind(module, version);
+            lines |= 1u << i;
+        }
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        hx_module_open(set->module[i], set->version[i]);
+        if (lines >> i & 1u)
+            hx_irq_replay(set->module[i]);
+    }
     hx_irq_restore(flags);
 }
 
 /* The state of a version that has faulted is not to be trusted, and the fault was not the new one's. */
-static hx_status_t carry(struct swap *swap)
+static hx_status_t carry(struct swap *swap, struct member *member)
 {
-    if (swap->module->faulted)
-        return hx_report_fail(swap->report, HX_E_FAULT, swap->module->name, "the running version has faulted: %s",
-                              swap->module->fault);
-    swap->report->step = "state";
-    return hx_state_carry(&swap->transfer, swap->report);
+    (void)swap;
+    if (member->module->faulted) {
+        report_of(member)->step = "drain";
+        return hx_report_fail(report_of(member), HX_E_FAULT, member->module->name,
+                              "the running version has faulted: %s", member->module->fault);
+    }
+    hx_status_t err = hx_state_carry(&member->transfer, report_of(member));
+    member->carried = err == HX_OK;
+    return err;
+}
+
+/* What the observers have of the old one is lost where the state is. */
+static void notify_came(const struct member *member)
+{
+    hx_lifecycle_notify(member->new, member->transfer.way == HX_STATE_NONE ? NULL : member->old, true);
 }
 
 /* Returns with preemption as it was. */
 static hx_status_t cross(struct swap *swap)
 {
     uint64_t closed_ns = hx_hal_clock_ns();
-    swap->report->step = "drain";
-    hx_status_t err = hx_lifecycle_close(swap->module, swap->report);
+    swap->at = swap->member;
+    report_of(swap->at)->step = "drain";
+    hx_status_t err = hx_lifecycle_close(swap->set.module, swap->set.count, report_of(swap->at));
     if (err != HX_OK)
         return err;
-    err = carry(swap);
+    err = for_all(swap, "state", carry);
     if (err == HX_OK) {
-        publish(swap->module, swap->new);
-        swap->record->blackout_ns = hx_hal_clock_ns() - closed_ns;
-        hx_lifecycle_notify(swap->new, swap->transfer.way == HX_STATE_NONE ? NULL : swap->old, true);
+        publish(&swap->set);
+        uint64_t blackout_ns = hx_hal_clock_ns() - closed_ns;
+        FOR_MEMBERS(member, swap)
+        {
+            member->record->blackout_ns = blackout_ns;
+            notify_came(member);
+        }
     } else {
-        hx_lifecycle_reopen(swap->module);
+        FOR_MEMBERS(member, swap)
+        hx_lifecycle_reopen(member->module);
     }
     hx_preempt_enable();
-    hx_waitq_wake_all(&swap->module->callers);
+    hx_module_wake_callers();
     return err;
 }
 
@@ -238,6 +325,24 @@ struct hx_swap_record *hx_swap_pending(const struct hx_module *module)
     return module->previous ? record_of(module) : NULL;
 }
 
+/* Those that share @module's probation, in the order of their swap, with their predecessors; count 0: it has none. */
+static void pending_with(const struct hx_module *module, struct hx_version_set *out)
+{
+    struct hx_module *other = NULL;
+    out->count = 0;
+    while (module->previous && (other = hx_module_next(other))) {
+        if (!other->previous || other->pending_transaction != module->pending_transaction)
+            continue;
+        uint32_t at = out->count++;
+        for (; at > 0 && out->module[at - 1]->pending_swap > other->pending_swap; at--) {
+            out->module[at] = out->module[at - 1];
+            out->version[at] = out->version[at - 1];
+        }
+        out->module[at] = other;
+        out->version[at] = other->previous;
+    }
+}
+
 /* A version that is not published any more: fini unless it is the one that faulted, then everything that it has. */
 static void discard(struct hx_version *version, bool call_fini)
 {
@@ -246,11 +351,9 @@ static void discard(struct hx_version *version, bool call_fini)
     hx_version_destroy(version);
 }
 
-hx_status_t hx_swap_commit(struct hx_module *module)
+static void commit_one(struct hx_module *module)
 {
     struct hx_version *old = module->previous;
-    if (!old)
-        return HX_E_NOENT;
     struct hx_swap_record *record = record_of(module);
     hx_timer_disarm(&module->probation);
     hx_irq_release_others(module, module->running);
@@ -259,150 +362,319 @@ hx_status_t hx_swap_commit(struct hx_module *module)
     discard(old, true);
     if (record)
         record->outcome = HX_SWAP_COMMITTED;
-    return HX_OK;
 }
 
-static void note_reverted(struct hx_module *module, const struct hx_report *cause, uint64_t calls)
+hx_status_t hx_swap_commit(struct hx_module *module)
+{
+    struct hx_version_set set;
+    pending_with(module, &set);
+    for (uint32_t i = set.count; i-- > 0;)
+        commit_one(set.module[i]);
+    return set.count ? HX_OK : HX_E_NOENT;
+}
+
+/* What befell @culprit, as the others tell it. */
+static void blame(struct hx_report *report, const struct hx_report *cause, const char *culprit)
+{
+    report->step = cause->step;
+    hx_report_fail(report, cause->err, cause->subject, "with %s: %s", culprit, cause->message);
+}
+
+static void note_reverted(struct hx_module *module, const struct hx_report *cause, const struct hx_module *culprit,
+                          uint64_t calls)
 {
     struct hx_swap_record *record = record_of(module);
     if (!record)
         return;
     record->outcome = HX_SWAP_REVERTED;
     record->calls_since = calls;
-    record->report = *cause;
+    if (module == culprit)
+        record->report = *cause;
+    else
+        blame(&record->report, cause, culprit->name);
+}
+
+/* From the opening on, a fault is the old version's. Its slots are closed, nobody is inside. Returns the version that goes. */
+static struct hx_version *give_up(struct hx_module *module, bool *out_faulted)
+{
+    struct hx_version *new = module->running;
+    *out_faulted = module->faulted || module->state == HX_MODULE_ERROR || new->fault[0];
+    hx_state_revert(new, module->pending_way);
+    module->previous = NULL;
+    module->faulted = false;
+    if (module->state == HX_MODULE_ERROR)
+        module->state = HX_MODULE_RUNNING; /* a legal edge: one who stayed inside until now kept it from coming back */
+    return new;
+}
+
+static hx_status_t restart(struct hx_module *module, struct hx_report *report)
+{
+    hx_ret_t started = hx_version_hook(module->running, HX_HOOK_START, 1);
+    if (started >= 0)
+        return HX_OK;
+    hx_status_t err = hx_report_fail(report, (hx_status_t)started, hx_hook_name(HX_HOOK_START),
+                                     "%s, the version that came back, does not start: %s", module->name,
+                                     started == HX_E_FAULT ? module->running->fault : hx_err_text(started));
+    hx_lifecycle_fail(module);
+    return err;
 }
 
 hx_status_t hx_swap_revert(struct hx_module *module, const struct hx_report *cause, struct hx_swap_record **out_record,
                            struct hx_report *report)
 {
-    struct hx_version *old = module->previous, *new = module->running;
-    if (!old)
+    struct hx_version_set set;
+    struct hx_version *gone[HX_SET_MAX];
+    uint64_t calls[HX_SET_MAX];
+    bool faulted[HX_SET_MAX];
+    pending_with(module, &set);
+    if (!set.count)
         return HX_E_NOENT;
-    hx_timer_disarm(&module->probation);
-    uint64_t calls = hx_module_calls(module) - module->calls_at_swap;
+    for (uint32_t i = 0; i < set.count; i++) {
+        hx_timer_disarm(&set.module[i]->probation);
+        calls[i] = hx_module_calls(set.module[i]) - set.module[i]->calls_at_swap;
+    }
     report->step = "drain";
-    hx_status_t err = hx_lifecycle_close(module, report);
+    hx_status_t err = hx_lifecycle_close(set.module, set.count, report);
     if (err != HX_OK)
         return err;
-    hx_state_revert(new, module->pending_way);
-    module->previous = NULL;
-    module->faulted = false; /* from the opening on, a fault is the old version's */
-    if (module->state == HX_MODULE_ERROR)
-        module->state = HX_MODULE_RUNNING; /* a legal edge: one who stayed inside until now kept it from coming back */
-    publish(module, old);
-    hx_lifecycle_notify(new, old, false);
-    /* Its state is the swap's; what has become ready or ended since must be told again. */
-    hx_lifecycle_notify(old, NULL, true);
+    for (uint32_t i = 0; i < set.count; i++)
+        gone[i] = give_up(set.module[i], &faulted[i]);
+    publish(&set);
+    for (uint32_t i = 0; i < set.count; i++) {
+        hx_lifecycle_notify(gone[i], set.version[i], false);
+        /* Its state is the swap's; what has become ready or ended since must be told again. */
+        hx_lifecycle_notify(set.version[i], NULL, true);
+    }
     hx_preempt_enable();
-    hx_waitq_wake_all(&module->callers);
-    note_reverted(module, cause, calls);
+    hx_module_wake_callers();
     *out_record = record_of(module);
-    hx_irq_release_others(module, old);
-    discard(new, cause->err != HX_E_FAULT);
+    for (uint32_t i = set.count; i-- > 0;) {
+        note_reverted(set.module[i], cause, module, calls[i]);
+        hx_irq_release_others(set.module[i], set.version[i]);
+        discard(gone[i], !faulted[i]);
+    }
     report->step = "start";
-    hx_ret_t started = hx_version_hook(old, HX_HOOK_START, 1);
-    if (started >= 0)
-        return HX_OK;
-    return hx_report_fail(report, (hx_status_t)started, hx_hook_name(HX_HOOK_START),
-                          "the version that came back does not start: %s",
-                          started == HX_E_FAULT ? module->fault : hx_err_text(started));
-}
-
-static hx_status_t try_new(struct swap *swap)
-{
-    hx_status_t err = run_hook(swap, HX_HOOK_START, 1);
-    if (err == HX_OK)
-        err = run_hook(swap, HX_HOOK_CHECK, 0);
-    if (err == HX_OK && swap->module->faulted)
-        err = hx_report_fail(swap->report, HX_E_FAULT, swap->module->name, "%s", swap->module->fault);
+    for (uint32_t i = 0; i < set.count; i++) {
+        hx_status_t started = restart(set.module[i], report);
+        err = err == HX_OK ? started : err;
+    }
     return err;
 }
 
-static void begin_probation(struct swap *swap)
+static hx_status_t start_new(struct swap *swap, struct member *member)
 {
-    struct hx_module *module = swap->module;
-    module->previous = swap->old;
-    module->pending_swap = swap->record->number;
-    module->pending_way = swap->transfer.way;
-    module->calls_at_swap = hx_module_calls(module);
-    module->swaps++;
-    swap->record->outcome = HX_SWAP_PROBATION;
+    (void)swap;
+    return hx_version_try_hook(member->new, HX_HOOK_START, 1, report_of(member));
 }
 
-static void describe_old(struct swap *swap)
+static hx_status_t check_new(struct swap *swap, struct member *member)
 {
-    struct hx_swap_record *record = swap->record;
-    record->old_version = swap->old->record->version;
-    record->old_hash = hx_version_file_hash(swap->old);
-    hx_fmt(record->old_name, sizeof(record->old_name), "%s", hx_version_name(swap->old));
-    hx_fmt(record->who, sizeof(record->who), "%s", swap->request->who);
+    (void)swap;
+    hx_status_t err = hx_version_try_hook(member->new, HX_HOOK_CHECK, 0, report_of(member));
+    if (err == HX_OK && member->module->faulted)
+        err = hx_report_fail(report_of(member), HX_E_FAULT, member->module->name, "%s", member->module->fault);
+    return err;
+}
+
+static void begin_probation(struct member *member)
+{
+    struct hx_module *module = member->module;
+    module->previous = member->old;
+    module->pending_swap = member->record->number;
+    module->pending_transaction = member->record->transaction;
+    module->pending_way = member->transfer.way;
+    module->calls_at_swap = hx_module_calls(module);
+    module->swaps++;
+    member->record->outcome = HX_SWAP_PROBATION;
 }
 
 /* Undoes everything up to the blackout. */
 static void undo(struct swap *swap)
 {
-    if (swap->claimed)
-        hx_irq_release_others(swap->module, swap->old);
-    discard(swap->new, true);
+    for (uint32_t i = swap->set.count; i-- > 0;) {
+        struct member *member = &swap->member[i];
+        if (member->carried)
+            hx_state_revert(member->new, member->transfer.way);
+        if (member->claimed)
+            hx_irq_release_others(member->module, member->old);
+        discard(member->new, true);
+        if (member != swap->at)
+            blame(report_of(member), report_of(swap->at), swap->at->module->name);
+    }
+}
+
+/* What has been published does not start, or does not pass its check. */
+static hx_status_t take_back(struct swap *swap, hx_status_t err)
+{
+    struct hx_report cause = *report_of(swap->at);
+    struct hx_swap_record *ignored = NULL;
+    hx_status_t reverted = hx_swap_revert(swap->at->module, &cause, &ignored, report_of(swap->at));
+    if (reverted == HX_OK) {
+        *report_of(swap->at) = cause;
+        return err;
+    }
+    if (swap->at->module->previous)
+        hx_lifecycle_fail(swap->at->module);
+    return reverted;
 }
 
 static hx_status_t run(struct swap *swap)
 {
     uint64_t began_ns = hx_hal_clock_ns();
-    hx_status_t err = link_new(swap);
+    hx_status_t err = for_all(swap, "link", link_new);
     if (err == HX_OK)
-        err = admit(swap);
+        err = for_all(swap, "admit", admit);
     if (err == HX_OK)
-        err = init_new(swap);
+        err = for_all(swap, hx_hook_name(HX_HOOK_INIT), init_new);
     if (err == HX_OK)
-        err = reserve(swap);
+        err = for_all(swap, "reserve", reserve);
     if (err == HX_OK)
         err = cross(swap);
-    swap->record->way = swap->transfer.way;
-    swap->record->state_bytes = swap->transfer.bytes;
-    swap->record->total_ns = hx_hal_clock_ns() - began_ns;
-    hx_state_release(&swap->transfer);
+    uint64_t total_ns = hx_hal_clock_ns() - began_ns;
+    FOR_MEMBERS(member, swap)
+    {
+        member->record->way = member->transfer.way;
+        member->record->state_bytes = member->transfer.bytes;
+        member->record->total_ns = total_ns;
+        hx_state_release(&member->transfer);
+    }
     if (err != HX_OK) {
         undo(swap);
         return err;
     }
-    begin_probation(swap);
-    err = try_new(swap);
+    FOR_MEMBERS(member, swap)
+    begin_probation(member);
+    err = for_all(swap, hx_hook_name(HX_HOOK_START), start_new);
+    if (err == HX_OK)
+        err = for_all(swap, hx_hook_name(HX_HOOK_CHECK), check_new);
+    if (err != HX_OK)
+        return take_back(swap, err);
+    FOR_MEMBERS(member, swap)
+    {
+        report_of(member)->step = "done";
+        report_of(member)->err = HX_OK;
+    }
+    return HX_OK;
+}
+
+/* ---- who takes part ------------------------------------------------------------------------------------------------- */
+
+/* Whether @user's file requires an interface that @provider's declares. What cannot be read the linking will refuse. */
+static bool requires_of(struct hx_slice user, struct hx_slice provider)
+{
+    struct hx_slice requires = hx_records_peek_interfaces(user, HX_RECORDS_REQUIRES);
+    struct hx_slice provides = hx_records_peek_interfaces(provider, HX_RECORDS_PROVIDES);
+    struct hx_interface_record use, offer;
+    for (uint64_t i = 0; hx_slice_read(requires, i, &use, sizeof(use)) == HX_OK; i += sizeof(use))
+        for (uint64_t k = 0; hx_slice_read(provides, k, &offer, sizeof(offer)) == HX_OK; k += sizeof(offer))
+            if (strncmp(use.prefix, offer.prefix, HX_NAME_MAX) == 0)
+                return true;
+    return false;
+}
+
+/* Whether part @i can be linked before those that @left has bits of. */
+static bool is_next(const struct hx_swap_request *request, uint32_t i, uint32_t left)
+{
+    for (uint32_t k = 0; k < request->count; k++)
+        if (k != i && (left >> k & 1u) && requires_of(request->part[i].file, request->part[k].file))
+            return false;
+    return left >> i & 1u;
+}
+
+/* Providers before users. Of those that require each other one is taken, and @out_cycle is true. */
+static uint32_t choose_next(const struct hx_swap_request *request, uint32_t left, bool *out_cycle)
+{
+    for (uint32_t i = 0; i < request->count; i++)
+        if (is_next(request, i, left))
+            return i;
+    *out_cycle = true;
+    return (uint32_t)__builtin_ctz(left);
+}
+
+static void enlist(struct swap *swap, struct member *member, const struct hx_swap_part *part, uint64_t transaction)
+{
+    struct hx_swap_record *record = hx_history_add();
+    *member = (struct member){ .part = part, .module = part->module, .old = part->module->running, .record = record };
+    swap->set.module[member - swap->member] = part->module;
+    record->transaction = transaction ? transaction : record->number;
+    record->old_version = member->old->record->version;
+    record->old_hash = hx_version_file_hash(member->old);
+    hx_fmt(record->old_name, sizeof(record->old_name), "%s", hx_version_name(member->old));
+    hx_fmt(record->who, sizeof(record->who), "%s", swap->who);
+}
+
+static hx_status_t check_ready(struct swap *swap, struct member *member)
+{
+    (void)swap;
+    const struct hx_module *module = member->module;
+    if (module->state != HX_MODULE_RUNNING)
+        return hx_report_fail(report_of(member), HX_E_STATE, module->name, "%s is %s, not Running; rmmod and insmod it",
+                              module->name, hx_module_state_name(module->state));
+    struct hx_version_set pending;
+    pending_with(module, &pending);
+    for (uint32_t i = 0; i < pending.count; i++)
+        if (pending.module[i]->faulted)
+            module = pending.module[i];
+    if (module->faulted) /* a moment ago: what is pending is what it goes back to */
+        return hx_report_fail(report_of(member), HX_E_FAULT, module->name, "the running version has faulted: %s",
+                              module->fault);
+    return HX_OK;
+}
+
+static hx_status_t check_order(struct swap *swap, struct member *member)
+{
+    (void)swap;
+    if (!member->cyclic)
+        return HX_OK;
+    return hx_report_fail(report_of(member), HX_E_CYCLE, member->module->name,
+                          "%s would require an interface of another that requires one of it", member->module->name);
+}
+
+static hx_status_t take_part(struct swap *swap, struct member *member)
+{
+    (void)swap;
+    member->module->busy = true;
+    hx_status_t committed = hx_swap_commit(member->module);
+    (void)committed; /* HX_E_NOENT: nothing was pending */
+    return HX_OK;
+}
+
+static hx_status_t run_checked(struct swap *swap)
+{
+    hx_status_t err = for_all(swap, "request", check_ready);
+    if (err == HX_OK)
+        err = for_all(swap, "admit", check_order);
     if (err != HX_OK) {
-        struct hx_report cause = *swap->report;
-        struct hx_swap_record *ignored = NULL;
-        hx_status_t reverted = hx_swap_revert(swap->module, &cause, &ignored, swap->report);
-        if (reverted != HX_OK) {
-            hx_lifecycle_fail(swap->module);
-            return reverted;
-        }
-        *swap->report = cause;
+        undo(swap);
         return err;
     }
-    swap->report->step = "done";
-    swap->report->err = HX_OK;
-    return HX_OK;
+    err = for_all(swap, "request", take_part);
+    if (err == HX_OK)
+        err = run(swap);
+    FOR_MEMBERS(member, swap)
+    member->module->busy = false;
+    if (err == HX_OK && probation_ns == 0)
+        err = hx_swap_commit(swap->member->module);
+    return err;
 }
 
 hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_record **out_record)
 {
-    struct hx_module *module = request->module;
-    struct swap swap = { .request = request, .module = module, .old = module->running, .record = hx_history_add() };
-    swap.report = &swap.record->report;
-    *out_record = swap.record;
-    describe_old(&swap);
-    if (module->state != HX_MODULE_RUNNING)
-        return hx_report_fail(swap.report, HX_E_STATE, module->name, "%s is %s, not Running; rmmod and insmod it",
-                              module->name, hx_module_state_name(module->state));
-    if (module->faulted) /* a moment ago: what is pending is what it goes back to */
-        return hx_report_fail(swap.report, HX_E_FAULT, module->name, "the running version has faulted: %s",
-                              module->fault);
-    module->busy = true;
-    hx_status_t committed = hx_swap_commit(module);
-    (void)committed; /* HX_E_NOENT: nothing was pending */
-    hx_status_t err = run(&swap);
-    module->busy = false;
-    if (err == HX_OK && probation_ns == 0)
-        err = hx_swap_commit(module);
+    struct swap *swap = &under_way;
+    swap->who = request->who;
+    swap->set = (struct hx_version_set){ .count = request->count };
+    uint32_t left = (1u << request->count) - 1;
+    uint64_t transaction = 0;
+    FOR_MEMBERS(member, swap)
+    {
+        bool cyclic = false;
+        uint32_t next = choose_next(request, left, &cyclic);
+        left &= ~(1u << next);
+        enlist(swap, member, &request->part[next], transaction);
+        member->cyclic = cyclic;
+        transaction = swap->member->record->number;
+    }
+    hx_status_t err = run_checked(swap);
+    *out_record = err == HX_OK ? swap->member->record : swap->at->record;
     return err;
 }

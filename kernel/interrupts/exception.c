@@ -8,6 +8,8 @@
 #include <orchestrator/panic.h>
 #include <string.h>
 
+#include "hang.h"
+
 enum { BACKTRACE_MAX = 16, DESCRIPTION_BYTES = 96, WHERE_BYTES = 80, BACKTRACE_BYTES = 192 };
 
 static hx_module_fault_fn module_fault;
@@ -21,7 +23,7 @@ void hx_exception_bind(hx_module_fault_fn on_module_fault)
 
 uint64_t hx_exception_unwound(void)
 {
-    return unwound;
+    return __atomic_load_n(&unwound, __ATOMIC_RELAXED);
 }
 
 uint64_t hx_exception_nmis(void)
@@ -47,9 +49,12 @@ static size_t name_code(uintptr_t ip, bool is_return, char *text, size_t bytes)
 {
     struct hx_where where;
     uintptr_t va = ip - is_return;
-    if (!hx_where_in(hx_module_calling(), va, &where) && !hx_where_in(hx_module_version_at(va), va, &where))
-        return 0;
-    return hx_label_text(&where.label, ip, where.version->module->name, text, bytes);
+    size_t length = 0;
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    if (hx_where_in(hx_module_calling(), va, &where) || hx_where_in(hx_module_version_at(va), va, &where))
+        length = hx_label_text(&where.label, ip, where.version->module->name, text, bytes);
+    hx_module_registry_unlock(flags);
+    return length;
 }
 
 /* The innermost function outside of the core, then all of them down to where the core called the module. A call to nowhere
@@ -58,9 +63,11 @@ static void trace(const struct hx_trap *trap, char where[WHERE_BYTES], char back
 {
     uintptr_t ip[BACKTRACE_MAX];
     char name[WHERE_BYTES];
-    size_t used = 0, count = hx_hal_backtrace(trap, ip, BACKTRACE_MAX);
+    size_t used = 0, i = 0, count = hx_hal_backtrace(trap, ip, BACKTRACE_MAX);
     where[0] = backtrace[0] = '\0';
-    for (size_t i = 0; i < count && !hx_hal_ip_in_core(ip[i]); i++) {
+    while (!trap && i < count && hx_hal_ip_in_core(ip[i]))
+        i++;
+    for (; i < count && !hx_hal_ip_in_core(ip[i]); i++) {
         if (!name_code(ip[i], i > 0, name, sizeof(name)))
             continue;
         if (!used)
@@ -69,12 +76,22 @@ static void trace(const struct hx_trap *trap, char where[WHERE_BYTES], char back
     }
 }
 
-static void tell(const struct hx_trap *trap, const struct hx_gate_frame *frame, const char *what)
+void hx_exception_tell(const struct hx_trap *trap, const struct hx_gate_frame *frame, const char *what)
 {
     char where[WHERE_BYTES], backtrace[BACKTRACE_BYTES], description[DESCRIPTION_BYTES + WHERE_BYTES];
+    (void)__atomic_add_fetch(&unwound, 1, __ATOMIC_RELAXED);
+    if (!module_fault)
+        return;
     trace(trap, where, backtrace);
     hx_fmt(description, sizeof(description), "%s%s%s", what, where[0] ? " in " : "", where);
     module_fault(frame, description, backtrace);
+}
+
+bool hx_exception_is_modules(const struct hx_trap *trap, const struct hx_gate_frame *frame)
+{
+    if (!frame || !hx_gate_may_unwind(frame))
+        return false;
+    return hx_hal_trap_kind(trap) == HX_TRAP_KIND_STEP || !hx_hal_ip_in_core(hx_hal_trap_ip(trap));
 }
 
 void hx_entry_trap(struct hx_trap *trap)
@@ -85,13 +102,14 @@ void hx_entry_trap(struct hx_trap *trap)
         count_nmi();
         return;
     }
+    if (kind == HX_TRAP_KIND_PROBE) {
+        hx_hang_probed(trap);
+        return;
+    }
     hx_hal_trap_describe(trap, description, sizeof(description));
     struct hx_gate_frame *frame = hx_gate_frame();
-    if (kind == HX_TRAP_KIND_MACHINE_CHECK || !frame || hx_hal_ip_in_core(hx_hal_trap_ip(trap)) ||
-        !hx_gate_may_unwind(frame))
+    if (kind == HX_TRAP_KIND_MACHINE_CHECK || !hx_exception_is_modules(trap, frame))
         hx_panic(trap, "%s", description);
-    unwound++;
-    if (module_fault)
-        tell(trap, frame, description);
+    hx_exception_tell(trap, frame, description);
     hx_hal_trap_unwind(trap, frame, HX_E_FAULT);
 }

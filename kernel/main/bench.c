@@ -8,6 +8,8 @@
 #include "bench.h"
 
 #include "compose.h"
+#include "storm.h"
+#include "sweep.h"
 
 #include <arch/x86_64/arch.h>
 #include <hal/hx_hal.h>
@@ -215,15 +217,15 @@ static void note_interrupt(uint64_t insns, bool of_line)
 
 static hx_status_t spinner(void *argument)
 {
-    const struct hx_irq *rtc = hx_irq_of_line(RTC_LINE);
+    const struct hx_irq *rtc = hx_irq_of_line(RTC_LINE); /* NULL: then it is never seen to have come */
     uint64_t start = hx_arch_tsc(), between = UINT64_MAX;
     (void)argument;
     while ((tick.count < INTERRUPTS || line.count < INTERRUPTS) && hx_arch_tsc() - start < SPIN_MAX_INSNS) {
-        uint64_t accepted = rtc->accepted, from = hx_arch_tsc(), to = hx_arch_tsc();
+        uint64_t accepted = rtc ? rtc->accepted : 0, from = hx_arch_tsc(), to = hx_arch_tsc();
         if (to - from < between)
             between = to - from;
         if (to - from > between + INTERRUPT_LEAST_INSNS)
-            note_interrupt(to - from - between, rtc->accepted != accepted);
+            note_interrupt(to - from - between, rtc && rtc->accepted != accepted);
     }
     spinning = false;
     hx_waitq_wake_all(&spun);
@@ -252,6 +254,39 @@ static hx_status_t bench_interrupt(const char *name)
         return complain(name, hx_err_text(err));
     report(name, kind->insns / kind->count);
     return HX_OK;
+}
+
+/* From before the processor interrupts itself until the handler, in a module that does nothing else, has returned. */
+static hx_status_t measure_self_ipi(const char *name, const struct hx_module *module)
+{
+    const struct hx_irq *irq = hx_irq_find(module, "bell");
+    uint64_t insns = 0;
+    if (!irq)
+        return complain(name, "the module has no line");
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint64_t served = irq->served, start = hx_arch_tsc();
+        hx_arch_irq_raise(irq->line);
+        while (*(const volatile uint64_t *)&irq->served == served)
+            hx_cpu_relax();
+        insns += hx_arch_tsc() - start;
+    }
+    report(name, insns / ROUNDS);
+    return HX_OK;
+}
+
+static hx_status_t bench_self_ipi(const char *name)
+{
+    struct hx_slice file;
+    struct hx_report why;
+    struct hx_module *module = NULL;
+    hx_report_init(&why);
+    if (hx_pack_find(pack, "bench_irq.hxm", &file) != HX_OK)
+        return complain(name, "bench_irq.hxm is not in the initrd");
+    if (hx_lifecycle_load(file, "", &module, &why) != HX_OK)
+        return complain(name, why.message);
+    hx_status_t err = measure_self_ipi(name, module);
+    hx_status_t unloaded = hx_lifecycle_unload(module, &why);
+    return err == HX_OK && unloaded != HX_OK ? complain(name, why.message) : err;
 }
 
 /* ---- modules --------------------------------------------------------------------------------------------------------- */
@@ -329,12 +364,6 @@ static bool has_names_to_import(void)
 
 /* ---- swaps ----------------------------------------------------------------------------------------------------------- */
 
-static hx_status_t sleeper(void *argument)
-{
-    (void)argument;
-    return hx_task_sleep_until(UINT64_MAX - 1);
-}
-
 static hx_status_t swap_to(const char *module, const char *file_name, struct hx_job *job)
 {
     struct hx_slice file;
@@ -367,36 +396,86 @@ static hx_status_t bench_swap(const char *prefix, const char *suffix, const char
     return err;
 }
 
-enum { SLEEPERS = 16 };
+/* What the swaps of the scheduler are measured with: a few tasks, as many as a desktop has, and nearly all there can be. */
+static const struct sleepers {
+    uint32_t count;
+    const char *suffix;
+} sleepers[] = { { 16, "_16" }, { 667, "_667" }, { 4000, "_4000" } };
 
-/* Between equals, to another schema, to another policy and back: with SLEEPERS tasks. */
-static hx_status_t bench_scheduler_swaps(void)
+static struct {
+    struct hx_waitq seen;
+    uint32_t wanted, count;
+} asleep;
+
+static hx_status_t sleeper(void *argument)
+{
+    (void)argument;
+    asleep.count++;
+    if (asleep.count == asleep.wanted)
+        hx_waitq_wake_all(&asleep.seen);
+    return hx_task_sleep_until(UINT64_MAX - 1);
+}
+
+static bool all_seen(void *context)
+{
+    (void)context;
+    return asleep.count == asleep.wanted;
+}
+
+/* Makes them, and has each run once, so that the policy knows it. */
+static hx_status_t make_sleepers(hx_handle_t *task, uint32_t count)
+{
+    hx_status_t err = HX_OK;
+    hx_waitq_init(&asleep.seen);
+    asleep.wanted = count;
+    asleep.count = 0;
+    for (uint32_t i = 0; err == HX_OK && i < count; i++)
+        err = hx_task_create(HX_TASK_POLICY, "sleeper", 128, sleeper, NULL, &task[i]);
+    return err == HX_OK ? hx_waitq_wait(&asleep.seen, all_seen, NULL, UINT64_MAX) : err;
+}
+
+static void report_convert(const struct sleepers *who, const struct hx_job *job)
+{
+    char name[64];
+    report_swap("swap_sched_convert", who->suffix, job);
+    if (who == &sleepers[0])
+        return; /* what is there once would be most of it */
+    hx_fmt(name, sizeof(name), "swap_sched_convert%s", who->suffix);
+    report(name, (job->swap.blackout_ns + who->count - 1) / who->count); /* of each task */
+}
+
+/* Between equals, to another schema, to another policy and back. */
+static hx_status_t bench_scheduler_swaps(const struct sleepers *who)
 {
     struct hx_job job;
-    hx_status_t err = bench_swap("swap_sched", "_16", "sched_rr", "sched_rr.hxm");
+    hx_status_t err = bench_swap("swap_sched", who->suffix, "sched_rr", "sched_rr.hxm");
     if (err == HX_OK)
         err = swap_to("sched_rr", "sched_rr-2.hxm", &job);
     if (err == HX_OK)
-        report_swap("swap_sched_convert", "_16", &job);
+        report_convert(who, &job);
     if (err == HX_OK)
-        err = bench_swap("swap_sched_prio", "_16", "sched_rr", "sched_prio.hxm");
+        err = bench_swap("swap_sched_prio", who->suffix, "sched_rr", "sched_prio.hxm");
     return err == HX_OK ? swap_to("sched_prio", "sched_rr.hxm", &job) : err;
+}
+
+static hx_status_t bench_swap_sched_with(const char *name, const struct sleepers *who)
+{
+    hx_handle_t *task = hx_hal_alloc(who->count * sizeof(*task));
+    hx_status_t err = task ? make_sleepers(task, who->count) : HX_E_NOMEM;
+    err = err == HX_OK ? bench_scheduler_swaps(who) : complain(name, hx_err_text(err));
+    for (uint32_t i = 0; task && i < who->count; i++) {
+        hx_status_t killed = hx_task_kill(task[i]);
+        (void)killed; /* it may not have been made */
+    }
+    hx_hal_free(task);
+    return err;
 }
 
 static hx_status_t bench_swap_sched(const char *name)
 {
     hx_status_t err = HX_OK;
-    hx_handle_t task[SLEEPERS] = { HX_HANDLE_NONE };
-    for (uint32_t i = 0; err == HX_OK && i < SLEEPERS; i++)
-        err = hx_task_create(HX_TASK_POLICY, "sleeper", 128, sleeper, NULL, &task[i]);
-    if (err != HX_OK)
-        return complain(name, hx_err_text(err));
-    hx_task_yield();
-    err = bench_scheduler_swaps();
-    for (uint32_t i = 0; i < SLEEPERS; i++) {
-        hx_status_t killed = hx_task_kill(task[i]);
-        (void)killed; /* it may not have been made */
-    }
+    for (uint32_t i = 0; err == HX_OK && i < HX_ARRAY_SIZE(sleepers); i++)
+        err = bench_swap_sched_with(name, &sleepers[i]);
     return err;
 }
 
@@ -448,6 +527,7 @@ static const struct {
     { "task_create_join", bench_create_join },
     { "timer_tick_busy", bench_interrupt },
     { "irq_line_rtc", bench_interrupt },
+    { "irq_self_ipi", bench_self_ipi },
     { "module_load_10", bench_load },
     { "module_unload_10", bench_load },
     { "module_reloc_1000", bench_reloc_1000 },
@@ -488,10 +568,22 @@ static bool run_bench(uint32_t index)
     return good;
 }
 
+typedef hx_status_t (*trial_fn)(const char *arguments, const struct hx_pack *initrd);
+
+/* Runs it, if @names asks for it and this kernel has it. */
+static void try(const char *names, const char *name, trial_fn trial)
+{
+    size_t bytes = strlen(name);
+    if (trial && names && strncmp(names, name, bytes) == 0)
+        hx_hal_poweroff(trial(names + bytes, pack) != HX_OK);
+}
+
 void hx_bench_run(const char *names, const struct hx_pack *initrd)
 {
     bool failed = false;
     pack = initrd;
+    try(names, "sweep", hx_sweep_run);
+    try(names, "storm", hx_storm_run);
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(benches); i++)
         if (is_asked_for(names, benches[i].name) && !run_bench(i))
             failed = true;

@@ -158,6 +158,7 @@ static hx_status_t boot_task(void *argument)
     char names[128];
     bool safe = has_option("safe");
     say_who_is_here();
+    hx_processors_start(boot);
     hx_processors_log();
     if (open_initrd() && !safe)
         load_modules();

@@ -9,6 +9,8 @@
 #include <debug/log.h>
 #include <hotreload/engine.h>
 #include <interrupts/exception.h>
+#include <interrupts/hang.h>
+#include <interrupts/router.h>
 #include <mm/mm.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
@@ -31,7 +33,7 @@ static void provider_went(struct hx_slot *slot)
 }
 
 static const struct hx_lifecycle_observer observer = { .came = provider_came, .went = provider_went };
-static const struct hx_gate_policy gate_policy = { .wait = hx_engine_gate_wait };
+static const struct hx_gate_policy gate_policy = { .wait = hx_engine_gate_wait, .hung = hx_hang_ended };
 
 static void tell(bool bad, const char *line)
 {
@@ -44,7 +46,30 @@ static struct hx_console_env console_env = {
     .core_function = hx_core_function,
     .processor_describe = hx_processor_describe,
     .line_describe = hx_arch_line_describe,
+    .vector_describe = hx_arch_vector_describe,
 };
+
+/* ---- interrupt lines ------------------------------------------------------------------------------------------------ */
+
+static const char *line_refusal(const struct hx_module *module, uint32_t line)
+{
+    (void)module; /* to declare a line is enough */
+    switch (line) {
+    case 0: return "it is the interval timer's, which the kernel measures its clock by";
+    case 2: return "the second interrupt controller stands behind it";
+    case 4: return "it is the kernel's console";
+    default: return NULL;
+    }
+}
+
+static void line_stormed(uint32_t line, const struct hx_module *module)
+{
+    hx_log_line(HX_LOG_WARN, module->name,
+                "line %u is masked: %u interrupts in a row that nobody called his own; reload a module of it", line,
+                (unsigned)HX_IRQ_STORM);
+}
+
+static const struct hx_irq_policy irq_policy = { .refusal = line_refusal, .stormed = line_stormed };
 
 /* ---- panic ---------------------------------------------------------------------------------------------------------- */
 
@@ -84,9 +109,8 @@ static const struct hx_panic_binding panic_binding = {
  * module's. */
 static void report_unknown_words(const char *cmdline)
 {
-    static const char *const known[] = {
-        "panic", "loglevel", "seed", "skip", "safe", "probation_ms", "bench", "color"
-    };
+    static const char *const known[] = { "panic",        "loglevel", "seed",  "skip", "safe",
+                                         "probation_ms", "bench",    "color", "cpus" };
     for (const char *at = cmdline; *at;) {
         size_t word = 0, name = 0;
         while (at[word] && at[word] != ' ')
@@ -99,7 +123,7 @@ static void report_unknown_words(const char *cmdline)
         if (!taken)
             hx_log_line(
                 HX_LOG_WARN, NULL,
-                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color= "
+                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color=, cpus= "
                 "and MODULE.PARAM=",
                 (int)word, at);
         at += word + (at[word] == ' ');
@@ -170,7 +194,9 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_exception_bind(hx_engine_on_fault);
     hx_gate_init();
     hx_gate_bind(&gate_policy);
+    hx_task_bind_idle(hx_hang_idle_changed);
     hx_lifecycle_bind(&observer);
+    hx_irq_bind_policy(&irq_policy);
     hx_engine_bind(tell);
     console_env.pack = hx_initrd();
     hx_console_bind(&console_env);

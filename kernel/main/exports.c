@@ -8,6 +8,7 @@
 #include <debug/log.h>
 #include <hal/hx_import.h>
 #include <hotreload/state.h>
+#include <interrupts/deferred.h>
 #include <interrupts/router.h>
 #include <string.h>
 
@@ -65,6 +66,16 @@ hx_ret_t hx_export_hx_irq_count(const void *key, uint64_t key_bytes)
     const struct hx_version *version = hx_module_calling();
     const struct hx_irq *irq = version ? hx_irq_find(version->module, name) : NULL;
     return irq ? (hx_ret_t)irq->accepted : HX_E_NOENT;
+}
+
+hx_ret_t hx_export_hx_defer(const void *key, uint64_t key_bytes)
+{
+    char name[HX_NAME_MAX];
+    hx_status_t err = copy_name(name, key, key_bytes);
+    if (err != HX_OK)
+        return err;
+    const struct hx_version *version = hx_module_calling();
+    return version ? hx_deferred_ask(version->module, name) : HX_E_NOENT;
 }
 
 hx_ret_t hx_export_hx_state_put(const void *name, uint64_t name_bytes, const void *data, uint64_t data_bytes)

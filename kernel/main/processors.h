@@ -13,6 +13,10 @@
 void hx_processors_read(const struct hx_boot_info *info, hx_boot_at_fn at);
 const struct hx_acpi_info *hx_processors_info(void);
 
+/* All that the firmware names run the kernel, up to HX_CPUS_MAX or what boot option `cpus=' says; one that does not come is
+ * told. Thread context, before modules are loaded. */
+void hx_processors_start(const struct hx_boot_info *info);
+
 /* What was found, and what was left out, to the log. */
 void hx_processors_log(void);
 

@@ -48,6 +48,8 @@ struct plan {
     uint64_t books_pa;
 };
 
+static uint64_t low_page_pa;
+
 static uint64_t kernel_pa(const char *symbol)
 {
     return (uintptr_t)symbol - HX_MM_KERNEL_BASE;
@@ -98,6 +100,21 @@ static uint32_t plan_limit(struct plan *plan)
         plan->count--;
     }
     return plan->count ? (uint32_t)(range_end(plan->free[plan->count - 1]) / HX_FRAMES_BYTES) : 0;
+}
+
+/* The last page that real mode can use: firmware that says too much is free is wrong about the first ones. 0: none. */
+static uint64_t plan_low_page(const struct plan *plan)
+{
+    const uint64_t real_mode_end = 0xa0000;
+    uint64_t page_pa = 0;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        uint64_t end = range_end(plan->free[i]) < real_mode_end ? range_end(plan->free[i]) : real_mode_end;
+        uint64_t last_pa = (end & ~(uint64_t)(HX_PAGE_BYTES - 1)) - HX_PAGE_BYTES;
+        if (end >= HX_PAGE_BYTES && plan->free[i].first_pa <= last_pa)
+            page_pa = last_pa;
+    }
+    return page_pa;
 }
 
 static hx_status_t plan_arena(struct plan *plan)
@@ -166,10 +183,11 @@ static hx_status_t frames_init(const struct hx_boot_info *info, struct plan *pla
 
     memcpy(plan->free, info->range, sizeof(plan->free));
     plan->count = info->range_count;
-    plan_remove(plan, 0, LOW_MEMORY_END);
     plan_remove(plan, kernel_pa(hx_kernel_start), (uint64_t)(hx_kernel_end - hx_kernel_start));
     plan_remove(plan, info->initrd_pa, info->initrd_bytes);
     plan_remove(plan, info->structure.first_pa, info->structure.bytes);
+    low_page_pa = plan_low_page(plan);
+    plan_remove(plan, 0, LOW_MEMORY_END);
     frames = plan_limit(plan);
     if (plan_arena(plan))
         return HX_E_NOMEM;
@@ -269,6 +287,11 @@ hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_message)
     return HX_OK;
 }
 
+uint64_t hx_mm_low_page(void)
+{
+    return low_page_pa;
+}
+
 bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t bytes)
 {
     for (uint32_t i = 0; i < info->range_count; i++) {
@@ -284,6 +307,8 @@ void *hx_hal_alloc(size_t bytes)
     hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
     void *memory = hx_heap_alloc(&heap, bytes);
 
+    if (!memory && hx_stack_give_kept())
+        memory = hx_heap_alloc(&heap, bytes);
     hx_lock_release(&hx_mm_lock, flags);
     if (memory)
         memset(memory, 0, bytes);
@@ -310,7 +335,7 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
 
     *out = (struct hx_hal_memory_stats){
         .frames_total = (uint64_t)hx_mm_frames.total + hx_mm_arena.total,
-        .frames_free = (uint64_t)hx_mm_frames.free + hx_mm_arena.free,
+        .frames_free = (uint64_t)hx_mm_frames.free + hx_stack_kept_frames() + hx_mm_arena.free,
         .heap_bytes = heap.bytes,
         .heap_objects = heap.objects,
         .image_pages = hx_image_memory_pages(),

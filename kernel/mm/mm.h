@@ -49,6 +49,9 @@ HX_NODISCARD hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_m
 /* Whether [@pa, @pa + @bytes) is usable memory that hx_mm_phys_to_virt() reaches (an initrd must be). */
 bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t bytes);
 
+/* A page below 1 MiB that nobody else uses, for code in real mode; 0: there is none. */
+uint64_t hx_mm_low_page(void);
+
 static inline void *hx_mm_phys_to_virt(uint64_t pa)
 {
     return (void *)(uintptr_t)(pa + HX_MM_DIRECT_BASE);
@@ -59,8 +62,8 @@ static inline void *hx_mm_phys_to_virt(uint64_t pa)
 HX_NODISCARD void *hx_mm_map_mmio(uint64_t pa, size_t bytes);
 
 /*
- * A page fault at @address: whether it was the first write to a shared state page and is settled now, so that the access
- * is to be tried again. Called with interrupts off, before anything else looks at the fault.
+ * A page fault at @address: whether it was the first write to a shared state page and is settled now, by this CPU or another,
+ * so that the access is to be tried again. Called with interrupts off, before anything else looks at the fault.
  */
 bool hx_mm_fault(uintptr_t address, bool write);
 

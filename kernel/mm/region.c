@@ -90,15 +90,17 @@ void hx_hal_region_unshare(uintptr_t new_va, size_t bytes)
     hx_lock_release(&hx_mm_lock, flags);
 }
 
-/* The shared page at @va goes on in its own frame, with what it showed so far. */
+/* The shared page at @va goes on in its own frame, with what it showed so far. Nobody writes there before every CPU has
+ * forgotten the frame that it showed. */
 static void page_separate(uintptr_t va, uint64_t *leaf)
 {
     uint64_t *copy_leaf = hx_vm_leaf_of(copy_window_va);
 
     *copy_leaf = hx_vm_leaf(hx_image_frame_pa(*hx_image_spare_of(*leaf)), HX_VM_RW);
+    hx_vm_flush_here(copy_window_va, 1); /* this CPU may remember what another one looked at through it */
     memcpy((void *)copy_window_va, (const void *)va, HX_PAGE_BYTES);
     *copy_leaf = 0;
-    hx_vm_flush(copy_window_va, 1);
+    hx_vm_flush_here(copy_window_va, 1);
     (void)share_end(leaf);
     hx_vm_flush(va, 1);
 }
@@ -115,8 +117,12 @@ bool hx_mm_fault(uintptr_t address, bool write)
     flags = hx_lock_acquire(&hx_mm_lock);
     leaf = hx_image_leaf_at(hx_image_page_of(va));
     settled = (*leaf & (HX_PTE_SHARED | HX_PTE_PRESENT)) == (HX_PTE_SHARED | HX_PTE_PRESENT);
-    if (settled)
+    if (settled) {
         page_separate(va, leaf);
+    } else if ((*leaf & (HX_PTE_WRITE | HX_PTE_PRESENT)) == (HX_PTE_WRITE | HX_PTE_PRESENT)) {
+        hx_vm_flush_here(va, 1); /* another CPU was first */
+        settled = true;
+    }
     hx_lock_release(&hx_mm_lock, flags);
     return settled;
 }

@@ -11,6 +11,8 @@
 
 #include "paging.h"
 
+#include <arch/x86_64/arch.h>
+
 #include <string.h>
 
 #define ENTRIES 512u
@@ -129,11 +131,17 @@ uint64_t *hx_vm_leaf_of(uintptr_t va)
     return entry_get(va, 0);
 }
 
-/* The one place where other CPUs are to be told. */
-void hx_vm_flush(uintptr_t va, size_t pages)
+void hx_vm_flush_here(uintptr_t va, size_t pages)
 {
     for (; pages > 0; pages--, va += HX_FRAMES_BYTES)
         hx_paging_flush(va);
+}
+
+/* INVLPG lets what was stored before be seen: a CPU that is not counted yet by then sees it when it comes. */
+void hx_vm_flush(uintptr_t va, size_t pages)
+{
+    hx_vm_flush_here(va, pages);
+    hx_arch_flush_others(va, pages);
 }
 
 void hx_vm_walk(hx_vm_leaf_fn each, void *context)

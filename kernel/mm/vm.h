@@ -56,8 +56,10 @@ void hx_vm_table_put(uintptr_t va);
 /* The leaf of the 4 KiB page at @va; its table exists. */
 uint64_t *hx_vm_leaf_of(uintptr_t va);
 
-/* Forgets translations on every CPU: after a leaf lost a right or its frame. */
+/* Forgets translations on every CPU: after a leaf lost a right or its frame. On return no CPU uses what they were. */
 void hx_vm_flush(uintptr_t va, size_t pages);
+/* On this CPU alone: of a window that one CPU at a time uses, before it does and after. */
+void hx_vm_flush_here(uintptr_t va, size_t pages);
 
 /* Calls @each for every present leaf: @flags is what the leaf and all entries above it allow (WRITE, NX), and
  * the leaf's SHARED. */

@@ -34,19 +34,24 @@ static void index_ops(struct hx_interface *interface)
     }
 }
 
-/* Of offers of one length the oldest counts. */
+/* The definition of @version's major: the longest list, and of those of one length the oldest. NULL: nobody offers it. */
+static const struct hx_interface_offer *definition(const struct hx_interface *interface, uint32_t version)
+{
+    const struct hx_interface_offer *offer = NULL, *longest = NULL;
+    TAILQ_FOREACH(offer, &interface->offers, link)
+        if (HX_VERSION_MAJOR(offer->version) == HX_VERSION_MAJOR(version) &&
+            (!longest || offer->ops.bytes > longest->ops.bytes))
+            longest = offer;
+    return longest;
+}
+
 static void define(struct hx_interface *interface)
 {
-    const struct hx_interface_offer *offer = NULL;
-    interface->ops = hx_slice_of(NULL, 0);
-    interface->op_count = 0;
-    TAILQ_FOREACH(offer, &interface->offers, link) {
-        if (offer->ops.bytes <= interface->ops.bytes)
-            continue;
-        interface->ops = offer->ops;
-        interface->op_count = (uint32_t)hx_ops_count(offer->ops);
-        interface->version = offer->version;
-    }
+    const struct hx_interface_offer *newest = TAILQ_LAST(&interface->offers, hx_interface_offers);
+    const struct hx_interface_offer *counts = newest ? definition(interface, newest->version) : NULL;
+    interface->ops = counts ? counts->ops : hx_slice_of(NULL, 0);
+    interface->op_count = counts ? (uint32_t)hx_ops_count(counts->ops) : 0;
+    interface->version = counts ? counts->version : interface->version;
     index_ops(interface);
 }
 
@@ -103,16 +108,32 @@ struct hx_interface *hx_interface_in(uint32_t index)
     return by_slot[index];
 }
 
-bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops)
+uint32_t hx_interface_least(const struct hx_interface *interface)
 {
-    return hx_ops_agree(ops, version, interface->ops, interface->version);
+    /* On several processors. */
+    static const uint32_t least[HX_SLOTS_STATIC] = { [HX_SLOT_hx_sched] = HX_SCHED_VERSION_1_2 };
+    uint32_t slot = hx_slot_index(interface->slot);
+    return slot < HX_SLOTS_STATIC && hx_hal_cpu_count() > 1 ? least[slot] : 0;
 }
 
-static hx_status_t find_or_create(const char *prefix, const struct hx_interface_offer *offer, struct hx_interface **out,
-                                  struct hx_report *report)
+bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops)
+{
+    const struct hx_interface_offer *agreed = definition(interface, version);
+    return agreed && hx_ops_agree(ops, version, agreed->ops, agreed->version);
+}
+
+static bool is_welcome(const struct hx_interface *interface, const struct hx_interface_offer *offer, bool replaces)
+{
+    if (replaces && !hx_slot_is_static(interface->slot) && !definition(interface, offer->version))
+        return true;
+    return hx_interface_agrees(interface, offer->version, offer->ops);
+}
+
+static hx_status_t find_or_create(const char *prefix, const struct hx_interface_offer *offer, bool replaces,
+                                  struct hx_interface **out, struct hx_report *report)
 {
     struct hx_interface *interface = hx_interface_find(prefix);
-    if (interface && !hx_interface_agrees(interface, offer->version, offer->ops))
+    if (interface && !is_welcome(interface, offer, replaces))
         return hx_report_fail(report, HX_E_VERSION, prefix,
                               "interface %s: version %u.%u disagrees with %u.%u, which is in use; build both sides "
                               "with the same header",
@@ -133,12 +154,12 @@ static hx_status_t find_or_create(const char *prefix, const struct hx_interface_
     return HX_OK;
 }
 
-hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, struct hx_interface **out,
-                               struct hx_report *report)
+hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, bool replaces,
+                               struct hx_interface **out, struct hx_report *report)
 {
     if (hx_ops_count(offer->ops) < 0)
         return hx_report_fail(report, HX_E_FORMAT, prefix, "interface %s: its list of operations is malformed", prefix);
-    hx_status_t err = find_or_create(prefix, offer, out, report);
+    hx_status_t err = find_or_create(prefix, offer, replaces, out, report);
     if (err != HX_OK)
         return err;
     hx_interface_hold(*out);

@@ -7,6 +7,11 @@
  * kernel's own among them) counts, and one that is not a prefix of it (or the other way round) is another interface by the
  * same name, which is refused. A list goes with its provider, so one that was refused leaves nothing behind.
  *
+ * Two majors are two definitions under one name and in one slot. They are there together only while a swap replaces the
+ * provider with all users in one step, until it is committed or taken back. Who is linked meanwhile means the newer one, which
+ * is what its provider has; the users of the other are linked already. What runs is one of them: the slot shows the vtable of the published version, and a swap publishes provider and users together.
+ * The stubs know places, not names, and serve both.
+ *
  * Context: thread; one task at a time (the worker, or the boot task). Locks: none.
  */
 #pragma once
@@ -46,7 +51,7 @@ enum { HX_INTERFACE_PLACES = 2 * HX_OPS_MAX };
 
 struct hx_interface {
     struct hx_slot *slot; /* its name is the prefix */
-    struct hx_slice ops;  /* the longest offer's */
+    struct hx_slice ops;  /* the longest offer's of the newest offer's major */
     uint32_t op_count;
     uint32_t version; /* of that list */
     uint32_t prefix_bytes;
@@ -54,7 +59,7 @@ struct hx_interface {
     uint8_t place[HX_INTERFACE_PLACES]; /* by hash: 1 + the index of an operation, 0: free; open addressing */
     uint32_t refs;
     struct hx_interface_offer kernel; /* of those that the kernel calls */
-    TAILQ_HEAD(, hx_interface_offer) offers;
+    TAILQ_HEAD(hx_interface_offers, hx_interface_offer) offers;
     uintptr_t stubs_va; /* gate stubs for modules, one an operation; as long as there are users */
     TAILQ_HEAD(, hx_interface_use) uses;
 };
@@ -69,10 +74,11 @@ struct hx_interface *hx_interface_in(uint32_t index);
 
 /*
  * Holds interface @prefix for a provider, creating it (sleepable) when it is new; @offer, filled in by the provider, is
- * borrowed until hx_interface_withdraw().
- * HX_E_FORMAT: the list is malformed; HX_E_VERSION: another definition, or another major; HX_E_NOMEM; HX_E_LIMIT.
+ * borrowed until hx_interface_withdraw(). @replaces: it takes the place of all that other majors were offered by.
+ * HX_E_FORMAT: the list is malformed; HX_E_VERSION: another definition, or another major, though it does not replace the
+ * others or the kernel is among them; HX_E_NOMEM; HX_E_LIMIT.
  */
-HX_NODISCARD hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer,
+HX_NODISCARD hx_status_t hx_interface_offer(const char *prefix, struct hx_interface_offer *offer, bool replaces,
                                             struct hx_interface **out, struct hx_report *report);
 void hx_interface_withdraw(struct hx_interface *interface, struct hx_interface_offer *offer);
 /* For a user: the interface exists. */
@@ -85,5 +91,7 @@ HX_NODISCARD hx_ret_t hx_interface_op(const struct hx_interface *interface, cons
 HX_NODISCARD hx_ret_t hx_interface_import(const struct hx_interface *interface, const char *name, size_t bytes);
 /* Where a module's call of operation @index goes. HX_E_NOMEM when the stubs cannot be had. */
 HX_NODISCARD hx_status_t hx_interface_stub(struct hx_interface *interface, uint32_t index, uintptr_t *out_va);
-/* Whether [@ops] may be provided to, or required by, those who agreed on @interface. */
+/* The least version that its provider must have because of the kernel and this machine; 0: any. */
+uint32_t hx_interface_least(const struct hx_interface *interface);
+/* Whether [@ops] may be provided to, or required by, those who agreed on @version's major of @interface. */
 bool hx_interface_agrees(const struct hx_interface *interface, uint32_t version, struct hx_slice ops);

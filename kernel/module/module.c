@@ -2,6 +2,7 @@
 /* module.c - see module.h. */
 #include "module.h"
 
+#include <hal/hx_lock.h>
 #include <lib/fmt.h>
 #include <lib/hash.h>
 #include <string.h>
@@ -13,7 +14,9 @@ static struct {
     TAILQ_HEAD(, hx_module) all;
     LIST_HEAD(, hx_module) by_name[NAME_BUCKETS];
     uint32_t count;
-} registry;
+    struct hx_lock lock;
+    struct hx_waitq callers; /* who waits at a closed slot: one queue for all, because modules go away */
+} registry = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY) };
 
 #define MODULE_OF(node) ((struct hx_module *)((char *)(node)-offsetof(struct hx_module, callbacks_node)))
 
@@ -23,6 +26,17 @@ void hx_module_registry_init(void)
     for (uint32_t i = 0; i < NAME_BUCKETS; i++)
         LIST_INIT(&registry.by_name[i]);
     registry.count = 0;
+    hx_waitq_init(&registry.callers);
+}
+
+hx_irq_flags_t hx_module_registry_lock(void)
+{
+    return hx_lock_acquire(&registry.lock);
+}
+
+void hx_module_registry_unlock(hx_irq_flags_t flags)
+{
+    hx_lock_release(&registry.lock, flags);
 }
 
 static uint32_t bucket_of(const char *name)
@@ -63,22 +77,43 @@ hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx
     module->state = HX_MODULE_LOADING;
     module->callbacks = callbacks;
     module->loaded_ns = hx_hal_clock_ns();
-    hx_waitq_init(&module->callers);
     hx_ledger_init(&module->ledger);
     hx_ledger_enter(&module->ledger, &module->callbacks_node, "callbacks", release_callbacks);
+    hx_irq_flags_t flags = hx_module_registry_lock();
     set_name(module, name);
     TAILQ_INSERT_TAIL(&registry.all, module, link);
     registry.count++;
+    hx_module_registry_unlock(flags);
     *out = module;
+    return HX_OK;
+}
+
+static void release_deferred(struct hx_ledger_node *node)
+{
+    hx_slot_destroy(((struct hx_module *)((char *)node - offsetof(struct hx_module, deferred_node)))->deferred);
+}
+
+hx_status_t hx_module_need_deferred(struct hx_module *module)
+{
+    char slot_name[HX_NAME_MAX];
+    if (module->deferred)
+        return HX_OK;
+    hx_fmt(slot_name, sizeof(slot_name), "%.20s:deferred", module->name);
+    module->deferred = hx_slot_create(slot_name, HX_SLOT_KIND_CALLBACKS, true);
+    if (!module->deferred)
+        return HX_E_LIMIT;
+    hx_ledger_enter(&module->ledger, &module->deferred_node, "deferred functions", release_deferred);
     return HX_OK;
 }
 
 void hx_module_destroy(struct hx_module *module)
 {
     hx_ledger_release_all(&module->ledger);
+    hx_irq_flags_t flags = hx_module_registry_lock();
     TAILQ_REMOVE(&registry.all, module, link);
     LIST_REMOVE(module, name_link);
     registry.count--;
+    hx_module_registry_unlock(flags);
     hx_hal_free(module);
 }
 
@@ -106,8 +141,10 @@ void hx_module_rename(struct hx_module *module, const char *name)
 {
     if (strcmp(module->name, name) == 0)
         return;
+    hx_irq_flags_t flags = hx_module_registry_lock();
     LIST_REMOVE(module, name_link);
     set_name(module, name);
+    hx_module_registry_unlock(flags);
 }
 
 struct hx_module *hx_module_next(const struct hx_module *module)
@@ -165,11 +202,16 @@ struct hx_version *hx_module_calling(void)
     return module ? module->running : NULL;
 }
 
+/* A caller who comes in by the first slot and faults closes all of them, the last included. */
 void hx_module_open(struct hx_module *module, struct hx_version *version)
 {
+    hx_irq_flags_t flags = hx_module_registry_lock();
     for (uint32_t i = 0; i < version->provides_count; i++)
         hx_slot_publish(version->provides[i].interface->slot, &version->provides[i].vtable, module);
     hx_slot_publish(module->callbacks, &version->callbacks_vtable, module);
+    if (version->deferred_count)
+        hx_slot_publish(module->deferred, &version->deferred_vtable, module);
+    hx_module_registry_unlock(flags);
 }
 
 /* Applies @each to the slots of the running version that are sleepable or atomic. */
@@ -183,6 +225,8 @@ static void for_slots(const struct hx_module *module, bool atomic, void (*each)(
     }
     if (atomic)
         each(module->callbacks);
+    else if (version->deferred_count)
+        each(module->deferred);
 }
 
 void hx_module_close(struct hx_module *module, bool atomic)
@@ -190,18 +234,40 @@ void hx_module_close(struct hx_module *module, bool atomic)
     for_slots(module, atomic, hx_slot_close);
 }
 
+bool hx_module_fault(struct hx_module *module, const char *description, const char *backtrace)
+{
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    bool first = !module->faulted && module->state != HX_MODULE_ERROR;
+    if (first) {
+        hx_fmt(module->fault, sizeof(module->fault), "%s", description);
+        hx_fmt(module->backtrace, sizeof(module->backtrace), "%s", backtrace);
+        module->faults = 0;
+        module->faulted = true;
+        for_slots(module, true, hx_slot_fault);
+        for_slots(module, false, hx_slot_fault);
+    }
+    module->faults++;
+    hx_module_registry_unlock(flags);
+    return first;
+}
+
 void hx_module_reopen(struct hx_module *module)
 {
+    hx_irq_flags_t flags = hx_module_registry_lock();
     for_slots(module, true, hx_slot_reopen);
     for_slots(module, false, hx_slot_reopen);
-    hx_waitq_wake_all(&module->callers);
+    hx_module_registry_unlock(flags);
+    hx_module_wake_callers();
 }
 
 void hx_module_fail(struct hx_module *module)
 {
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    module->faulted = false;
     for_slots(module, true, hx_slot_fail);
     for_slots(module, false, hx_slot_fail);
-    hx_waitq_wake_all(&module->callers);
+    hx_module_registry_unlock(flags);
+    hx_module_wake_callers();
 }
 
 void hx_module_retract(struct hx_module *module, const struct hx_version *version, const struct hx_version *keep)
@@ -211,7 +277,9 @@ void hx_module_retract(struct hx_module *module, const struct hx_version *versio
             hx_slot_retract(version->provides[i].interface->slot);
     if (!keep)
         hx_slot_retract(module->callbacks);
-    hx_waitq_wake_all(&module->callers);
+    if (module->deferred && (!keep || !keep->deferred_count))
+        hx_slot_retract(module->deferred);
+    hx_module_wake_callers();
 }
 
 bool hx_module_is_inside(const struct hx_module *module, bool atomic)
@@ -222,36 +290,54 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic)
         if (hx_slot_info(slot)->sleepable != atomic && hx_slot_inside(slot))
             return true;
     }
-    return atomic && hx_slot_inside(module->callbacks);
+    if (!atomic)
+        return version->deferred_count && hx_slot_inside(module->deferred);
+    return hx_slot_inside(module->callbacks);
 }
 
 uint64_t hx_module_calls(const struct hx_module *module)
 {
-    uint64_t calls = hx_slot_calls(module->callbacks);
+    uint64_t calls = hx_slot_calls(module->callbacks) + (module->deferred ? hx_slot_calls(module->deferred) : 0);
     for (uint32_t i = 0; i < module->running->provides_count; i++)
         calls += hx_slot_calls(module->running->provides[i].interface->slot);
     return calls;
 }
 
 struct gate_wait {
-    const struct hx_slot_info *info;
-    const struct hx_module *module;
+    const struct hx_slot *slot;
+    const struct hx_gate_frame *frame; /* the waiter's */
 };
 
-/* The module may be gone by the time that its waiter runs, and the slot be another's: then its queue is not to be used. */
-static bool slot_is_decided(void *context)
+/* Modules in which somebody is stay. */
+static bool stands_in_leaving(const struct hx_gate_frame *frame)
+{
+    for (; frame; frame = frame->prev) {
+        const struct hx_slot_info *info = hx_slot_info(frame->slot);
+        if (!frame->waiting && info->kind != HX_SLOT_KIND_HOOKS && info->owner &&
+            ((const struct hx_module *)info->owner)->leaving)
+            return true;
+    }
+    return false;
+}
+
+static bool wait_is_over(void *context)
 {
     const struct gate_wait *wait = context;
-    return wait->info->state != HX_SLOT_CLOSED || wait->info->owner != wait->module;
+    return !hx_slot_is_undecided(hx_slot_state(wait->slot)) || stands_in_leaving(wait->frame);
 }
 
 hx_status_t hx_module_gate_wait(struct hx_slot *slot)
 {
-    struct hx_module *module = hx_slot_info(slot)->owner;
-    if (!module || hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
+    if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
         return HX_E_CLOSED;
-    struct gate_wait wait = { .info = hx_slot_info(slot), .module = module };
-    return hx_waitq_wait(&module->callers, slot_is_decided, &wait, hx_hal_clock_ns() + gate_wait_ns);
+    struct gate_wait wait = { .slot = slot, .frame = hx_gate_frame() };
+    hx_status_t err = hx_waitq_wait(&registry.callers, wait_is_over, &wait, hx_hal_clock_ns() + gate_wait_ns);
+    return err == HX_OK && stands_in_leaving(wait.frame) ? HX_E_CLOSED : err;
+}
+
+void hx_module_wake_callers(void)
+{
+    hx_waitq_wake_all(&registry.callers);
 }
 
 const char *hx_module_state_name(enum hx_module_state state)

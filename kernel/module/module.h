@@ -6,8 +6,11 @@
  * is `running`; replacing a version is one store of it with all the module's slots closed. The name follows the running
  * version: when a swap brings in an image of another name that provides the same, the identity is renamed.
  *
- * Context: thread. Changed by one task at a time (the worker, or the boot task before it); `busy` says that a transaction
- * is under way. Locks: none.
+ * Context: thread. Changed by one task at a time (the worker, or the boot task before it, on CPU 0); `busy` says that a
+ * transaction is under way. Others on CPU 0 read with preemption off.
+ * Locks: the registry's. Traps look modules up on every CPU and hold it while they use what they found: the list and the
+ * names change under it, and a version is freed only after whoever held it has let go (hx_version_destroy). It also stands
+ * between the worker and a fault's handler, who both change the state of a module's slots.
  */
 #pragma once
 #include <task/task.h>
@@ -36,31 +39,41 @@ struct hx_module {
     struct hx_version *running;  /* the version cell */
     struct hx_version *previous; /* while the running one is on probation */
     struct hx_slot *callbacks;   /* interrupt handlers; atomic */
+    struct hx_slot *deferred;    /* deferred functions; sleepable. NULL: it has not had any */
     struct hx_ledger ledger;     /* identity half: what outlives versions */
-    struct hx_ledger_node callbacks_node;
-    struct hx_waitq callers; /* who waits for a closed slot of it */
-    bool faulted;            /* slots were closed by a fault; the worker decides */
-    char fault[128];         /* what the last fault was, and in which function */
-    char backtrace[168];     /* of the same: its functions, innermost first */
+    struct hx_ledger_node callbacks_node, deferred_node;
+    bool faulted;    /* r: slots were closed by a fault; the worker decides */
+    uint32_t faults; /* r: that the text below stands for: the first one's, and others before it was answered */
+    char fault[128]; /* r: what the last fault was that was not a hook's, and in which function; kept while faulted */
+    char backtrace[168]; /* r: of the same: its functions, innermost first */
     uint64_t loaded_ns;
     uint32_t swaps;        /* versions published after the first */
     uint64_t calls_before; /* that its slots had served when it was published: others' */
     bool marked;           /* in the walk over dependencies that is under way */
+    bool leaving;          /* it is drained, and not empty yet */
 
     /* The swap whose probation is pending (previous is not NULL): hotreload's. */
-    uint64_t pending_swap; /* its number in history */
-    uint32_t pending_way;  /* how its state came over */
+    uint64_t pending_swap;        /* its number in history */
+    uint64_t pending_transaction; /* the number that it shares with those that were swapped in the same step */
+    uint32_t pending_way;         /* how its state came over */
     uint64_t calls_at_swap;
     struct hx_timer probation;
     bool probation_over; /* the timer has fired; the worker commits */
 };
 
 void hx_module_registry_init(void);
+/* For who is not on CPU 0 in a thread with preemption off: while it is held, what is found stays. Any context but that of an
+ * NMI; a panic, which has stopped the others, does without. Rank HX_RANK_REGISTRY. */
+HX_NODISCARD hx_irq_flags_t hx_module_registry_lock(void);
+void hx_module_registry_unlock(hx_irq_flags_t flags);
 
 /* A new identity in Loading with an empty version cell. HX_E_EXIST, HX_E_NOMEM, HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx_report *report);
 /* Releases the identity's ledger and forgets it. Its versions are gone already. */
 void hx_module_destroy(struct hx_module *module);
+
+/* Has the slot `deferred' made, absent, if there is none. HX_E_LIMIT. */
+HX_NODISCARD hx_status_t hx_module_need_deferred(struct hx_module *module);
 
 /* By hash; NULL. */
 struct hx_module *hx_module_find(const char *name);
@@ -74,7 +87,7 @@ uint32_t hx_module_count(void);
 struct hx_module *hx_module_providing(const struct hx_interface *interface);
 /* Who provides it, or would again if its probation ended in a revert; NULL. */
 struct hx_module *hx_module_claiming(const struct hx_interface *interface);
-/* The module or version whose code, data or stack frame @va belongs to, or NULL. */
+/* The version in whose image @va lies, or NULL. */
 struct hx_version *hx_module_version_at(uintptr_t va);
 /* The module in which the innermost gate frame of this CPU stands, with its version; NULL: none. */
 struct hx_version *hx_module_calling(void);
@@ -84,8 +97,12 @@ struct hx_version *hx_module_calling(void);
 void hx_module_open(struct hx_module *module, struct hx_version *version);
 /* Closes the slots of the running version: sleepable ones, or atomic ones. */
 void hx_module_close(struct hx_module *module, bool atomic);
-/* Undoes hx_module_close for both. */
+/* A fault's: closes all of them, has the module `faulted` and keeps the texts of the first fault until it is answered. False:
+ * nobody has to answer this one; it came before the answer to another, or to a module in Error. Any context, any CPU. */
+bool hx_module_fault(struct hx_module *module, const char *description, const char *backtrace);
+/* Undoes hx_module_close for both, unless a fault came in between. */
 void hx_module_reopen(struct hx_module *module);
+/* The fault is answered: its slots have failed. */
 void hx_module_fail(struct hx_module *module);
 /* Back to absent: slots that @version provides and @keep (may be NULL) does not. */
 void hx_module_retract(struct hx_module *module, const struct hx_version *version, const struct hx_version *keep);
@@ -94,6 +111,9 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic);
 /* Calls that the module's slots have served so far. */
 uint64_t hx_module_calls(const struct hx_module *module);
 
-/* The gate's policy (see gate.h): waits for the module that owns @slot, at most five seconds. */
+/* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds. HX_E_CLOSED for who waits
+ * inside a module that others wait to see empty: they may be the same that would open the slot. */
 hx_status_t hx_module_gate_wait(struct hx_slot *slot);
+/* Whoever waits there looks again. */
+void hx_module_wake_callers(void);
 const char *hx_module_state_name(enum hx_module_state state);

@@ -99,6 +99,7 @@ static const struct {
     [HX_RECORDS_PORTS] = KIND(".hx.ports", hx_ports_record, HX_PORTS_MAX),
     [HX_RECORDS_PARAMS] = KIND(".hx.params", hx_param_record, HX_PARAMS_MAX),
     [HX_RECORDS_FIELDS] = KIND(".hx.fields", hx_field_record, HX_FIELDS_MAX),
+    [HX_RECORDS_DEFERRED] = KIND(".hx.deferred", hx_deferred_record, HX_DEFERRED_MAX),
 #undef KIND
 };
 
@@ -144,6 +145,7 @@ static void find_arrays(struct check *check)
     out->provides = array_of(check, HX_RECORDS_PROVIDES, &out->provides_count);
     out->requires = array_of(check, HX_RECORDS_REQUIRES, &out->requires_count);
     out->irqs = array_of(check, HX_RECORDS_IRQS, &out->irqs_count);
+    out->deferred = array_of(check, HX_RECORDS_DEFERRED, &out->deferred_count);
     out->ports = array_of(check, HX_RECORDS_PORTS, &out->ports_count);
     out->params = array_of(check, HX_RECORDS_PARAMS, &out->params_count);
     out->fields = array_of(check, HX_RECORDS_FIELDS, &out->fields_count);
@@ -334,14 +336,23 @@ static void check_interfaces(struct check *check)
 
 /* ---- declarations ---------------------------------------------------------------------------------------------------- */
 
+static bool irq_line_is_proper(const struct hx_irq_record *irq)
+{
+    if (irq->flags & HX_IRQ_GSI)
+        return irq->line >= HX_IRQ_GSI_FIRST && irq->line <= HX_IRQ_GSI_LAST &&
+               !(irq->flags & ~(uint32_t)(HX_IRQ_GSI | HX_IRQ_EDGE));
+    return irq->line < HX_IRQ_GSI_FIRST && irq->flags == 0;
+}
+
 static void check_irqs(struct check *check)
 {
     const struct hx_irq_record *irq = check->out->irqs;
     for (uint32_t i = 0; i < check->out->irqs_count; i++) {
         bool named = hx_name_is_proper(irq[i].key);
-        if (!named || irq[i].line > 15 || irq[i].flags != 0)
+        if (!named || !irq_line_is_proper(&irq[i]))
             violate(check, HX_E_RANGE, "irq",
-                    "broken interrupt record %u: line %u, flags 0x%x%s; lines are 0 to 15, flags 0, the key is a name",
+                    "broken interrupt record %u: line %u, flags 0x%x%s; lines are 0 to 15, flags 0 (HX_IRQ_GSI: 16 to "
+                    "63), the key is a name",
                     i, irq[i].line, irq[i].flags, named ? "" : ", no proper key");
         const char *fault = code_fault(check->image, (const void *)irq[i].handler, true);
         if (fault)
@@ -351,6 +362,22 @@ static void check_irqs(struct check *check)
             if (strncmp(irq[i].key, irq[j].key, HX_NAME_MAX) == 0)
                 violate(check, HX_E_EXIST, irq[i].key, "interrupt key %s is declared twice; choose another",
                         irq[i].key);
+    }
+}
+
+static void check_deferred(struct check *check)
+{
+    const struct hx_deferred_record *deferred = check->out->deferred;
+    for (uint32_t i = 0; i < check->out->deferred_count; i++) {
+        bool named = hx_name_is_proper(deferred[i].key);
+        const char *fault = code_fault(check->image, (const void *)deferred[i].function, true);
+        if (!named || fault)
+            violate(check, HX_E_RANGE, named ? deferred[i].key : "deferred", "broken deferred function %u: its %s %s",
+                    i, named ? "function is" : "key is", named ? fault : "no name; use HX_DEFERRED");
+        for (uint32_t j = 0; j < i && named; j++)
+            if (strncmp(deferred[i].key, deferred[j].key, HX_NAME_MAX) == 0)
+                violate(check, HX_E_EXIST, deferred[i].key,
+                        "deferred function %s is declared twice; choose another key", deferred[i].key);
     }
 }
 
@@ -487,6 +514,7 @@ hx_status_t hx_records_check(const struct hx_image *image, struct hx_slice file,
     check_unlinked(&check, file);
     check_interfaces(&check);
     check_irqs(&check);
+    check_deferred(&check);
     check_ports(&check);
     check_fields(&check);
     check_params(&check);

@@ -17,6 +17,7 @@ enum {
     HX_PROVIDES_MAX = 4,
     HX_REQUIRES_MAX = 8,
     HX_IRQS_MAX = 4,
+    HX_DEFERRED_MAX = 4,
     HX_PORTS_MAX = 4,
     HX_PARAMS_MAX = 16,
     HX_FIELDS_MAX = 64,
@@ -27,11 +28,12 @@ struct hx_records {
     const struct hx_module_record *module;
     const struct hx_interface_record *provides, *requires;
     const struct hx_irq_record *irqs;
+    const struct hx_deferred_record *deferred;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
     const uint64_t *constructors, *destructors; /* addresses; called forwards and backwards */
-    uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
+    uint32_t provides_count, requires_count, irqs_count, deferred_count, ports_count, params_count, fields_count;
     uint32_t constructors_count, destructors_count;
     size_t state_bytes; /* that the fields take, from the start of the state */
 };

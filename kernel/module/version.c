@@ -23,17 +23,18 @@ static void release_interfaces(struct hx_ledger_node *node)
         hx_interface_withdraw(version->provides[i].interface, &version->provides[i].offer);
 }
 
-static hx_status_t build(struct hx_version *version, const char *params, struct hx_report *report)
+static hx_status_t build(struct hx_version *version, const struct hx_version_set *set, const char *params,
+                         struct hx_report *report)
 {
     /* Released in the opposite order: what is offered lies in the image. */
     hx_ledger_enter(&version->ledger, &version->image_node, "image", hx_version_release_image);
     hx_ledger_enter(&version->ledger, &version->interfaces_node, "interfaces", release_interfaces);
-    hx_status_t err = hx_version_link(version, report);
-    return err == HX_OK ? hx_version_read_records(version, params, report) : err;
+    hx_status_t err = hx_version_link(version, set, report);
+    return err == HX_OK ? hx_version_read_records(version, set, params, report) : err;
 }
 
-hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, const char *params,
-                              struct hx_version **out, struct hx_report *report)
+hx_status_t hx_version_create(struct hx_module *module, const struct hx_version_set *set, struct hx_slice file,
+                              const char *params, struct hx_version **out, struct hx_report *report)
 {
     struct hx_version *version = hx_hal_alloc(sizeof(*version));
     if (!version)
@@ -41,7 +42,7 @@ hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, co
     version->module = module;
     version->file = file;
     hx_ledger_init(&version->ledger);
-    hx_status_t err = build(version, params, report);
+    hx_status_t err = build(version, set, params, report);
     if (err != HX_OK) {
         hx_version_destroy(version);
         return err;
@@ -54,6 +55,7 @@ void hx_version_destroy(struct hx_version *version)
 {
     if (!version)
         return;
+    hx_module_registry_unlock(hx_module_registry_lock());
     hx_ledger_release_all(&version->ledger);
     hx_hal_free(version);
 }
@@ -86,7 +88,7 @@ hx_status_t hx_version_try_hook(struct hx_version *version, enum hx_hook hook, u
     if (result >= 0)
         return HX_OK;
     return hx_report_fail(report, (hx_status_t)result, hx_hook_name(hook), "its %s %s: %s", hx_hook_name(hook),
-                          faulted ? "faulted" : "refused", faulted ? version->module->fault : hx_err_text(result));
+                          faulted ? "faulted" : "refused", faulted ? version->fault : hx_err_text(result));
 }
 
 /* ---- init and fini --------------------------------------------------------------------------------------------------- */
@@ -130,7 +132,7 @@ static hx_status_t construct(struct hx_version *version, struct hx_report *repor
         char name[96];
         name_function(version, version->constructors[i], name, sizeof(name));
         return hx_report_fail(report, (hx_status_t)result, "constructor", "its constructor %s, %u of %u, faulted: %s",
-                              name, i + 1, version->constructors_count, version->module->fault);
+                              name, i + 1, version->constructors_count, version->fault);
     }
     return HX_OK;
 }
@@ -167,6 +169,33 @@ void hx_version_fini(struct hx_version *version)
     /* Whatever else it returns: it is going, and its ledger gives back all that the kernel knows of. */
     if (hx_version_hook(version, HX_HOOK_FINI, 0) != HX_E_FAULT)
         destroy_constructed(version);
+}
+
+/* ---- in one step with others ---------------------------------------------------------------------------------------- */
+
+struct hx_version *hx_version_to_be(const struct hx_version_set *set, const struct hx_module *module)
+{
+    for (uint32_t i = 0; set && i < set->count; i++)
+        if (set->module[i] == module && set->version[i])
+            return set->version[i];
+    return module->running;
+}
+
+struct hx_module *hx_version_set_provider(const struct hx_version_set *set, const struct hx_interface *interface)
+{
+    for (uint32_t i = 0; set && i < set->count; i++)
+        if (set->version[i] && hx_version_provided(set->version[i], interface))
+            return set->module[i];
+    struct hx_module *running = hx_module_providing(interface);
+    return running && hx_version_provided(hx_version_to_be(set, running), interface) ? running : NULL;
+}
+
+bool hx_version_set_has(const struct hx_version_set *set, const struct hx_module *module)
+{
+    for (uint32_t i = 0; set && i < set->count; i++)
+        if (set->module[i] == module)
+            return true;
+    return false;
 }
 
 /* ---- what it declares ------------------------------------------------------------------------------------------------ */

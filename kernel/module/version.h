@@ -35,12 +35,15 @@ struct hx_version {
     struct hx_slot *hooks; /* enum hx_hook; for as long as the version lives */
     struct hx_gate_vtable hooks_vtable;
     struct hx_gate_vtable callbacks_vtable; /* operation i is irqs[i]'s handler */
+    struct hx_gate_vtable deferred_vtable;  /* which operation is whose the identity says: interrupts/deferred.h */
 
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
     uint32_t constructors_count, destructors_count;
     struct hx_provided provides[HX_PROVIDES_MAX];
     struct hx_interface_use requires[HX_REQUIRES_MAX];
     const struct hx_irq_record *irqs; /* the rest: in the image, checked */
+    const struct hx_deferred_record *deferred;
+    uint32_t deferred_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
@@ -51,17 +54,36 @@ struct hx_version {
     size_t state_bytes;                  /* declared */
     size_t state_mapped;                 /* in whole pages */
     char params_text[HX_PARAM_TEXT_MAX]; /* as given by the owner */
+    char fault[128];                     /* of its last hook that faulted: what, and in which function */
     bool initialised;                    /* hx_version_init() has succeeded, hx_version_fini() was not called */
 };
 
+enum { HX_SET_MAX = 8 };
+
+/* What takes the place of running versions in one step: modules with the versions that are to run, providers before their
+ * users; NULL: not made yet. */
+struct hx_version_set {
+    uint32_t count;
+    struct hx_module *module[HX_SET_MAX];
+    struct hx_version *version[HX_SET_MAX];
+};
+/* @module's version in @set, or the running one when it has none there. @set may be NULL. */
+struct hx_version *hx_version_to_be(const struct hx_version_set *set, const struct hx_module *module);
+/* Who will provide @interface; NULL: nobody. */
+struct hx_module *hx_version_set_provider(const struct hx_version_set *set, const struct hx_interface *interface);
+bool hx_version_set_has(const struct hx_version_set *set, const struct hx_module *module);
+
 /*
  * Links and checks @file (borrowed for the life of the version) for @module. @params is "name=value name=value" or "".
- * Requires that every required interface has a provider whose version suffices. Nothing runs yet.
+ * Requires that every required interface has a provider whose version suffices, in @set (NULL: it takes nobody's place) or
+ * else among those that run. Nothing runs yet.
  * On refusal nothing is left; @report says why.
  */
-HX_NODISCARD hx_status_t hx_version_create(struct hx_module *module, struct hx_slice file, const char *params,
-                                           struct hx_version **out, struct hx_report *report);
-/* Frees everything; calls no hook. NULL is accepted. */
+HX_NODISCARD hx_status_t hx_version_create(struct hx_module *module, const struct hx_version_set *set,
+                                           struct hx_slice file, const char *params, struct hx_version **out,
+                                           struct hx_report *report);
+/* Frees everything; calls no hook. Nobody is in it, and no module has it any more: a trap on another CPU that looks at it by
+ * what it found before is waited for. NULL is accepted. */
 void hx_version_destroy(struct hx_version *version);
 
 /*

@@ -146,13 +146,20 @@ void hx_version_settle_image(struct hx_version *version)
 
 /* ---- what it requires: known before linking, because names resolve to it -------------------------------------------- */
 
-static hx_status_t check_provider(const struct hx_interface *interface, uint32_t least, struct hx_report *report)
+static bool suffices(const struct hx_provided *provided, uint32_t least)
+{
+    return provided && provided->version >= least && HX_VERSION_MAJOR(provided->version) == HX_VERSION_MAJOR(least);
+}
+
+static hx_status_t check_provider(const struct hx_version_set *set, const struct hx_interface *interface,
+                                  uint32_t least, struct hx_report *report)
 {
     const char *prefix = hx_slot_info(interface->slot)->name;
     char display[HX_NAME_MAX];
     hx_interface_display(prefix, display);
-    const struct hx_module *provider = hx_module_providing(interface);
-    const struct hx_provided *provided = provider ? hx_version_provided(provider->running, interface) : NULL;
+    const struct hx_module *provider = hx_version_set_provider(set, interface);
+    const struct hx_provided *provided =
+        provider ? hx_version_provided(hx_version_to_be(set, provider), interface) : NULL;
     if (!provided)
         return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
                               "requires %s %u.%u, which no loaded module provides; load its provider first", display,
@@ -163,11 +170,11 @@ static hx_status_t check_provider(const struct hx_interface *interface, uint32_t
                               display, provider->name);
     const struct hx_provided *before =
         provider->previous ? hx_version_provided(provider->previous, interface) : provided;
-    if (provided->version >= least && (!before || before->version < least))
+    if (suffices(provided, least) && !suffices(before, least))
         return hx_report_fail(report, HX_E_DEPENDENCY, prefix,
                               "requires %s %u.%u, which %s has on probation only; `commit %s' first", display,
                               HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name, provider->name);
-    if (provided->version < least)
+    if (!suffices(provided, least))
         return hx_report_fail(report, HX_E_VERSION, prefix, "requires %s %u.%u, but %s provides %u.%u", display,
                               HX_VERSION_MAJOR(least), HX_VERSION_MINOR(least), provider->name,
                               HX_VERSION_MAJOR(provided->version), HX_VERSION_MINOR(provided->version));
@@ -178,7 +185,7 @@ static hx_status_t check_provider(const struct hx_interface *interface, uint32_t
  * The operations' names are behind a pointer that linking has yet to fill in, so the definition that the provider agreed
  * on decides what a name means; check_requires() compares the two afterwards, before any code runs.
  */
-static hx_status_t hold_requires(struct hx_version *version, struct hx_report *report)
+static hx_status_t hold_requires(struct hx_version *version, const struct hx_version_set *set, struct hx_report *report)
 {
     /* A file that cannot be read has none here, and the loader will refuse it with its reasons. */
     struct hx_slice records = hx_records_peek_interfaces(version->file, HX_RECORDS_REQUIRES);
@@ -199,7 +206,7 @@ static hx_status_t hold_requires(struct hx_version *version, struct hx_report *r
                                   "requires %s %u.%u, which no loaded module provides; load its provider first",
                                   display, HX_VERSION_MAJOR(record.version), HX_VERSION_MINOR(record.version));
         }
-        hx_status_t err = check_provider(interface, record.version, report);
+        hx_status_t err = check_provider(set, interface, record.version, report);
         if (err != HX_OK)
             return err;
         struct hx_interface_use *use = &version->requires[version->requires_count++];
@@ -224,8 +231,8 @@ static hx_status_t link_image(struct hx_version *version, struct hx_report *repo
     return HX_OK;
 }
 
-hx_status_t hx_version_link(struct hx_version *version, struct hx_report *report)
+hx_status_t hx_version_link(struct hx_version *version, const struct hx_version_set *set, struct hx_report *report)
 {
-    hx_status_t err = hold_requires(version, report);
+    hx_status_t err = hold_requires(version, set, report);
     return err == HX_OK ? link_image(version, report) : err;
 }

@@ -11,6 +11,8 @@
 #include <lib/hash.h>
 #include <string.h>
 
+#include "module.h"
+
 static void vtable_clear(struct hx_gate_vtable *vtable)
 {
     for (uint32_t i = 0; i < HX_OPS_MAX; i++)
@@ -38,15 +40,24 @@ static hx_status_t check_requires(struct hx_version *version, const struct hx_re
     return HX_OK;
 }
 
-static hx_status_t offer_provides(struct hx_version *version, const struct hx_records *records,
-                                  struct hx_report *report)
+/* Whoever has offered it so far goes in the same step. */
+static bool replaces_all(const struct hx_version_set *set, const char *prefix)
+{
+    const struct hx_interface *interface = hx_interface_find(prefix);
+    const struct hx_module *owner = interface ? hx_module_claiming(interface) : NULL;
+    return owner && hx_version_set_has(set, owner);
+}
+
+static hx_status_t offer_provides(struct hx_version *version, const struct hx_version_set *set,
+                                  const struct hx_records *records, struct hx_report *report)
 {
     for (uint32_t i = 0; i < records->provides_count; i++) {
         const struct hx_interface_record *record = &records->provides[i];
         struct hx_provided *provided = &version->provides[i];
         provided->offer =
             (struct hx_interface_offer){ .ops = hx_records_ops(version->image, record), .version = record->version };
-        hx_status_t err = hx_interface_offer(record->prefix, &provided->offer, &provided->interface, report);
+        hx_status_t err = hx_interface_offer(record->prefix, &provided->offer, replaces_all(set, record->prefix),
+                                             &provided->interface, report);
         if (err != HX_OK)
             return err;
         version->provides_count++;
@@ -88,6 +99,7 @@ static void collect_callbacks(struct hx_version *version)
     vtable_clear(&version->callbacks_vtable);
     for (uint32_t i = 0; i < version->irqs_count; i++)
         version->callbacks_vtable.op[i] = (const void *)version->irqs[i].handler;
+    vtable_clear(&version->deferred_vtable);
 }
 
 /* ---- the declared state ---------------------------------------------------------------------------------------------- */
@@ -180,6 +192,8 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->record = records->module;
     version->irqs = records->irqs;
     version->irqs_count = records->irqs_count;
+    version->deferred = records->deferred;
+    version->deferred_count = records->deferred_count;
     version->ports = records->ports;
     version->ports_count = records->ports_count;
     version->params = records->params;
@@ -192,7 +206,8 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->destructors_count = records->destructors_count;
 }
 
-hx_status_t hx_version_read_records(struct hx_version *version, const char *params, struct hx_report *report)
+hx_status_t hx_version_read_records(struct hx_version *version, const struct hx_version_set *set, const char *params,
+                                    struct hx_report *report)
 {
     const struct hx_records_sink sink = { .violation = refuse_first, .context = report };
     struct hx_records records;
@@ -204,7 +219,7 @@ hx_status_t hx_version_read_records(struct hx_version *version, const char *para
     describe_state(version, &records);
     err = check_requires(version, &records, report);
     if (err == HX_OK)
-        err = offer_provides(version, &records, report);
+        err = offer_provides(version, set, &records, report);
     if (err == HX_OK)
         err = set_params(version, params, report);
     if (err == HX_OK)

@@ -2,8 +2,8 @@
 /*
  * where.h - what lies at an address of a module, in the words of its source: for backtraces and for people who ask.
  *
- * Context: any, also a fault's: nothing is allocated and no lock is taken. In thread context versions go away unless
- * preemption is off.
+ * Context: any, also a fault's: nothing is allocated and no lock is taken. Versions go away unless the registry is locked or,
+ * in a thread on CPU 0, preemption is off (module.h).
  */
 #pragma once
 #include <lib/label.h>

@@ -66,12 +66,14 @@ void hx_lifecycle_notify(const struct hx_version *version, const struct hx_versi
 
 void hx_lifecycle_fail(struct hx_module *module)
 {
-    module->faulted = false;
+    /* Before the slots: who still faults in it changes nothing any more. */
+    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_ERROR);
+    (void)legal; /* every state but Unloading has the edge, and only the worker unloads; or it is there already */
+    if (!module->faulted) /* it was a hook's */
+        hx_fmt(module->fault, sizeof(module->fault), "%s", module->running->fault);
     hx_irq_disarm_all(module);
     hx_module_fail(module);
     hx_lifecycle_notify(module->running, NULL, false);
-    hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_ERROR);
-    (void)legal; /* every state but Unloading has the edge, and only the worker unloads; or it is there already */
 }
 
 /* ---- closing -------------------------------------------------------------------------------------------------------- */
@@ -79,32 +81,34 @@ void hx_lifecycle_fail(struct hx_module *module)
 struct insider {
     const struct hx_module *module;
     const struct hx_task *task;
+    uint32_t import; /* 1 + the number of what it called and has not come back from; 0: its own code */
 };
 
+/* On a task's own CPU, with interrupts off: nobody else runs it. */
 static bool find_insider(struct hx_task *task, void *context)
 {
     struct insider *insider = context;
-    if (task != hx_task_current() && hx_gate_chain_has(task->frame, insider->module))
-        insider->task = task;
-    return !insider->task;
+    const struct hx_gate_frame *frame = task == hx_task_current() ? hx_gate_frame() : task->frame;
+    if (task->cpu != hx_cpu_read(id) || !hx_gate_chain_has(frame, insider->module))
+        return true;
+    insider->import = frame->in_import;
+    insider->task = task;
+    return false;
 }
 
-/* What the task called and has not come back from: "hx_sleep_ns", or its own code. */
-static const char *standing_in(const struct hx_task *task)
+/* In an interrupt of each CPU but this one, and here in the same way. Several may find one: any will do. */
+static void look_for_insider(void *context)
 {
-    uint32_t import = task->frame->in_import;
+    hx_irq_flags_t flags = hx_irq_save();
+    hx_task_for_each(find_insider, context);
+    hx_irq_restore(flags);
+}
+
+/* "hx_sleep_ns" */
+static const char *standing_in(const struct insider *insider)
+{
+    uint32_t import = insider->import;
     return import && import <= hx_import_count ? hx_import_table[import - 1].name : "its own code";
-}
-
-static hx_status_t report_insider(const struct hx_module *module, struct hx_report *report)
-{
-    struct insider insider = { .module = module };
-    hx_task_for_each(find_insider, &insider);
-    if (!insider.task)
-        return hx_report_fail(report, HX_E_BUSY, "interrupt", "a callback of %s does not return", module->name);
-    return hx_report_fail(report, HX_E_BUSY, insider.task->name,
-                          "task %s is still inside %s after %u ms, in %s; try again when it has left",
-                          insider.task->name, module->name, (unsigned)(drain_ns / 1000000), standing_in(insider.task));
 }
 
 static hx_status_t report_silent_cpu(struct hx_report *report)
@@ -112,65 +116,99 @@ static hx_status_t report_silent_cpu(struct hx_report *report)
     return hx_report_fail(report, HX_E_TIMEOUT, "cpu", "a processor does not answer; it is given up");
 }
 
-/* Waits until the slots of one kind are empty. Preemption on. */
-static hx_status_t drain(struct hx_module *module, bool atomic, struct hx_report *report)
+static hx_status_t report_insider(const struct hx_module *module, struct hx_report *report)
 {
-    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
-    for (;;) {
-        if (hx_hal_cpu_sync(deadline) != HX_OK)
-            return report_silent_cpu(report);
-        if (!hx_module_is_inside(module, atomic))
-            return HX_OK;
+    struct insider insider = { .module = module };
+    look_for_insider(&insider);
+    if (!insider.task && hx_hal_cpu_call_others(look_for_insider, &insider, hx_hal_clock_ns() + drain_ns) != HX_OK)
+        return report_silent_cpu(report);
+    if (!insider.task)
+        return hx_report_fail(report, HX_E_BUSY, "interrupt", "a callback of %s does not return", module->name);
+    return hx_report_fail(report, HX_E_BUSY, insider.task->name,
+                          "task %s is still inside %s after %u ms, in %s; try again when it has left",
+                          insider.task->name, module->name, (unsigned)(drain_ns / 1000000), standing_in(&insider));
+}
+
+static hx_status_t wait_until_empty(struct hx_module *module, bool atomic, uint64_t deadline, struct hx_report *report)
+{
+    while (hx_module_is_inside(module, atomic)) {
         if (hx_hal_clock_ns() >= deadline)
             return report_insider(module, report);
         hx_status_t err = hx_task_sleep_until(hx_hal_clock_ns() + drain_poll_ns);
         if (err != HX_OK)
             return err;
     }
+    return HX_OK;
 }
 
-/* The atomic ones: who is inside runs on another CPU and leaves soon. Preemption off. */
-static hx_status_t drain_atomic(struct hx_module *module, struct hx_report *report)
+/* Waits until the slots of one kind, which are closed, are empty. Preemption on. */
+static hx_status_t drain(struct hx_module *module, bool atomic, uint64_t deadline, struct hx_report *report)
+{
+    if (hx_hal_cpu_sync(deadline) != HX_OK)
+        return report_silent_cpu(report);
+    if (!hx_module_is_inside(module, atomic))
+        return HX_OK;
+    /* Who waits in it at a gate that only the worker opens, a faulted one's, would wait for us. */
+    module->leaving = true;
+    hx_module_wake_callers();
+    hx_status_t err = wait_until_empty(module, atomic, deadline, report);
+    module->leaving = false;
+    return err;
+}
+
+/* The atomic ones: who is inside runs on another CPU and leaves soon. Preemption off, interrupts on. */
+static hx_status_t drain_atomic(struct hx_module *const *modules, uint32_t count, uint64_t deadline,
+                                struct hx_report *report)
+{
+    if (hx_hal_cpu_sync(deadline) != HX_OK)
+        return report_silent_cpu(report);
+    /* Nobody comes in any more; those who are inside are counted out where they are. */
+    for (uint32_t i = 0; i < count; i++)
+        while (hx_module_is_inside(modules[i], true)) {
+            if (hx_hal_clock_ns() >= deadline)
+                return report_insider(modules[i], report);
+            hx_cpu_relax();
+        }
+    return HX_OK;
+}
+
+hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count, struct hx_report *report)
 {
     uint64_t deadline = hx_hal_clock_ns() + drain_ns;
-    do {
-        if (hx_hal_cpu_sync(deadline) != HX_OK)
-            return report_silent_cpu(report);
-        if (!hx_module_is_inside(module, true))
-            return HX_OK;
-    } while (hx_hal_clock_ns() < deadline);
-    return report_insider(module, report);
-}
-
-hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report)
-{
-    if (hx_gate_chain_has(hx_gate_frame(), module))
-        return hx_report_fail(report, HX_E_BUSY, module->name, "%s cannot be replaced from inside itself",
-                              module->name);
-    hx_module_close(module, false);
-    hx_status_t err = drain(module, false, report);
+    hx_status_t err = HX_OK;
+    for (uint32_t i = count; err == HX_OK && i-- > 0;) {
+        if (hx_gate_chain_has(hx_gate_frame(), modules[i]))
+            err = hx_report_fail(report, HX_E_BUSY, modules[i]->name, "%s cannot be replaced from inside itself",
+                                 modules[i]->name);
+        if (err != HX_OK)
+            break;
+        hx_module_close(modules[i], false);
+        err = drain(modules[i], false, deadline, report);
+    }
     if (err == HX_OK) {
-        /* Atomic operations run with preemption off or in interrupts: on this CPU none is inside once it is off here. */
+        /* Atomic operations run with preemption off or in interrupts: once it is off here, none stays inside on this CPU,
+         * where one that was interrupted could not leave while we wait. On the others they leave by themselves. */
         hx_preempt_disable();
-        hx_module_close(module, true);
-        err = drain_atomic(module, report);
+        for (uint32_t i = count; i-- > 0;)
+            hx_module_close(modules[i], true);
+        err = drain_atomic(modules, count, deadline + drain_ns, report);
         if (err != HX_OK)
             hx_preempt_enable();
     }
-    if (err != HX_OK)
-        hx_lifecycle_reopen(module);
+    for (uint32_t i = 0; err != HX_OK && i < count; i++)
+        hx_lifecycle_reopen(modules[i]);
     return err;
 }
 
 void hx_lifecycle_reopen(struct hx_module *module)
 {
-    hx_irq_flags_t flags = hx_irq_save(); /* no fault comes between the question and the opening */
     if (module->state == HX_MODULE_ERROR) {
         hx_module_fail(module);
-    } else if (!module->faulted) {
-        hx_module_reopen(module);
-        hx_irq_replay(module);
+        return;
     }
+    hx_irq_flags_t flags = hx_irq_save();
+    hx_module_reopen(module);
+    hx_irq_replay(module);
     hx_irq_restore(flags);
 }
 
@@ -182,12 +220,14 @@ static void teardown(struct hx_module *module)
     struct hx_version *version = module->running;
     if (version) {
         hx_module_retract(module, version, NULL);
-        if (module->state != HX_MODULE_ERROR)
+        if (module->state != HX_MODULE_ERROR && !module->faulted)
             hx_version_fini(version);
     }
     hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_UNLOADING);
     (void)legal;
-    hx_version_destroy(module->previous);
+    struct hx_version *previous = module->previous;
+    module->running = module->previous = NULL;
+    hx_version_destroy(previous);
     hx_version_destroy(version);
     hx_module_destroy(module);
 }
@@ -198,10 +238,19 @@ hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const st
                                         struct hx_report *report)
 {
     for (uint32_t i = 0; i < version->provides_count; i++) {
-        const struct hx_slot_info *info = hx_slot_info(version->provides[i].interface->slot);
-        const struct hx_module *owner = hx_module_claiming(version->provides[i].interface);
+        const struct hx_provided *provided = &version->provides[i];
+        const struct hx_slot_info *info = hx_slot_info(provided->interface->slot);
+        const struct hx_module *owner = hx_module_claiming(provided->interface);
+        uint32_t least = hx_interface_least(provided->interface);
         char display[HX_NAME_MAX];
         hx_interface_display(info->name, display);
+        if (provided->version < least)
+            return hx_report_fail(report, HX_E_VERSION, info->name,
+                                  "%s provides %s %u.%u, and %u processors need %u.%u; build it for that or a later "
+                                  "version, or start with one processor",
+                                  hx_version_name(version), display, HX_VERSION_MAJOR(provided->version),
+                                  HX_VERSION_MINOR(provided->version), hx_hal_cpu_count(), HX_VERSION_MAJOR(least),
+                                  HX_VERSION_MINOR(least));
         if (!owner || owner == module)
             continue;
         if (owner->state == HX_MODULE_ERROR)
@@ -235,7 +284,7 @@ static hx_status_t withdraw(struct hx_module *module, hx_status_t err, struct hx
 {
     struct hx_report inside;
     hx_report_init(&inside);
-    if (hx_lifecycle_close(module, &inside) == HX_OK) {
+    if (hx_lifecycle_close(&module, 1, &inside) == HX_OK) {
         hx_preempt_enable();
         return err;
     }
@@ -248,7 +297,7 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
                             struct hx_report *report)
 {
     report->step = "link";
-    hx_status_t err = hx_version_create(module, file, params, &module->running, report);
+    hx_status_t err = hx_version_create(module, NULL, file, params, &module->running, report);
     if (err != HX_OK)
         return err;
     report->step = "admit";
@@ -330,7 +379,7 @@ static hx_status_t stop_running(struct hx_module *module, struct hx_report *repo
         hx_lifecycle_fail(module);
     if (err != HX_OK)
         return err;
-    err = hx_lifecycle_close(module, report);
+    err = hx_lifecycle_close(&module, 1, report);
     if (err != HX_OK) {
         if (hx_version_hook(module->running, HX_HOOK_START, 0) < 0)
             hx_lifecycle_fail(module);
@@ -353,8 +402,8 @@ hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *repo
     report->step = "drain";
     if (!crashed)
         err = stop_running(module, report);
-    else if ((err = drain(module, false, report)) == HX_OK)
-        err = drain(module, true, report);
+    else if ((err = drain(module, false, hx_hal_clock_ns() + drain_ns, report)) == HX_OK)
+        err = drain(module, true, hx_hal_clock_ns() + drain_ns, report);
     if (err != HX_OK) {
         module->busy = false;
         return err;

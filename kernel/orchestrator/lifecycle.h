@@ -31,9 +31,10 @@ HX_NODISCARD hx_status_t hx_lifecycle_may_unload(const struct hx_module *module,
 /* Puts @module into Error: its slots answer HX_E_FAILED, its interrupt lines are quiet. It stays until it is unloaded. */
 void hx_lifecycle_fail(struct hx_module *module);
 
-/* Closes what @module provides and waits until nobody is inside: sleepable slots, then atomic ones, which leaves preemption
- * off. On HX_E_BUSY everything is as hx_lifecycle_reopen() leaves it and @report names who is inside. */
-HX_NODISCARD hx_status_t hx_lifecycle_close(struct hx_module *module, struct hx_report *report);
+/* Closes what the @count modules provide, each after those behind it, which may rely on it, and waits until nobody is inside:
+ * sleepable slots, then atomic ones, which leaves preemption off. On HX_E_BUSY everything is as hx_lifecycle_reopen() leaves
+ * it and @report names who is inside. */
+HX_NODISCARD hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count, struct hx_report *report);
 /* Undoes the closing, and delivers the interrupts of meanwhile. What a fault has closed stays closed. */
 void hx_lifecycle_reopen(struct hx_module *module);
 
@@ -45,6 +46,7 @@ struct hx_lifecycle_observer {
 void hx_lifecycle_bind(const struct hx_lifecycle_observer *observer);
 /* Tells the observer about each slot that @version provides and @other (may be NULL) does not. */
 void hx_lifecycle_notify(const struct hx_version *version, const struct hx_version *other, bool came);
-/* Checks that what @version provides is free or @module's own already, and no version's that probation may bring back. */
+/* Checks that what @version provides is free or @module's own already, and no version's that probation may bring back; and
+ * that it is new enough for the kernel on this machine. */
 HX_NODISCARD hx_status_t hx_lifecycle_admit_provides(const struct hx_module *module, const struct hx_version *version,
                                                      struct hx_report *report);

@@ -26,12 +26,12 @@ enum step {
     STEP_HALT,
 };
 
-enum { BACKTRACE_MAX = 32, NOBODY = UINT32_MAX };
+enum { BACKTRACE_MAX = 32, NOBODY = 0 };
 
 static struct {
     struct hx_panic_binding binding;
     enum hx_panic_end end;
-    _Atomic uint32_t cpu; /* that dumps */
+    _Atomic uint32_t cpu; /* that dumps: its id + 1, or NOBODY */
     uint32_t step;        /* enum step; only that CPU touches it and what follows */
     const struct hx_trap *trap;
     bool is_capturing; /* registers, by a trap of our own */
@@ -39,7 +39,7 @@ static struct {
     char line[320];
     char registers[2048];
     uintptr_t ip[BACKTRACE_MAX];
-} panic = { .cpu = NOBODY };
+} panic;
 
 /* ---- output --------------------------------------------------------------------------------------------------------- */
 static void print_v(const char *format, va_list arguments)
@@ -151,7 +151,7 @@ static const char *step_name(uint32_t step)
 /* Whether this CPU is the one that dumps; the first that asks is. */
 static bool is_ours(void)
 {
-    uint32_t self = hx_cpu_read(id);
+    uint32_t self = hx_cpu_read(id) + 1;
     uint32_t nobody = NOBODY;
     return atomic_compare_exchange_strong(&panic.cpu, &nobody, self) || nobody == self;
 }
@@ -175,6 +175,7 @@ _Noreturn void hx_panic(const struct hx_trap *trap, const char *format, ...)
     hx_irq_disable();
     if (!is_ours() || panic.step >= STEP_HALT)
         hx_hal_halt();
+    hx_hal_cpu_stop_others(); /* nobody changes or says anything meanwhile */
 
     va_list arguments;
     va_start(arguments, format);

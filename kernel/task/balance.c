@@ -45,13 +45,13 @@ void hx_sched_send_away(struct hx_sched_book *book, struct hx_task *task, uint32
 {
     hx_handle_t handle = task->handle;
     uint8_t news = task->in_inbox ? task->news : (uint8_t)HX_SCHED_WOKEN;
-    bool told = hx_sched_policy_remove(book, task);
+    bool believed = hx_sched_take_back(book, handle);
+    bool told = hx_sched_policy_remove(book, task) || believed;
     book->tasks--;
     if (told)
         hx_sched_tell_removed(handle);
     task->news = news;
-    task->cpu = (uint8_t)cpu;
-    hx_sched_post(task);
+    hx_sched_send(task, cpu);
 }
 
 /* The last come of the ready tasks that may go to one of @cpus. */

@@ -22,6 +22,13 @@ void hx_sched_post(struct hx_task *task)
         hx_hal_cpu_poke(cpu);
 }
 
+void hx_sched_send(struct hx_task *task, uint32_t cpu)
+{
+    task->on_its_way = true;
+    __atomic_store_n(&task->cpu, (uint8_t)cpu, __ATOMIC_RELEASE);
+    hx_sched_post(task);
+}
+
 /* The order in which they came. */
 static struct hx_task *reverse(struct hx_task *last)
 {
@@ -41,7 +48,9 @@ static void take_mail(struct hx_sched_book *book)
     while (task) {
         struct hx_task *next = task->mail_next;
         if (task->state == HX_TASK_READY) {
-            book->tasks++;
+            if (task->class == HX_TASK_POLICY)
+                book->tasks++;
+            task->on_its_way = false;
             hx_sched_ready_add(task, task->news); /* it is new, or was sent here */
         } else {
             hx_task_wake_posted(task);
@@ -66,7 +75,9 @@ static hx_status_t work_here(struct hx_errand *errand)
     struct hx_task *task = hx_task_lookup(errand->task);
     if (!task)
         return HX_E_STALE;
-    return task->cpu == hx_cpu_read(id) ? errand->work(task, errand->argument) : MOVED;
+    if (__atomic_load_n(&task->cpu, __ATOMIC_ACQUIRE) != hx_cpu_read(id) || task->on_its_way)
+        return MOVED;
+    return errand->work(task, errand->argument);
 }
 
 void hx_sched_do_errands(struct hx_sched_book *book)
@@ -80,7 +91,7 @@ void hx_sched_do_errands(struct hx_sched_book *book)
     }
 }
 
-static void push(struct hx_errand *errand, uint32_t cpu)
+void hx_sched_push_errand(struct hx_errand *errand, uint32_t cpu)
 {
     struct hx_sched_book *book = hx_sched_book_of(cpu);
     struct hx_errand *first = __atomic_load_n(&book->errands, __ATOMIC_RELAXED);
@@ -89,7 +100,10 @@ static void push(struct hx_errand *errand, uint32_t cpu)
         errand->next = first;
     } while (!__atomic_compare_exchange_n(&book->errands, &first, errand, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     __atomic_store_n(&book->to_do, true, __ATOMIC_SEQ_CST);
-    hx_hal_cpu_poke(cpu);
+    if (cpu == hx_cpu_read(id))
+        hx_cpu_write(need_resched, 1);
+    else
+        hx_hal_cpu_poke(cpu);
 }
 
 /*
@@ -98,14 +112,11 @@ static void push(struct hx_errand *errand, uint32_t cpu)
  */
 static hx_status_t send(struct hx_errand *errand, uint32_t cpu)
 {
-    push(errand, cpu);
+    hx_sched_push_errand(errand, cpu);
     while (!__atomic_load_n(&errand->done, __ATOMIC_ACQUIRE)) {
-        struct hx_sched_book *book = hx_sched_book();
         hx_cpu_relax();
-        if (!__atomic_load_n(&book->errands, __ATOMIC_RELAXED))
-            continue;
         hx_irq_disable();
-        hx_sched_do_errands(book);
+        hx_sched_attend(hx_sched_book());
         hx_irq_enable();
     }
     return errand->result;
@@ -124,6 +135,8 @@ hx_status_t hx_sched_run_errand(struct hx_errand *errand)
             continue;
         }
         hx_irq_flags_t flags = hx_irq_save();
+        hx_sched_attend(hx_sched_book());
+        take_mail(hx_sched_book());
         err = work_here(errand);
         hx_irq_restore(flags);
     }

@@ -15,7 +15,7 @@
  * question of its stop; whatever else is told or asked before that sends it to the inbox first.
  *
  * Two events that would make the books disagree are told as something equivalent: a picked task that stopped and woke
- * before the policy was asked has yielded; one that was killed has exited.
+ * before the policy was asked has yielded; one that is gone, and whose index may be another's already, is removed.
  *
  * Context: interrupts off on entry and on return. Operations of the policy run with interrupts on and preemption off, so
  *          that meanwhile interrupts can add to the lists and to the inbox, and nothing else can change.
@@ -206,6 +206,14 @@ static void settle_picked(struct hx_sched_book *book, const struct hx_task *exce
     book->ran_ns = 0;
 }
 
+bool hx_sched_take_back(struct hx_sched_book *book, hx_handle_t task)
+{
+    if (book->running != task)
+        return false;
+    settle_picked(book, book->picked);
+    return true;
+}
+
 static inline void set_picked(struct hx_sched_book *book, struct hx_task *task)
 {
     task->told = false;
@@ -334,8 +342,8 @@ static struct hx_task *choose_starved(struct hx_sched_book *book, struct hx_task
 static void settle_exit(struct hx_sched_book *book)
 {
     hx_handle_t gone = book->running;
-    if (hx_tasks[hx_handle_index(gone)].handle == HX_HANDLE_NONE)
-        return; /* the question will say it */
+    if (book->dead == &hx_tasks[hx_handle_index(gone)])
+        return; /* nobody has its index yet: the question will say it */
     settle_picked(book, NULL);
     hx_sched_tell_removed(gone);
 }

@@ -71,9 +71,9 @@ static void reap(struct hx_sched_book *book)
     if (hx_unlikely(leaving) && leaving != current) {
         book->leaving = NULL;
         book->tasks--;
+        hx_sched_take_back(book, leaving->handle);
         hx_sched_tell_removed(leaving->handle);
-        leaving->cpu = (uint8_t)hx_sched_one_of(leaving->allowed & hx_sched_online);
-        hx_sched_post(leaving);
+        hx_sched_send(leaving, hx_sched_one_of(leaving->allowed & hx_sched_online));
     }
     if (book->leaving || dead == current)
         book->to_do = true; /* another time */
@@ -103,6 +103,11 @@ static inline void attend(struct hx_sched_book *book)
 {
     if (hx_unlikely(__atomic_load_n(&book->to_do, __ATOMIC_RELAXED)))
         attend_now(book);
+}
+
+void hx_sched_attend(struct hx_sched_book *book)
+{
+    attend(book);
 }
 
 /* Until nothing has become ready meanwhile: interrupts are on during each question. */
@@ -228,7 +233,7 @@ void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
     bool heard = !hx_sched_is_unheard(answer) && !(woken && answer == HX_E_UNSUPPORTED);
     if (woken) {
         if (reason == HX_SCHED_BLOCK)
-            hx_task_ring_remove(&prev->ring);
+            hx_task_ring_remove(&woken->ring);
         hx_sched_told_with_question(book, woken, heard, answer);
         if (heard && switch_to_chosen(prev, now_ns, answer))
             return;
@@ -265,14 +270,15 @@ _Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle)
 /* Preemption off on entry, on on return. */
 static __attribute__((noinline)) void yield_slowly(struct hx_task *task)
 {
+    hx_irq_disable();
     if (task->heed == HX_TASK_NEWS) {
         task->heed = HX_TASK_QUICK;
         hx_sched_mark(task, HX_TASK_READY, true, false);
+        hx_irq_enable();
         hx_sched_give_way_with_news(task, HX_SCHED_YIELD);
         hx_irq_enable();
         return;
     }
-    hx_irq_disable();
     hx_cpu_add32(preempt_off, -1);
     if (task->kill_pending && !hx_gate_frame())
         hx_task_exit(HX_E_KILLED);
@@ -287,8 +293,11 @@ static __attribute__((noinline)) void yield_slowly(struct hx_task *task)
 void hx_task_yield(void)
 {
     struct hx_task *task = hx_task_current();
-    hx_cpu_add32(preempt_off, 1); /* before it is looked whether it is quick: a tick takes that away */
+    hx_cpu_add32(preempt_off, 1); /* before it is looked whether it is quick: a tick takes that away, */
+    task->state = HX_TASK_READY;  /* and so does a wake, but not of one that is not running */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (hx_unlikely(task->heed != HX_TASK_QUICK)) {
+        task->state = HX_TASK_RUNNING;
         yield_slowly(task);
         return;
     }
@@ -347,12 +356,20 @@ static void preempt(void)
     }
 }
 
+/* Once more for what came while the policy was asked. */
+static void preempt_until_settled(void)
+{
+    do
+        preempt();
+    while (hx_unlikely(hx_cpu_read(need_resched)));
+}
+
 void hx_sched_switch_if_possible(void)
 {
     if (hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth) || !hx_irq_enabled())
         return;
     hx_irq_disable();
-    preempt();
+    preempt_until_settled();
     hx_irq_enable();
 }
 
@@ -365,7 +382,7 @@ void hx_preempt_enable(void)
 void hx_entry_irq_exit(void)
 {
     if (hx_cpu_read(need_resched) && !hx_cpu_read(preempt_off))
-        preempt();
+        preempt_until_settled();
 }
 
 void hx_entry_timer(void)
@@ -400,7 +417,7 @@ _Noreturn void hx_task_idle(void)
     for (;;) {
         hx_irq_disable();
         if (hx_cpu_read(need_resched))
-            preempt();
+            preempt_until_settled();
         set_idle(true);
         if (hx_cpu_read(need_resched)) /* who still thought it busy has poked it all the same */
             continue;

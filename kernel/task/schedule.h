@@ -87,7 +87,7 @@ static inline struct hx_task *hx_task_lookup(hx_handle_t handle)
     struct hx_task *task = &hx_tasks[handle & (HX_TASKS_MAX - 1)];
     return hx_likely(task->handle == handle) ? task : NULL;
 }
-/* An entry for a new task, with its handle; zeroed but for that and its generation. NULL: all are taken. */
+/* An entry for a new task, zeroed but for its generation. NULL: all are taken. Nobody finds it before it has its handle. */
 struct hx_task *hx_task_enter(void);
 /* Gives back the stack and the entry of a task that is dead and does not run. */
 void hx_task_free(struct hx_task *task);
@@ -104,8 +104,16 @@ struct hx_task *hx_waitq_take(struct hx_waitq *queue);
 void hx_waitq_wake_taken(struct hx_task *task, hx_status_t result);
 /* Somebody whom @queue woke is gone before he ran: the next one's turn. A switch is due, and left to the caller. */
 void hx_waitq_pass_on(struct hx_waitq *queue);
-/* @task's priority has changed: puts it where it belongs, if it is on a queue. */
-void hx_waitq_reorder(struct hx_task *task);
+/* @task, which is on this CPU, gets @priority, and its place by it, if it is on a queue. */
+void hx_waitq_reorder(struct hx_task *task, uint8_t priority);
+/* Of the first in @queue; 0: nobody is. */
+uint8_t hx_waitq_priority(struct hx_waitq *queue);
+
+/* ---- mutex.c -------------------------------------------------------------------------------------------------------- */
+/* Gives @task, which is on this CPU, the priority that is due to it. Where the policy may be called. */
+void hx_mutex_settle(struct hx_task *task);
+/* @task is about to be dead, and on no queue: what it holds goes to others, what it waits for does without it. */
+void hx_mutex_abandon(struct hx_task *task);
 
 /* ---- sched.c -------------------------------------------------------------------------------------------------------- */
 /* This CPU's book, with the running context for its idle task. */
@@ -146,6 +154,8 @@ void hx_sched_reorder(struct hx_task *task);
  * queue there, or it is ready and in no list. Any context.
  */
 void hx_sched_post(struct hx_task *task);
+/* @task, ready and in no list, goes to CPU @cpu, which is another. */
+void hx_sched_send(struct hx_task *task, uint32_t cpu);
 
 /* What the CPU of a task is asked to do with it. */
 struct hx_errand {
@@ -159,9 +169,13 @@ struct hx_errand {
 };
 /* Does @errand on its task's CPU, wherever that is. Its result, or HX_E_STALE, HX_E_STATE. Thread context, interrupts on. */
 HX_NODISCARD hx_status_t hx_sched_run_errand(struct hx_errand *errand);
+/* The same, and nobody waits: @errand outlives it, and is another's as soon as its work begins. Interrupts off. */
+void hx_sched_push_errand(struct hx_errand *errand, uint32_t cpu);
 struct hx_sched_book;
 /* Does those that other CPUs have brought. At a decision of this CPU's. */
 void hx_sched_do_errands(struct hx_sched_book *book);
+/* What came up on this CPU, or was brought, is seen to: where the policy may be called. */
+void hx_sched_attend(struct hx_sched_book *book);
 
 /* ---- balance.c: which CPU a task is on ------------------------------------------------------------------------------- */
 /* CPUs that run tasks, and those of them that have nothing to do; a bit each. */
@@ -269,6 +283,9 @@ static inline uint64_t hx_sched_here(uint64_t reason)
 void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum hx_sched_reason news);
 bool hx_sched_policy_remove(struct hx_sched_book *book, struct hx_task *task);
 void hx_sched_inbox_add(struct hx_sched_book *book, struct hx_task *task);
+/* @task goes: the policy will not be asked what follows it. Returns whether the policy believes that it runs, and is to be told
+ * that it is removed. */
+bool hx_sched_take_back(struct hx_sched_book *book, hx_handle_t task);
 /* The policy that is there now has been told nothing. */
 void hx_sched_forget(struct hx_sched_book *book);
 /* A policy task to run, ready and picked, or NULL. */
@@ -329,8 +346,8 @@ static inline __attribute__((always_inline)) void hx_sched_give_way(struct hx_ta
 }
 
 /*
- * hx_sched_give_way() of a task that had only its news not to be quick. One that waits is still in the core's list, because
- * its place there is likely to be the woken one's.
+ * hx_sched_give_way() of a task that had only its news not to be quick. Where it waits, the woken one has its place in the
+ * core's list already.
  */
 static inline __attribute__((always_inline)) void hx_sched_give_way_with_news(struct hx_task *prev, uint64_t reason)
 {
@@ -348,9 +365,7 @@ static inline __attribute__((always_inline)) void hx_sched_give_way_with_news(st
         hx_sched_look_again(prev, reason, woken->started_ns, answer, woken);
         return;
     }
-    if (reason == HX_SCHED_BLOCK)
-        hx_task_ring_replace(&prev->ring, &woken->ring);
-    else
+    if (reason != HX_SCHED_BLOCK)
         hx_task_ring_add(&hx_sched_book()->policy, &woken->ring);
     hx_sched_mark(woken, HX_TASK_RUNNING, false, false);
     hx_sched_switch_to(prev, woken, woken->started_ns);
@@ -363,6 +378,7 @@ static inline __attribute__((always_inline)) void hx_sched_stop_waiting(struct h
     task->state = (uint8_t)state;
     if (heed == HX_TASK_NEWS) {
         task->heed = HX_TASK_QUICK;
+        hx_task_ring_replace(&task->ring, &task->woke->ring); /* before it can wake again */
         hx_cpu_add32(preempt_off, 1);
         hx_irq_enable();
         hx_sched_give_way_with_news(task, HX_SCHED_BLOCK);

@@ -28,18 +28,24 @@ struct hx_task *hx_task_enter(void)
     if (task)
         table.free = task->mail_next;
     else if (table.used < HX_TASKS_MAX)
-        task = &hx_tasks[table.used++];
+        hx_waitq_init(&(task = &hx_tasks[table.used++])->joiners);
     if (task)
         table.live++;
     hx_lock_release(&table.lock, flags);
     if (!task)
         return NULL;
     uint32_t generation = task->generation + 1;
-    memset(task, 0, sizeof(*task));
+    memset(task, 0, offsetof(struct hx_task, generation));
     task->generation = generation;
-    __atomic_store_n(&task->handle, hx_handle_make(HX_HANDLE_TASK, generation, (uint32_t)(task - hx_tasks)),
-                     __ATOMIC_RELAXED);
     return task;
+}
+
+/* From here on it can be found. */
+static hx_handle_t publish(struct hx_task *task)
+{
+    hx_handle_t handle = hx_handle_make(HX_HANDLE_TASK, task->generation, (uint32_t)(task - hx_tasks));
+    __atomic_store_n(&task->handle, handle, __ATOMIC_RELEASE);
+    return handle;
 }
 
 static void leave(struct hx_task *task)
@@ -88,9 +94,8 @@ static void describe(struct hx_task *task, enum hx_task_class class, const char 
     task->cpu = (uint8_t)hx_cpu_read(id);
     task->allowed = UINT8_MAX;
     task->heed = class == HX_TASK_POLICY ? HX_TASK_QUICK : HX_TASK_SLOW;
-    task->priority = priority;
+    task->priority = task->base = priority;
     memcpy(task->name, name, strnlen(name, HX_NAME_MAX - 1));
-    hx_waitq_init(&task->joiners);
 }
 
 hx_status_t hx_task_init(void)
@@ -102,6 +107,7 @@ hx_status_t hx_task_init(void)
     idle->allowed = (uint8_t)(1u << idle->cpu);
     idle->state = HX_TASK_RUNNING;
     idle->started_ns = hx_hal_clock_ns();
+    (void)publish(idle);
     hx_cpu_write(current, idle);
     hx_sched_init(idle);
     return HX_OK;
@@ -114,16 +120,18 @@ void hx_task_start(void *task)
 }
 
 /* It begins on the CPU where it was put. */
-static void begin(struct hx_task *task, uint32_t cpu)
+static void begin(struct hx_task *task, uint32_t cpu, hx_handle_t *out)
 {
     struct hx_sched_book *book = hx_sched_book();
     task->state = HX_TASK_READY;
-    task->cpu = (uint8_t)cpu;
+    task->news = HX_SCHED_NEW;
+    task->on_its_way = true;
+    *out = publish(task); /* before it can run */
     if (cpu != hx_cpu_read(id)) {
-        task->news = HX_SCHED_NEW;
-        hx_sched_post(task);
+        hx_sched_send(task, cpu);
         return;
     }
+    task->on_its_way = false;
     if (task->class == HX_TASK_POLICY)
         book->tasks++;
     hx_sched_ready_add(task, HX_SCHED_NEW);
@@ -150,10 +158,9 @@ hx_status_t hx_task_create(enum hx_task_class class, const char *name, uint8_t p
     hx_hal_context_init(&task->context, stack, hx_task_start, task);
     if (class == HX_TASK_CORE)
         task->allowed = 1; /* CPU 0 */
-    *out = task->handle;   /* before it can run */
     hx_irq_flags_t flags = hx_irq_save();
     hx_sched_reap();
-    begin(task, hx_sched_place(task->allowed));
+    begin(task, hx_sched_place(task->allowed), out);
     hx_irq_restore(flags);
     hx_sched_point();
     return HX_OK;
@@ -186,6 +193,8 @@ _Noreturn void hx_task_exit(hx_status_t status)
     hx_irq_disable();
     struct hx_task *task = hx_task_current();
     hx_handle_t handle = task->handle;
+    if (hx_unlikely(task->held))
+        hx_mutex_abandon(task);
     die(task, status);
     hx_sched_stop_dead(task, handle);
 }
@@ -194,7 +203,8 @@ _Noreturn void hx_task_exit(hx_status_t status)
 static void mark_frames(struct hx_gate_frame *frame)
 {
     for (; frame; frame = frame->prev)
-        frame->kill_pending = 1;
+        if (!frame->kill_pending) /* else it ends in any case */
+            frame->kill_pending = HX_KILL_TASK;
 }
 
 /* The task is on this CPU. It ends at once only if nobody has taken it off its wait queue a moment ago: then it is as good
@@ -209,9 +219,15 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
     task->kill_pending = true;
     task->heed |= HX_TASK_SLOW;
     mark_frames(frame);
-    if (runs)
+    if (runs) {
+        /* It is about to stop, and has not been switched away from. */
+        if (task->state > HX_TASK_RUNNING && hx_task_unwait(task)) {
+            task->wait_result = HX_E_KILLED;
+            hx_sched_ready_add(task, HX_SCHED_WOKEN);
+        }
         return HX_OK;
-    struct hx_waitq *woke = task->state == HX_TASK_READY ? task->waiting_on : NULL;
+    }
+    struct hx_waitq *woke = task->state == HX_TASK_READY && !task->wanted ? task->waiting_on : NULL;
     if (task->state != HX_TASK_READY || !frame) {
         if (!hx_task_unwait(task))
             return HX_OK;
@@ -225,6 +241,7 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
     }
     hx_handle_t handle = task->handle;
     bool told = hx_sched_ready_remove(task);
+    hx_mutex_abandon(task);
     die(task, HX_E_KILLED);
     if (woke)
         hx_waitq_pass_on(woke);
@@ -276,11 +293,8 @@ hx_status_t hx_task_join(hx_handle_t handle, uint64_t deadline_ns, hx_status_t *
 /* ---- what is changed ------------------------------------------------------------------------------------------------- */
 static hx_status_t set_priority(struct hx_task *task, const uint64_t argument[3])
 {
-    task->priority = (uint8_t)argument[0];
-    hx_sched_reorder(task);
-    hx_waitq_reorder(task);
-    if (task->class == HX_TASK_POLICY)
-        hx_sched_tell_priority(task->handle, task->priority);
+    task->base = (uint8_t)argument[0];
+    hx_mutex_settle(task);
     return HX_OK;
 }
 

@@ -116,11 +116,27 @@ struct hx_task *hx_waitq_take(struct hx_waitq *queue)
     return NULL;
 }
 
-void hx_waitq_reorder(struct hx_task *task)
+/* In one go: who wakes meanwhile must not find the queue without it. */
+void hx_waitq_reorder(struct hx_task *task, uint8_t priority)
 {
-    struct hx_waitq *queue = task->waiting_on;
-    if (queue && task->state == HX_TASK_BLOCKED && leave(queue, task))
-        enter(queue, task);
+    struct hx_waitq *queue = task->state == HX_TASK_BLOCKED ? task->waiting_on : NULL;
+    if (!queue) {
+        task->priority = priority;
+        return;
+    }
+    struct hx_task_ring *first = lock(queue);
+    task->priority = priority;
+    if (task->wait_ring.next)
+        first = insert(queue, take_out(queue, first, &task->wait_ring), task);
+    unlock(queue, first);
+}
+
+uint8_t hx_waitq_priority(struct hx_waitq *queue)
+{
+    struct hx_task_ring *first = lock(queue);
+    uint8_t priority = first == &queue->waiters ? 0 : HX_TASK_OF(first, wait_ring)->priority;
+    unlock(queue, first);
+    return priority;
 }
 
 /* ---- waking --------------------------------------------------------------------------------------------------------- */
@@ -261,6 +277,14 @@ static void stay(struct hx_task *task, struct hx_waitq *queue)
         stop_any(task, queue, UINT64_MAX);
 }
 
+/* Of a wait that is over. One that was killed while it stopped, outside of every module, goes no further. */
+static hx_status_t result_of(const struct hx_task *task)
+{
+    if (task->wait_result == HX_E_KILLED && !hx_gate_frame())
+        hx_task_exit(HX_E_KILLED);
+    return task->wait_result;
+}
+
 /* Once it has waited, with @err for its result. Returns whether that is all. */
 static bool is_over(bool (*condition)(void *context), void *context, hx_status_t *err)
 {
@@ -277,7 +301,7 @@ static __attribute__((noinline)) hx_status_t wait_slowly(struct hx_waitq *queue,
                                                          bool waited)
 {
     struct hx_task *task = hx_task_current();
-    hx_status_t err = waited ? task->wait_result : HX_OK;
+    hx_status_t err = waited ? result_of(task) : HX_OK;
     while (!waited || !is_over(condition, context, &err)) {
         err = hx_cpu_is_thread() ? may_wait(task) : HX_E_STATE;
         if (err != HX_OK) {
@@ -291,7 +315,7 @@ static __attribute__((noinline)) hx_status_t wait_slowly(struct hx_waitq *queue,
             break;
         }
         stop_any(task, queue, deadline_ns);
-        err = task->wait_result;
+        err = result_of(task);
         waited = true;
     }
     hx_irq_restore(flags);
@@ -326,7 +350,7 @@ hx_status_t hx_task_sleep_until(uint64_t deadline_ns)
         err = task->heed & HX_TASK_SLOW ? may_wait(task) : HX_OK;
     if (err == HX_OK) {
         stop(task, NULL, deadline_ns, task->heed);
-        err = task->wait_result == HX_E_TIMEOUT ? HX_OK : task->wait_result;
+        err = task->wait_result == HX_E_TIMEOUT ? HX_OK : result_of(task);
     }
     hx_irq_restore(flags);
     return err;

@@ -8,7 +8,7 @@
  *            not wait for a task that it interrupts.
  * Swap:      the device is not touched by it. Interrupts of the blackout arrive afterwards in `count`; start(1) programs
  *            only what differs and counts nothing, so no tick is lost or counted twice.
- * State:     written by the handler alone, twice, so that `check` can tell a spoiled count.
+ * State:     the count is written by the handler alone, twice, so that `check` can tell a spoiled one; the time at boot once.
  * Source:    Motorola MC146818A data sheet; the century byte is a convention of PCs (ACPI 6.4, 5.2.9, CENTURY).
  */
 #include <helix/module.h>
@@ -49,9 +49,12 @@ enum {
     RTC_TRY_NS = 100000,
 };
 
+static const uint64_t ns_per_second = 1000000000;
+
 #define RTC_FIELDS(SCALAR, ARRAY)                                                                                      \
     SCALAR(u64, ticks)                                                                                                 \
-    SCALAR(u64, ticks_again)
+    SCALAR(u64, ticks_again)                                                                                           \
+    SCALAR(u64, boot_ns) /* since 1970, when the monotonic clock began; 0: not known */
 HX_STATE(rtc, RTC_FIELDS);
 HX_PARAM(uint32_t, rate_hz, 64, "periodic interrupts a second, a power of two, 2 to 8192");
 
@@ -265,6 +268,11 @@ static hx_ret_t rtc_now(void)
     return time_is_sound(&t) ? (hx_ret_t)seconds_since_1970(&t) : HX_E_HARDWARE;
 }
 
+static hx_ret_t rtc_now_ns(void)
+{
+    return rtc.boot_ns ? (hx_ret_t)rtc.boot_ns + hx_clock_ns() : HX_E_HARDWARE;
+}
+
 static hx_ret_t rtc_ticks(void)
 {
     return (hx_ret_t)__atomic_load_n(&rtc.ticks, __ATOMIC_RELAXED);
@@ -281,6 +289,14 @@ static hx_ret_t rtc_init(void)
     return rate_is_legal(rate_hz) ? HX_OK : HX_E_INVAL;
 }
 
+/* Once: a time that is taken again with every version would jump by up to a second. A clock without a time leaves it open. */
+static void time_at_boot(void)
+{
+    hx_ret_t now = rtc.boot_ns ? HX_E_EXIST : rtc_now();
+    if (now > 0)
+        rtc.boot_ns = (uint64_t)now * ns_per_second - (uint64_t)hx_clock_ns();
+}
+
 static hx_ret_t rtc_start(uint64_t resumed)
 {
     (void)resumed; /* the count goes on from what the state says, be that nothing */
@@ -293,6 +309,7 @@ static hx_ret_t rtc_start(uint64_t resumed)
         reg_write(RTC_B, want_b);
     /* A flag left from before (firmware, or a predecessor that faulted in its handler) would keep the line dead. */
     reg_read(RTC_C);
+    time_at_boot();
     return HX_OK;
 }
 
@@ -315,10 +332,7 @@ static hx_ret_t rtc_check(void)
 }
 
 static const struct hx_rtc_ops rtc_ops = {
-    HX_OPS_HEAD(hx_rtc),
-    .now = rtc_now,
-    .ticks = rtc_ticks,
-    .rate = rtc_rate,
+    HX_OPS_HEAD(hx_rtc), .now = rtc_now, .ticks = rtc_ticks, .rate = rtc_rate, .now_ns = rtc_now_ns,
 };
 
 HX_MODULE("drv_rtc", HX_VERSION(1, 0, 0), "CMOS real-time clock", .init = rtc_init, .start = rtc_start,

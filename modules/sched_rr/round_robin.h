@@ -1,28 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * round_robin.h - one queue, first come first served, a slice each: the policy that both versions of sched_rr share.
+ * round_robin.h - one queue a CPU, first come first served, a slice each: the policy that both versions of sched_rr share.
  *
  * Why a header: the versions differ in what they remember of a task (their state schema), not in how they choose. The
  * includer says RR_ACCOUNTING 0 or 1 and declares the module.
- * State:     an intrusive list. Node 0 is the queue itself, node i + 1 the task of index i; back[node] is the node before
- *            it plus 1, so that 0 says "not queued" and a zeroed state is an empty queue.
- * Invariant: handle[i] is 0 or a handle of index i; what lies at or above limit has never been used.
- * Cost:      pick 50 instructions when it also queues the previous task, 40 when that one blocks; ready 30; turn 30 when it
+ * State:     rings of links. A link is the name of a task, its index plus 1, or of a queue; queue names are made so that a
+ *            reason becomes one by a single or. next[] leads round from a queue through its tasks, back[] the other way;
+ *            back[] of a task that is not queued is 0.
+ * Invariant: handle[i] is 0 or a handle of index i; what lies at or above limit has never been used; a queued task is in
+ *            the queue home[i].
+ * CPUs:      what belongs to a task is touched by the CPU that it is on, a queue by its CPU, inside its guard. A task that
+ *            is heard of on another CPU than before without having been removed (after a revert) is fetched from there.
+ * Safety:    a link is cut or checked before it is followed: a spoiled one becomes an error or a wrong choice, not a wild
+ *            write.
+ * Check:     looks at the queues while they are at work, by their guards (see helix/guard.h): a fault in a queue that rests
+ *            for the time of one walk is found; what is said of a task alone holds at any time.
+ * Cost:      pick 45 instructions when it also queues the previous task, 35 when that one blocks; ready 40; turn 20 when it
  *            is the woken task's.
- * Context:   as helix/sched.h says: one operation at a time, so no lock.
+ * Context:   as helix/sched.h says.
  */
 #pragma once
 #include <helix/fmt.h>
+#include <helix/guard.h>
 #include <helix/module.h>
 #include <helix/sched.h>
 #include <helix/state.h>
 
+enum {
+    RR_NAMES = 2 * HX_TASKS_MAX, /* of tasks: 1 to HX_TASKS_MAX; of queues: some above */
+    RR_QUANTUM_MS_MAX = 10000,
+    RR_LINE_MAX = 96,
+};
+
+/* The queue of the CPU in @reason, whatever the rest of it is. */
+#define RR_WHY_BITS 7u
+#define RR_CPU_BITS ((HX_CPUS_MAX - 1u) << 8)
+#define RR_QUEUE(reason) (((uint64_t)(reason)&RR_CPU_BITS) | RR_WHY_BITS | (uint64_t)HX_TASKS_MAX)
+#define RR_QUEUE_OF_CPU(cpu) RR_QUEUE((uint32_t)(cpu) << 8)
+#define RR_QUEUE_IF_BLOCK ((uint32_t)HX_TASKS_MAX + RR_WHY_BITS - HX_SCHED_BLOCK) /* plus a reason */
+#define RR_CPU(queue) (HX_SCHED_CPU(queue) % HX_CPUS_MAX)
+#define RR_REASON_MAX ((uint64_t)(HX_CPUS_MAX - 1) << 8 | HX_SCHED_EXIT)
+_Static_assert(HX_SCHED_EXIT <= RR_WHY_BITS, "why is covered by the bits that the name of a queue has set");
+_Static_assert(RR_QUEUE_OF_CPU(HX_CPUS_MAX - 1) < RR_NAMES && HX_TASKS_MAX % (HX_CPUS_MAX << 8) == 0,
+               "names are distinct");
+
 #define RR_QUEUE_FIELDS(SCALAR, ARRAY)                                                                                 \
-    SCALAR(u32, queued)                                                                                                \
-    SCALAR(u32, limit) /* highest index seen, plus 1 */                                                                \
-    SCALAR(u32, last)                                                                                                  \
-    ARRAY(u32, next, HX_TASKS_MAX + 1)                                                                                 \
-    ARRAY(u32, back, HX_TASKS_MAX + 1)                                                                                 \
+    SCALAR(u32, limit) /* highest index seen, plus 1; raised by any CPU */                                             \
+    ARRAY(u16, next, RR_NAMES)                                                                                         \
+    ARRAY(u16, back, RR_NAMES)                                                                                         \
+    ARRAY(u16, home, HX_TASKS_MAX) /* queue of the CPU where it is, 0: never seen */                                   \
     ARRAY(u64, handle, HX_TASKS_MAX)                                                                                   \
     ARRAY(u8, priority, HX_TASKS_MAX)
 
@@ -38,29 +64,40 @@
 HX_STATE(rr, RR_FIELDS);
 HX_PARAM(uint32_t, quantum_ms, 10, "time slice in milliseconds, 1 to 10000");
 
-enum { RR_QUANTUM_MS_MAX = 10000, RR_LINE_MAX = 96 };
-
+static uint32_t rr_guard[RR_NAMES - HX_TASKS_MAX]; /* by name of the queue, so that they lie apart */
 static struct hx_state_stream rr_stream;
+static uint8_t rr_cpu[HX_TASKS_MAX]; /* of save and load */
+static uint64_t rr_cpu_count;        /* of load */
 
+#define rr_unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* Before anything of the index is written: who sees that also sees the limit. */
 static void rr_limit_raise(uint64_t count)
 {
-    if (count > rr.limit)
-        rr.limit = (uint32_t)count;
+    uint32_t limit = __atomic_load_n(&rr.limit, __ATOMIC_RELAXED);
+    while (limit < count &&
+           !__atomic_compare_exchange_n(&rr.limit, &limit, (uint32_t)count, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+static inline uint32_t *rr_guard_of(uint64_t queue)
+{
+    return &rr_guard[queue - HX_TASKS_MAX];
 }
 
 /* ---- accounting: what version 2 remembers and version 1 does not ----------------------------------------------------- */
 #if RR_ACCOUNTING
-static void rr_account_ran(uint32_t i, uint64_t ran_ns)
+static void rr_account_ran(uint64_t i, uint64_t ran_ns)
 {
     rr.runtime[i] += ran_ns;
 }
 
-static void rr_account_picked(uint32_t i)
+static void rr_account_picked(uint64_t i)
 {
     rr.picks[i]++;
 }
 
-static void rr_account_reset(uint32_t i)
+static void rr_account_reset(uint64_t i)
 {
     rr.runtime[i] = 0;
     rr.picks[i] = 0;
@@ -95,24 +132,29 @@ static hx_ret_t rr_account_load(void)
     return HX_OK;
 }
 
-/* No task has run for longer than the machine. */
+/* No task has run for longer than the machine; @now_ns may have passed. */
 static bool rr_account_sound(uint32_t i, uint64_t now_ns)
 {
-    return rr.runtime[i] <= now_ns && (i < rr.limit || (rr.runtime[i] == 0 && rr.picks[i] == 0));
+    return rr.runtime[i] <= now_ns || rr.runtime[i] <= (uint64_t)hx_clock_ns();
+}
+
+static bool rr_account_used(uint32_t i)
+{
+    return rr.runtime[i] != 0 || rr.picks[i] != 0;
 }
 #else
-static void rr_account_ran(uint32_t i, uint64_t ran_ns)
+static void rr_account_ran(uint64_t i, uint64_t ran_ns)
 {
     (void)i;
     (void)ran_ns;
 }
 
-static void rr_account_picked(uint32_t i)
+static void rr_account_picked(uint64_t i)
 {
     (void)i;
 }
 
-static void rr_account_reset(uint32_t i)
+static void rr_account_reset(uint64_t i)
 {
     (void)i;
 }
@@ -140,172 +182,211 @@ static bool rr_account_sound(uint32_t i, uint64_t now_ns)
     (void)now_ns;
     return true;
 }
+
+static bool rr_account_used(uint32_t i)
+{
+    (void)i;
+    return false;
+}
 #endif
 
-/* ---- the queue ------------------------------------------------------------------------------------------------------- */
-#define rr_unlikely(condition) __builtin_expect(!!(condition), 0)
-
-static inline bool rr_is_queued(uint32_t i)
+/* ---- the queues: inside the guard ------------------------------------------------------------------------------------- */
+static inline bool rr_is_queued(uint64_t i)
 {
     return rr.back[i + 1] != 0;
 }
 
-/* Links are checked before they are followed: a spoiled one becomes an error, not a wild write. */
-static inline hx_ret_t rr_append(uint32_t i)
+static inline void rr_append(uint64_t i, uint64_t queue)
 {
-    uint32_t last = rr.last;
-    if (rr_unlikely(last > HX_TASKS_MAX))
-        return HX_E_CORRUPT;
-    rr.next[last] = i + 1;
-    rr.back[i + 1] = last + 1;
-    rr.next[i + 1] = 0;
-    rr.last = i + 1;
-    rr.queued++;
-    return HX_OK;
-}
-
-/* @before: the node in front of the task. */
-static inline hx_ret_t rr_unlink_after(uint32_t i, uint32_t before)
-{
-    uint32_t after = rr.next[i + 1];
-    if (rr_unlikely(after > HX_TASKS_MAX))
-        return HX_E_CORRUPT;
-    rr.next[before] = after;
-    rr.back[i + 1] = 0;
-    rr.queued--;
-    if (after == 0)
-        rr.last = before;
-    else
-        rr.back[after] = before + 1;
-    return HX_OK;
+    uint64_t last = rr.back[queue];
+    rr.home[i] = (uint16_t)queue;
+    rr.next[last % RR_NAMES] = (uint16_t)(i + 1);
+    rr.back[i + 1] = (uint16_t)last;
+    rr.next[i + 1] = (uint16_t)queue;
+    rr.back[queue] = (uint16_t)(i + 1);
 }
 
 /* Does nothing for a task that is not queued. */
-static hx_ret_t rr_unlink(uint32_t i)
+static hx_ret_t rr_unlink(uint64_t i)
 {
-    uint32_t back = rr.back[i + 1];
+    uint32_t back = rr.back[i + 1], next = rr.next[i + 1];
     if (back == 0)
         return HX_OK;
-    return back - 1 <= HX_TASKS_MAX ? rr_unlink_after(i, back - 1) : HX_E_CORRUPT;
+    if (rr_unlikely(back >= RR_NAMES || next >= RR_NAMES))
+        return HX_E_CORRUPT;
+    rr.next[back] = (uint16_t)next;
+    rr.back[next] = (uint16_t)back;
+    rr.back[i + 1] = 0;
+    return HX_OK;
 }
 
-/* ---- what is known of a task ----------------------------------------------------------------------------------------- */
+/* Takes the first task off. Returns its handle, HX_HANDLE_NONE or HX_E_CORRUPT. */
+static inline hx_ret_t rr_take(uint64_t queue)
+{
+    uint64_t first = rr.next[queue], i = first - 1;
+    if (rr_unlikely(i >= HX_TASKS_MAX))
+        return first == queue ? (hx_ret_t)HX_HANDLE_NONE : HX_E_CORRUPT;
+    uint64_t next = rr.next[first];
+    rr.next[queue] = (uint16_t)next;
+    rr.back[next % RR_NAMES] = (uint16_t)queue;
+    rr.back[first] = 0;
+    rr_account_picked(i);
+    return (hx_ret_t)rr.handle[i];
+}
+
+/* ---- what is known of a task: outside of guards ------------------------------------------------------------------------ */
 static bool rr_is_known(hx_handle_t task)
 {
     uint32_t i = hx_handle_index(task);
     return i < HX_TASKS_MAX && task != HX_HANDLE_NONE && rr.handle[i] == task;
 }
 
-/* Its accounting stays: a task that the kernel takes off the queue to run it comes back. */
-static hx_ret_t rr_forget(uint32_t i)
+static inline uint64_t rr_home(uint64_t i)
 {
+    return RR_QUEUE_OF_CPU(RR_CPU(rr.home[i]));
+}
+
+/* Out of the queue that has it, wherever that is. Its accounting stays: one that the kernel takes off the queue to run it
+ * comes back. */
+static hx_ret_t rr_forget(uint64_t i)
+{
+    uint64_t home = rr_home(i);
+    if (rr.handle[i] == HX_HANDLE_NONE)
+        return HX_OK;
+    if (!hx_guard_enter(rr_guard_of(home)))
+        return HX_E_BUSY;
     hx_ret_t err = rr_unlink(i);
     rr.handle[i] = HX_HANDLE_NONE;
     rr.priority[i] = 0;
+    hx_guard_leave(rr_guard_of(home));
     return err;
 }
 
-/* Index i belongs to @task from now on; its previous owner is gone, whether or not anybody said so. */
-static hx_ret_t rr_adopt(uint32_t i, hx_handle_t task)
+/*
+ * Index i belongs to @task, which is at @queue, from now on. A previous owner is gone, whether or not anybody said so, and
+ * what another CPU still has in its queue it has no longer.
+ */
+static __attribute__((noinline)) hx_ret_t rr_adopt(uint64_t i, hx_handle_t task, uint64_t queue)
 {
-    hx_ret_t err = HX_OK;
-    if (rr.handle[i] != HX_HANDLE_NONE) {
-        err = rr_forget(i);
-        rr_account_reset(i);
-    }
-    rr.handle[i] = task;
     rr_limit_raise(i + 1u);
-    return err;
+    if (rr.handle[i] != task || rr_home(i) != queue) {
+        uint8_t priority = rr.handle[i] == task ? rr.priority[i] : 0;
+        if (rr.handle[i] != task && rr.handle[i] != HX_HANDLE_NONE)
+            rr_account_reset(i);
+        hx_ret_t err = rr_forget(i);
+        if (err < 0)
+            return err;
+        rr.priority[i] = priority;
+    }
+    rr.home[i] = (uint16_t)queue;
+    rr.handle[i] = task;
+    return HX_OK;
 }
 
 /* ---- operations ------------------------------------------------------------------------------------------------------ */
 static hx_ret_t rr_ready(uint64_t task, uint64_t priority, uint64_t reason)
 {
-    uint32_t i = hx_handle_index(task);
-    if (i >= HX_TASKS_MAX || task == HX_HANDLE_NONE || priority > UINT8_MAX)
+    uint64_t i = hx_handle_index(task), queue = RR_QUEUE(reason);
+    if (rr_unlikely(i >= HX_TASKS_MAX || task == HX_HANDLE_NONE || priority > UINT8_MAX || reason > RR_REASON_MAX))
         return HX_E_INVAL;
-    if (rr.handle[i] != task) {
-        hx_ret_t err = rr_adopt(i, task);
+    if (rr_unlikely(rr.handle[i] != task || rr.home[i] != queue)) {
+        hx_ret_t err = rr_adopt(i, task, queue);
         if (err < 0)
             return err;
     }
-    if (reason == HX_SCHED_NEW)
+    if (HX_SCHED_WHY(reason) == HX_SCHED_NEW)
         rr_account_reset(i);
     rr.priority[i] = (uint8_t)priority;
     if (!rr_is_queued(i)) {
-        hx_ret_t err = rr_append(i);
-        if (err < 0)
-            return err;
+        if (!hx_guard_enter(rr_guard_of(queue)))
+            return HX_E_BUSY;
+        rr_append(i, queue);
+        hx_guard_leave(rr_guard_of(queue));
     }
     return HX_SCHED_LATER; /* turns are equal: nobody is worth interrupting another for */
 }
 
-/* The uncommon half of rr_put_back(): a task nobody spoke of before, or one that is gone. */
-static __attribute__((noinline)) hx_ret_t rr_put_back_other(hx_handle_t prev, uint64_t reason, uint64_t ran_ns)
+/* The previous task stops running, and there is something unusual about it: see rr_pick(). */
+static hx_ret_t rr_put_back(hx_handle_t prev, uint64_t reason, uint64_t ran_ns)
 {
-    uint32_t i = hx_handle_index(prev);
+    uint64_t i = hx_handle_index(prev), queue = RR_QUEUE(reason);
     if (i >= HX_TASKS_MAX)
         return HX_E_INVAL;
-    hx_ret_t err = rr.handle[i] == prev ? HX_OK : rr_adopt(i, prev);
+    hx_ret_t err = rr.handle[i] == prev && rr.home[i] == queue ? HX_OK : rr_adopt(i, prev, queue);
     if (err < 0)
         return err;
     rr_account_ran(i, ran_ns);
-    if (reason == HX_SCHED_EXIT) {
+    if (HX_SCHED_WHY(reason) == HX_SCHED_EXIT) {
         rr_account_reset(i);
         return rr_forget(i);
     }
-    return reason == HX_SCHED_BLOCK ? rr_unlink(i) : rr_append(i);
+    if (!hx_guard_enter(rr_guard_of(queue)))
+        return HX_E_BUSY;
+    if (HX_SCHED_WHY(reason) == HX_SCHED_BLOCK)
+        err = rr_unlink(i);
+    else if (!rr_is_queued(i))
+        rr_append(i, queue);
+    hx_guard_leave(rr_guard_of(queue));
+    return err;
+}
+
+static __attribute__((noinline)) hx_ret_t rr_pick_other(hx_handle_t prev, uint64_t reason, uint64_t ran_ns)
+{
+    if (reason > RR_REASON_MAX)
+        return HX_E_INVAL;
+    hx_ret_t answer = prev != HX_HANDLE_NONE ? rr_put_back(prev, reason, ran_ns) : HX_OK;
+    if (answer < 0)
+        return answer;
+    uint64_t queue = RR_QUEUE(reason);
+    if (!hx_guard_enter(rr_guard_of(queue)))
+        return HX_E_BUSY;
+    answer = rr_take(queue);
+    hx_guard_leave(rr_guard_of(queue));
+    return answer;
 }
 
 /*
- * The previous task stops running. It may still stand in the queue: while the slot was closed, or after a wrong answer,
- * the kernel chose it without asking.
+ * The usual stop here, the others in rr_pick_other(): a first task, one that is new or gone, and one that still stands in a
+ * queue, because while the slot was closed, or after a wrong answer, the kernel chose it without asking.
  */
-static inline hx_ret_t rr_put_back(hx_handle_t prev, uint64_t reason, uint64_t ran_ns)
-{
-    uint32_t i = hx_handle_index(prev);
-    if (rr_unlikely(i >= HX_TASKS_MAX || rr.handle[i] != prev || reason >= HX_SCHED_EXIT))
-        return rr_put_back_other(prev, reason, ran_ns);
-    rr_account_ran(i, ran_ns);
-    if (reason == HX_SCHED_BLOCK)
-        return rr_unlikely(rr_is_queued(i)) ? rr_unlink(i) : HX_OK;
-    return rr_unlikely(rr_is_queued(i)) ? HX_OK : rr_append(i);
-}
-
 static hx_ret_t rr_pick(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns)
 {
+    uint64_t i = prev % HX_TASKS_MAX, queue = RR_QUEUE(reason);
     (void)now_ns;
-    if (prev != HX_HANDLE_NONE) {
-        hx_ret_t err = rr_put_back(prev, reason, ran_ns);
-        if (rr_unlikely(err < 0))
-            return err;
+    if (rr_unlikely(prev == HX_HANDLE_NONE || rr.handle[i] != prev || rr_is_queued(i)))
+        return rr_pick_other(prev, reason, ran_ns);
+    if (HX_SCHED_WHY(reason) < HX_SCHED_BLOCK) {
+        if (rr_unlikely(!hx_guard_try(rr_guard_of(queue))))
+            return rr_pick_other(prev, reason, ran_ns);
+        rr_append(i, queue);
+    } else if (rr_unlikely(HX_SCHED_WHY(reason) != HX_SCHED_BLOCK || !hx_guard_try(rr_guard_of(queue)))) {
+        return rr_pick_other(prev, reason, ran_ns);
     }
-    uint32_t node = rr.next[0];
-    if (node == 0)
-        return (hx_ret_t)HX_HANDLE_NONE;
-    if (rr_unlikely(node > HX_TASKS_MAX))
-        return HX_E_CORRUPT;
-    hx_ret_t err = rr_unlink_after(node - 1, 0);
-    if (rr_unlikely(err < 0))
-        return err;
-    rr_account_picked(node - 1);
-    return (hx_ret_t)rr.handle[node - 1];
+    rr_account_ran(i, ran_ns);
+    hx_ret_t answer = rr_take(queue);
+    hx_guard_leave(rr_guard_of(queue));
+    return answer;
 }
 
 static __attribute__((noinline, unused)) hx_ret_t rr_turn_other(uint64_t prev, uint64_t reason, uint64_t ran_ns,
                                                                 uint64_t now_ns, uint64_t woken, uint64_t priority)
 {
-    hx_ret_t err = rr_ready(woken, priority, HX_SCHED_WOKEN);
+    hx_ret_t err = rr_ready(woken, priority, (reason & ~(uint64_t)UINT8_MAX) | HX_SCHED_WOKEN);
     return err < 0 ? err : rr_pick(prev, reason, ran_ns, now_ns);
 }
 
-/* Inline, because not everybody who includes this provides it. Where one waits and another wakes, and nobody else is there, it need not be queued to be taken off again. */
+/*
+ * Inline, because not everybody who includes this provides it. Where one waits and another wakes, and nobody else is there,
+ * it need not be queued to be taken off again: then no queue changes, and no guard is needed. Only where the reason is that
+ * one waits does `queue` name a queue; for others nobody has that name.
+ */
 static inline hx_ret_t rr_turn(uint64_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns, uint64_t woken,
                                uint64_t priority)
 {
-    uint32_t i = hx_handle_index(woken) % HX_TASKS_MAX, before = hx_handle_index(prev) % HX_TASKS_MAX;
-    if (rr_unlikely(rr.queued != 0 || reason != HX_SCHED_BLOCK || rr.handle[i] != woken || rr.handle[before] != prev ||
-                    priority > UINT8_MAX))
+    uint64_t i = woken % HX_TASKS_MAX, before = prev % HX_TASKS_MAX;
+    uint32_t queue = (uint32_t)reason + RR_QUEUE_IF_BLOCK;
+    if (rr_unlikely(rr.next[queue] != (uint16_t)queue || rr.handle[i] != woken || rr.home[i] != (uint16_t)queue ||
+                    rr.handle[before] != prev || priority > UINT8_MAX))
         return rr_turn_other(prev, reason, ran_ns, now_ns, woken, priority);
     rr_account_ran(before, ran_ns);
     rr.priority[i] = (uint8_t)priority;
@@ -315,8 +396,8 @@ static inline hx_ret_t rr_turn(uint64_t prev, uint64_t reason, uint64_t ran_ns, 
 
 static hx_ret_t rr_tick(uint64_t task, uint64_t ran_ns)
 {
-    (void)task;
-    return rr.queued > 0 && ran_ns >= (uint64_t)quantum_ms * 1000000;
+    uint64_t queue = rr_home(task % HX_TASKS_MAX);
+    return rr.next[queue] != queue && ran_ns >= (uint64_t)quantum_ms * 1000000;
 }
 
 static hx_ret_t rr_remove(uint64_t task)
@@ -324,13 +405,15 @@ static hx_ret_t rr_remove(uint64_t task)
     return rr_is_known(task) ? rr_forget(hx_handle_index(task)) : HX_E_NOENT;
 }
 
+/* Of one that it does not know it is not said where it is: there where it was last. */
 static hx_ret_t rr_adjust(uint64_t task, uint64_t priority)
 {
     uint32_t i = hx_handle_index(task);
     if (i >= HX_TASKS_MAX || task == HX_HANDLE_NONE || priority > UINT8_MAX)
         return HX_E_INVAL;
-    hx_ret_t err = rr.handle[i] == task ? HX_OK : rr_adopt(i, task);
-    rr.priority[i] = (uint8_t)priority;
+    hx_ret_t err = rr.handle[i] == task ? HX_OK : rr_adopt(i, task, rr_home(i));
+    if (err == HX_OK)
+        rr.priority[i] = (uint8_t)priority;
     return err;
 }
 
@@ -350,19 +433,32 @@ static hx_ret_t rr_info(uint64_t task, void *text, uint64_t text_bytes)
 }
 
 /* ---- state ----------------------------------------------------------------------------------------------------------- */
+/* Before any state is loaded or shared. */
 static hx_ret_t rr_init(void)
 {
+    for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)
+        rr.next[RR_QUEUE_OF_CPU(cpu)] = rr.back[RR_QUEUE_OF_CPU(cpu)] = (uint16_t)RR_QUEUE_OF_CPU(cpu);
     return quantum_ms >= 1 && quantum_ms <= RR_QUANTUM_MS_MAX ? HX_OK : HX_E_INVAL;
+}
+
+static hx_ret_t rr_save_queue(uint64_t queue)
+{
+    uint32_t count = 0;
+    for (uint64_t name = rr.next[queue]; name != queue; name = rr.next[name]) {
+        if (name - 1 >= HX_TASKS_MAX || ++count > rr.limit)
+            return HX_E_CORRUPT;
+        hx_ret_t err = hx_state_stream_put(&rr_stream, &rr.handle[name - 1], sizeof(rr.handle[0]));
+        if (err < 0)
+            return err;
+    }
+    return HX_OK;
 }
 
 static hx_ret_t rr_save_ready(void)
 {
     hx_state_stream_begin(&rr_stream, HX_TEXT(HX_SCHED_STATE_READY));
-    uint32_t count = 0;
-    for (uint32_t node = rr.next[0]; node != 0; node = rr.next[node]) {
-        if (node > HX_TASKS_MAX || ++count > rr.queued)
-            return HX_E_CORRUPT;
-        hx_ret_t err = hx_state_stream_put(&rr_stream, &rr.handle[node - 1], sizeof(rr.handle[0]));
+    for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++) {
+        hx_ret_t err = rr_save_queue(RR_QUEUE_OF_CPU(cpu));
         if (err < 0)
             return err;
     }
@@ -372,7 +468,8 @@ static hx_ret_t rr_save_ready(void)
 static hx_ret_t rr_save_waiting(void)
 {
     hx_state_stream_begin(&rr_stream, HX_TEXT(HX_SCHED_STATE_WAITING));
-    for (uint32_t i = 0; i < rr.limit && i < HX_TASKS_MAX; i++) {
+    for (uint32_t i = 0; i < rr.limit; i++) {
+        rr_cpu[i] = (uint8_t)RR_CPU(rr.home[i]);
         if (rr.handle[i] == HX_HANDLE_NONE || rr_is_queued(i))
             continue;
         hx_ret_t err = hx_state_stream_put(&rr_stream, &rr.handle[i], sizeof(rr.handle[0]));
@@ -390,8 +487,26 @@ static hx_ret_t rr_save(void)
     if (err == HX_OK)
         err = rr_save_waiting();
     if (err == HX_OK)
+        err = hx_state_put_array(HX_TEXT(HX_SCHED_STATE_CPU), rr_cpu, rr.limit);
+    if (err == HX_OK)
         err = hx_state_put_array(HX_TEXT(HX_SCHED_STATE_PRIORITY), rr.priority, rr.limit);
     return err == HX_OK ? rr_account_save() : err;
+}
+
+static hx_ret_t rr_load_task(hx_handle_t task, bool queued)
+{
+    uint32_t i = hx_handle_index(task);
+    if (hx_handle_type(task) != HX_HANDLE_TASK || i >= HX_TASKS_MAX || rr.handle[i] != HX_HANDLE_NONE)
+        return HX_E_SCHEMA; /* no task, or one that was there already */
+    uint32_t cpu = i < rr_cpu_count ? rr_cpu[i] : 0;
+    if (cpu >= HX_CPUS_MAX)
+        return HX_E_SCHEMA;
+    rr_limit_raise(i + 1u);
+    rr.handle[i] = task;
+    rr.home[i] = (uint16_t)RR_QUEUE_OF_CPU(cpu);
+    if (queued)
+        rr_append(i, rr.home[i]);
+    return HX_OK;
 }
 
 static hx_ret_t rr_load_tasks(const void *name, uint64_t name_bytes, bool queued)
@@ -405,28 +520,27 @@ static hx_ret_t rr_load_tasks(const void *name, uint64_t name_bytes, bool queued
     for (uint64_t left = (uint64_t)bytes / sizeof(hx_handle_t); left > 0; left--) {
         hx_handle_t task;
         hx_ret_t err = hx_state_stream_get(&rr_stream, &task, sizeof(task));
-        if (err < 0)
-            return err;
-        uint32_t i = hx_handle_index(task);
-        if (hx_handle_type(task) != HX_HANDLE_TASK || i >= HX_TASKS_MAX || rr.handle[i] != HX_HANDLE_NONE)
-            return HX_E_SCHEMA; /* no task, or one that was there already */
-        err = rr_adopt(i, task);
-        if (err == HX_OK && queued)
-            err = rr_append(i);
+        if (err == HX_OK)
+            err = rr_load_task(task, queued);
         if (err < 0)
             return err;
     }
     return HX_OK;
 }
 
+/* CPUs first: they say into which queue a task goes. */
 static hx_ret_t rr_load(void)
 {
+    hx_ret_t count = hx_state_get_array(HX_TEXT(HX_SCHED_STATE_CPU), rr_cpu, sizeof(rr_cpu), 1);
+    if (count < 0)
+        return count;
+    rr_cpu_count = (uint64_t)count;
     hx_ret_t err = rr_load_tasks(HX_TEXT(HX_SCHED_STATE_READY), true);
     if (err == HX_OK)
         err = rr_load_tasks(HX_TEXT(HX_SCHED_STATE_WAITING), false);
     if (err < 0)
         return err;
-    hx_ret_t count = hx_state_get_array(HX_TEXT(HX_SCHED_STATE_PRIORITY), rr.priority, sizeof(rr.priority), 1);
+    count = hx_state_get_array(HX_TEXT(HX_SCHED_STATE_PRIORITY), rr.priority, sizeof(rr.priority), 1);
     if (count < 0)
         return count;
     rr_limit_raise((uint64_t)count);
@@ -434,36 +548,65 @@ static hx_ret_t rr_load(void)
 }
 
 /* ---- check ----------------------------------------------------------------------------------------------------------- */
-static bool rr_queue_sound(void)
+static struct {
+    uint32_t seen[HX_CPUS_MAX]; /* the guard when the walk began */
+    uint32_t walked[HX_CPUS_MAX], claimed[HX_CPUS_MAX];
+} rr_checked;
+
+static bool rr_queue_sound(uint64_t queue)
 {
-    uint32_t count = 0, before = 0;
-    for (uint32_t node = rr.next[0]; node != 0; before = node, node = rr.next[node]) {
-        if (node > HX_TASKS_MAX || rr.back[node] != before + 1 || rr.handle[node - 1] == HX_HANDLE_NONE)
+    uint64_t before = queue;
+    uint32_t count = 0, cpu = RR_CPU(queue);
+    rr_checked.seen[cpu] = hx_guard_look(rr_guard_of(queue));
+    for (uint64_t name = rr.next[queue]; name != queue; before = name, name = rr.next[name]) {
+        if (name - 1 >= HX_TASKS_MAX || rr.back[name] != before || rr.handle[name - 1] == HX_HANDLE_NONE)
             return false;
-        if (++count > rr.queued) /* also ends a cycle */
+        if (rr.home[name - 1] != queue || ++count > HX_TASKS_MAX) /* that ends a ring that leads elsewhere */
             return false;
     }
-    return rr.last == before && count == rr.queued && rr.back[0] == 0;
+    rr_checked.walked[cpu] = count;
+    rr_checked.claimed[cpu] = 0;
+    return rr.back[queue] == before;
 }
 
+/* The limit is read last: see rr_limit_raise(). */
 static bool rr_task_sound(uint32_t i)
 {
     hx_handle_t task = rr.handle[i];
+    uint32_t home = rr.home[i];
+    bool used = task != HX_HANDLE_NONE || home != 0 || rr.priority[i] != 0 || rr_account_used(i);
     if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
         return false;
-    return i < rr.limit || (task == HX_HANDLE_NONE && rr.priority[i] == 0);
+    if (home != 0 && home != RR_QUEUE_OF_CPU(RR_CPU(home)))
+        return false;
+    return !used || i < __atomic_load_n(&rr.limit, __ATOMIC_ACQUIRE);
+}
+
+/* All that say they are queued have been met on the walk, if the queue has rested since. */
+static bool rr_claims_sound(uint32_t cpu)
+{
+    return rr_checked.claimed[cpu] == rr_checked.walked[cpu] ||
+           !hx_guard_rested(rr_guard_of(RR_QUEUE_OF_CPU(cpu)), rr_checked.seen[cpu]);
 }
 
 static hx_ret_t rr_check(void)
 {
-    if (rr.limit > HX_TASKS_MAX || rr.queued > rr.limit || !rr_queue_sound())
+    if (rr.limit > HX_TASKS_MAX)
         return HX_E_CORRUPT;
+    for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++) {
+        uint64_t queue = RR_QUEUE_OF_CPU(cpu);
+        if (!hx_guard_judge(rr_guard_of(queue), rr_queue_sound, queue))
+            return HX_E_CORRUPT;
+    }
     uint64_t now_ns = (uint64_t)hx_clock_ns();
-    uint32_t claim_queued = 0;
     for (uint32_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!rr_task_sound(i) || !rr_account_sound(i, now_ns))
             return HX_E_CORRUPT;
-        claim_queued += rr_is_queued(i);
+        if (rr_is_queued(i))
+            rr_checked.claimed[RR_CPU(rr.home[i])]++;
     }
-    return claim_queued == rr.queued ? HX_OK : HX_E_CORRUPT;
+    for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)
+        if (!rr_claims_sound(cpu))
+            return HX_E_CORRUPT;
+    return HX_OK;
 }

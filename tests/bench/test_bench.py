@@ -9,7 +9,8 @@ import bench  # noqa: E402
 from tap import case, log, main  # noqa: E402
 
 PROMISED = ["gate_overhead", "context_switch", "module_load_10", "module_unload_10", "module_reloc_1000",
-            "module_reloc_20000", "module_import", "swap_sched_blackout_16",
+            "module_reloc_20000", "module_import", "swap_sched_blackout_16", "swap_sched_blackout_667",
+            "swap_sched_blackout_4000", "swap_sched_convert_667", "swap_sched_convert_4000",
             "boot_to_prompt", "kernel_bytes", "host_relocs_per_s"]
 
 

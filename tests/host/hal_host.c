@@ -17,13 +17,14 @@
 #include <unistd.h>
 
 struct hx_cpu hx_cpu HX_PERCPU = { 0 };
+uintptr_t hx_stack_low HX_PERCPU = 0; /* a process may use what it has */
 
 /* Rooms above, where they are linked. */
 __attribute__((weak)) void hx_entry_irq(uint32_t line);
 __attribute__((weak)) void hx_entry_timer(void);
 __attribute__((weak)) void hx_entry_irq_exit(void);
 
-enum { LINES = 16, CONSOLE_BYTES = 1 << 16 };
+enum { LINES = HAL_HOST_LINES, CONSOLE_BYTES = 1 << 16 };
 
 static struct {
     uint8_t *area; /* HX_CPUS_MAX copies of the template */
@@ -34,7 +35,7 @@ static struct {
     uint64_t fail_in;                  /* allocations until the one that fails, 0: none */
     bool failed;
     uint64_t now_ns, step_ns, timer_ns, timer_arms;
-    uint32_t lines_pending, lines_unmasked, lines_level;
+    uint64_t lines_pending, lines_unmasked, lines_level;
     char console[CONSOLE_BYTES];
     size_t console_bytes;
 } host;
@@ -258,7 +259,7 @@ static bool timer_due(void)
     return host.timer_ns <= host.now_ns;
 }
 
-static uint32_t lines_due(void)
+static uint64_t lines_due(void)
 {
     return host.lines_pending & host.lines_unmasked;
 }
@@ -272,8 +273,8 @@ static void interrupt(void)
         if (hx_entry_timer)
             hx_entry_timer();
     } else {
-        uint32_t line = (uint32_t)__builtin_ctz(lines_due());
-        host.lines_pending &= ~(1u << line);
+        uint32_t line = (uint32_t)__builtin_ctzll(lines_due());
+        host.lines_pending &= ~(1ull << line);
         if (hx_entry_irq)
             hx_entry_irq(line);
     }
@@ -330,7 +331,7 @@ void hx_cpu_relax(void)
 void hal_host_irq(uint32_t line)
 {
     HAL_HOST_CHECK(line < LINES, "interrupt line %u", line);
-    host.lines_pending |= 1u << line;
+    host.lines_pending |= 1ull << line;
     deliver();
 }
 
@@ -342,14 +343,26 @@ bool hal_host_irq_unmasked(uint32_t line)
 void hx_hal_irq_unmask(uint32_t line)
 {
     HAL_HOST_CHECK(line < LINES, "interrupt line %u", line);
-    host.lines_unmasked |= 1u << line;
+    host.lines_unmasked |= 1ull << line;
     deliver();
 }
 
 void hx_hal_irq_mask(uint32_t line)
 {
     HAL_HOST_CHECK(line < LINES, "interrupt line %u", line);
-    host.lines_unmasked &= ~(1u << line);
+    host.lines_unmasked &= ~(1ull << line);
+}
+
+hx_status_t hx_hal_irq_configure(uint32_t line, bool level)
+{
+    HAL_HOST_CHECK(line < HX_HAL_LINES, "interrupt line %u", line);
+    if (line >= LINES)
+        return HX_E_NOENT;
+    if (line == HAL_HOST_ISA_INPUT)
+        return HX_E_IN_USE;
+    if (line >= HX_HAL_ISA_LINES)
+        host.lines_level = (host.lines_level & ~(1ull << line)) | (uint64_t)level << line;
+    return HX_OK;
 }
 
 bool hx_hal_irq_is_level(uint32_t line)
@@ -360,7 +373,7 @@ bool hx_hal_irq_is_level(uint32_t line)
 
 void hal_host_irq_set_level(uint32_t line)
 {
-    host.lines_level |= 1u << line;
+    host.lines_level |= 1ull << line;
 }
 
 /* ---- time ----------------------------------------------------------------------------------------------------------- */

@@ -36,10 +36,11 @@ uint64_t hal_host_live_stacks(void);
 void hal_host_advance(uint64_t ns);
 /* What a reading of the clock costs: 10 after hal_host_init(), so that a wait for a deadline ends; 0 for exact figures. */
 void hal_host_clock_step(uint64_t ns);
-/* The device on ISA line @line asserts it: delivered now or when it can be. */
+/* The device on line @line asserts it: delivered now or when it can be. There are 40; input 20 is an ISA line's. */
+enum { HAL_HOST_LINES = 40, HAL_HOST_ISA_INPUT = 20 };
 void hal_host_irq(uint32_t line);
 bool hal_host_irq_unmasked(uint32_t line);
-void hal_host_irq_set_level(uint32_t line); /* edge-triggered until then */
+void hal_host_irq_set_level(uint32_t line); /* an ISA line: edge-triggered until then */
 /* Deadline that the machine is armed for, UINT64_MAX: none; and how often it has been armed. */
 uint64_t hal_host_timer_ns(void);
 uint64_t hal_host_timer_arms(void);

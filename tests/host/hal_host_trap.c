@@ -70,6 +70,7 @@ enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap)
 {
     switch (trap->signal) {
     case SIGUSR1: return HX_TRAP_KIND_NMI;
+    case SIGTRAP: return HX_TRAP_KIND_STEP;
     case SIGUSR2: return HX_TRAP_KIND_MACHINE_CHECK;
     default: return HX_TRAP_KIND_FAULT;
     }
@@ -92,6 +93,8 @@ uintptr_t hal_host_trapped_sp(void)
 
 bool hx_hal_ip_in_core(uintptr_t ip)
 {
+    if (ip == (uintptr_t)hx_gate_stack_short)
+        return false;
     if (ip >= (uintptr_t)__start_hal_host_module && ip < (uintptr_t)__stop_hal_host_module)
         return false;
     return ip >= (uintptr_t)__executable_start && ip < (uintptr_t)etext;

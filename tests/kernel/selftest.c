@@ -9,12 +9,12 @@
 #include "selftest.h"
 
 #include <arch/x86_64/arch.h>
-#include <boot/acpi.h>
 #include <boot/boot_info.h>
 #include <gate/gate.h>
 #include <lib/fmt.h>
 #include <main/compose.h>
 #include <main/kmain.h>
+#include <main/processors.h>
 #include <mm/mm.h>
 #include <orchestrator/panic.h>
 #include <string.h>
@@ -22,7 +22,6 @@
 enum { FAILURES_MAX = 100 }; /* exit codes above are a panic's */
 
 static struct hx_boot_info boot;
-static struct hx_acpi_info acpi;
 static char diagnosis[256];
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -48,8 +47,8 @@ bool selftest_fail(const char *format, ...)
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
-static const struct selftest_group *const groups[] = { &selftest_memory, &selftest_image, &selftest_region,
-                                                       &selftest_misuse, &selftest_unwind };
+static const struct selftest_group *const groups[] = { &selftest_memory, &selftest_image,  &selftest_region,
+                                                       &selftest_misuse, &selftest_unwind, &selftest_cpu };
 
 static bool nothing_lost(const struct hx_hal_memory_stats *before)
 {
@@ -125,7 +124,16 @@ static hx_status_t memory_init(uint32_t protocol, uint64_t info_pa, char *messag
     if (protocol != HX_BOOT_PVH || provisional_at(info_pa, START_INFO_BYTES, &info))
         return HX_E_UNSUPPORTED;
     hx_status_t err = hx_boot_parse_pvh(info, info_pa, provisional_at, &boot, message);
-    return err ? err : hx_mm_init(&boot, message);
+    if (err)
+        return err;
+    hx_processors_read(&boot, provisional_at);
+    return hx_mm_init(&boot, message);
+}
+
+static bool has_option(const char *name)
+{
+    char value[1];
+    return hx_boot_option(&boot, name, value, sizeof(value)) != HX_E_NOENT;
 }
 
 /* What the benchmark, which is linked too, asks of the shipped kmain.c. */
@@ -147,14 +155,23 @@ void kmain(uint32_t protocol, uint64_t info_pa)
     }
     hx_arch_percpu_init();
     hx_arch_traps_init();
-    hx_acpi_default(&acpi, hx_arch_apic_id());
-    hx_arch_interrupts_init(&acpi);
+    hx_arch_interrupts_init(hx_processors_info());
     hx_gate_init();
     hx_irq_enable();
     if (selftest_module_init() || warm_pools()) {
         say("\r\nBail out! no image memory for the code that faults\r\n");
         hx_hal_poweroff(FAILURES_MAX);
     }
+    if (has_option("absent") && selftest_cpu_absent()) {
+        say("\r\nBail out! a processor that does not come is not left out\r\n");
+        hx_hal_poweroff(FAILURES_MAX);
+    }
+    if (selftest_cpus_start()) {
+        say("\r\nBail out! a processor does not start\r\n");
+        hx_hal_poweroff(FAILURES_MAX);
+    }
+    if (has_option("panic_everywhere"))
+        selftest_panic_everywhere();
     uint32_t failed = run_all();
     hx_hal_poweroff(failed < FAILURES_MAX ? failed : FAILURES_MAX);
 }

@@ -17,7 +17,8 @@ struct selftest_group {
     const struct selftest_case *cases;
     uint32_t count;
 };
-extern const struct selftest_group selftest_memory, selftest_image, selftest_region, selftest_misuse, selftest_unwind;
+extern const struct selftest_group selftest_memory, selftest_image, selftest_region, selftest_misuse, selftest_unwind,
+    selftest_cpu;
 
 /* For the diagnosis of the running case; the first one counts. Returns false. */
 __attribute__((format(printf, 1, 2))) bool selftest_fail(const char *format, ...);
@@ -38,6 +39,14 @@ bool can_read(uintptr_t va);
 bool can_write(uintptr_t va); /* also read; the byte stays what it is */
 bool can_run(uintptr_t va);   /* a return instruction stands there */
 enum { RETURN_INSTRUCTION = 0xc3 };
+
+/* ---- the other CPUs ------------------------------------------------------------------------------------------------- */
+/* All that the firmware names wait for jobs. Interrupts on. On failure, the error. */
+HX_NODISCARD hx_status_t selftest_cpus_start(void);
+/* Before that: one that does not come is left out, after a second. On failure, an error. */
+HX_NODISCARD hx_status_t selftest_cpu_absent(void);
+/* Panics on all CPUs at once. */
+_Noreturn void selftest_panic_everywhere(void);
 
 /* ---- module-like code: outside the core's text, entered through a gate ------------------------------------------------- */
 /* In order of module_code.S. */

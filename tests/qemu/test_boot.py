@@ -29,13 +29,14 @@ def uefi():
 
 def processors(how, chipset):
     with boot(how, smp=4, extra=["-machine", chipset]) as guest:
-        contains("\n".join(guest.boot_lines), "4 processors found, 1 used")
+        contains("\n".join(guest.boot_lines), "4 processors found, 4 used")
         assert not any("acpi:" in line for line in guest.boot_lines), guest.boot_lines
         lines = guest.run("cpus")
         equal([line.split()[:2] for line in lines[1:-1]], [[str(n), str(n)] for n in range(4)], "index and APIC id")
-        equal([n for n, line in enumerate(lines[1:-1]) if "runs the kernel" in line], [0], "who runs the kernel")
-        equal(lines[-1], "4 processors found, 1 used", "last line")
-        contains(guest.run("irq"), "GSI 8 edge high")
+        for n, line in enumerate(lines[1:-1]):
+            contains(line, f"runs the kernel as CPU {n}")
+        equal(lines[-1], "4 processors found, 4 used", "last line")
+        contains(guest.run("irq routes"), "GSI 8 edge high")
         equal(guest.poweroff(), 0, "exit code")
 
 
@@ -46,6 +47,20 @@ for how_, by in (("direct", "PVH"), ("bios", "GRUB on a BIOS"), ("uefi", "GRUB o
 
         one.__name__ = f"processors_{how_}_{chipset_}"
         case(f"four processors of a {chipset_} are found, started by {by}", limit_s=300)(one)
+
+
+for option_, used_ in (("cpus=1", 1), ("cpus=3", 3), ("cpus=9", 8), ("cpus=none", 8)):
+    def limited(option=option_, used=used_):
+        with boot(cmdline=option, smp=8) as guest:
+            contains("\n".join(guest.boot_lines), f"8 processors found, {used} used")
+            equal("cpus=none: expected a number" in "\n".join(guest.boot_lines), option == "cpus=none", "a complaint")
+            lines = guest.run("cpus")
+            equal(sum("runs the kernel" in line for line in lines), used, "who runs the kernel")
+            equal(sum("enabled, not used" in line for line in lines), 8 - used, "who does not")
+            equal(guest.poweroff(), 0, "exit code")
+
+    limited.__name__ = "processors_" + option_.replace("=", "_")
+    case(f"of eight processors {used_} are used with {option_}", limit_s=300)(limited)
 
 
 @case("without ACPI the kernel goes on with one processor")

@@ -44,7 +44,7 @@ HX_INTERFACE(ex_b, HX_VERSION(1, 0, 0), B_OPS)
 """
 RTC = """
 static hx_ret_t zero(void) { return 0; }
-static const struct hx_rtc_ops rtc_ops = { HX_OPS_HEAD(hx_rtc), .now = zero, .ticks = zero, .rate = zero };
+static const struct hx_rtc_ops rtc_ops = { HX_OPS_HEAD(hx_rtc), .now = zero, .ticks = zero, .rate = zero, .now_ns = zero };
 HX_PROVIDES(hx_rtc, HX_RTC_OPS, &rtc_ops);
 """
 TOY_PROVIDER = """
@@ -297,14 +297,14 @@ def info():
           ["svc_kv", "1.2.3", "a store", "1.0.0", ["check"], ["hx_log", "hx_rtc_now"]], "head")
     equal([(i["interface"], i["version"], i["operations"][4]) for i in shown["provides"]],
           [("hx.kv", "1.0", "count(HX_NOTHING)")], "provides")
-    equal([(i["interface"], i["version"]) for i in shown["requires"]], [("hx.rtc", "1.0")], "requires")
-    equal(shown["irqs"], [{"key": "tick", "line": 8}], "irqs")
+    equal([(i["interface"], i["version"]) for i in shown["requires"]], [("hx.rtc", "1.1")], "requires")
+    equal(shown["irqs"], [{"key": "tick", "line": 8, "flags": 0}], "irqs")
     equal(shown["ports"], [{"first": 0x70, "last": 0x71}], "ports")
     equal(shown["params"], [{"name": "limit", "bytes": 2, "default": 700, "summary": "keys at most"}], "params")
     equal([(f["name"], f["type"], f["count"], f["offset"]) for f in shown["fields"]],
           [("used", "u32", 1, 0), ("keys", "u8", 64, 4), ("times", "i64", 3, 72)], "fields")
     text = done("info", "kv.hxm")
-    for part in ("provides   hx.kv 1.0\n", "requires   hx.rtc 1.0\n", "irq        tick: line 8\n",
+    for part in ("provides   hx.kv 1.0\n", "requires   hx.rtc 1.1\n", "irq        tick: line 8\n",
                  "param      limit=700 (u16): keys at most\n", "field      times: i64[3] at 72\n"):
         contains(text, part)
 
@@ -415,7 +415,7 @@ def dry_run():
           ["load zz_rtc.hxm", "load kv.hxm", "load aa_user.hxm", "hold zz_rtc-2.hxm"], "what goes in")
     contains(text, "dry.cpio: 4 modules, ")
     contains(text, "not written")
-    contains(refused("create", "--dry-run", "-o", "dry.cpio", "kv.hxm"), "requires hx.rtc 1.0")
+    contains(refused("create", "--dry-run", "-o", "dry.cpio", "kv.hxm"), "requires hx.rtc 1.1")
     equal(done("create", "-o", "loud.cpio", "--verbose", *modules).replace("loud", "dry"),
           text.replace(", not written", ""), "without --dry-run")
 
@@ -537,8 +537,8 @@ def diff_requires():
     module("self.hxm", TOY_PROVIDER + named("toy") + "HX_REQUIRES(ex_toy, TOY_OPS);")
     judged("old.hxm", "self.hxm", False, "refused: requires: ex.toy 1.0 is provided by the module itself", refusals=1)
     module("rtc.hxm", TOY_PROVIDER + named("toy") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);")
-    judged("old.hxm", "rtc.hxm", True, "requires: hx.rtc 1.0 is required now")
-    judged("rtc.hxm", "old.hxm", True, "requires: hx.rtc 1.0 is not required any more")
+    judged("old.hxm", "rtc.hxm", True, "requires: hx.rtc 1.1 is required now")
+    judged("rtc.hxm", "old.hxm", True, "requires: hx.rtc 1.1 is not required any more")
 
 
 def state(fields, hooks=""):
@@ -604,7 +604,7 @@ def diff_packs():
     result = tool("diff", "old.cpio", "new.cpio")
     equal((result.returncode, result.stderr), (1, ""), "diff")
     for part in ("removed  aa_user.hxm: loaded\n", "added    new.hxm: loaded\n",
-                 "changed  zz_rtc-2.hxm: may not replace its predecessor\n", "refused: interface: hx.rtc 1.0 is not provided"):
+                 "changed  zz_rtc-2.hxm: may not replace its predecessor\n", "refused: interface: hx.rtc 1.1 is not provided"):
         contains(result.stdout, part)
     shown = json.loads(tool("diff", "--json", "old.cpio", "new.cpio").stdout)
     equal([(f["kind"], (f.get("new") or f["old"])["file"]) for f in shown["files"]],
@@ -634,8 +634,8 @@ def graph():
     done("create", "-o", "good.cpio", *good_modules())
     text = done("graph", "good.cpio")
     for part in ('label="drv_rtc 1.0.0\\nzz_rtc.hxm"];', 'label="drv_rtc 2.0.0\\nzz_rtc-2.hxm", style=dashed];',
-                 'label="hx.rtc 1.0"];', '[label="requires 1.0"];', '[label="provides 1.0", arrowhead=odot];',
-                 '[label="provides 1.0", arrowhead=odot, style=dashed];'):
+                 'label="hx.rtc 1.1"];', '[label="requires 1.1"];', '[label="provides 1.0", arrowhead=odot];',
+                 '[label="provides 1.1", arrowhead=odot, style=dashed];'):
         contains(text, part)
     odd = 'q"u\\o\nte\xe4 [->] ; }.hxm'
     shutil.copy(path("aa_user.hxm"), path(odd))
@@ -659,14 +659,14 @@ def symbols_kernel():
     equal({i["interface"] for i in shown["interfaces"]}, {"hx.sched", "hx.rtc", "hx.kv"}, "interfaces")
     text = done("symbols")
     contains(text, "export     hx_log(HX_VAL(level), HX_IN(text))\n")
-    contains(text, "interface  hx.rtc 1.0\n           hx_rtc_now(HX_NOTHING)\n")
+    contains(text, "interface  hx.rtc 1.1\n           hx_rtc_now(HX_NOTHING)\n")
 
 
 @case("symbols tells what a module defines and who has what it imports, of a refused one too")
 def symbols_module():
     good_modules()
     text = done("symbols", "kv.hxm")
-    contains(text, "import     hx_rtc_now                       from hx.rtc 1.0\n")
+    contains(text, "import     hx_rtc_now                       from hx.rtc 1.1\n")
     contains(text, "import     hx_log                           from the kernel\n")
     module("u.hxm", named("u") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);\nint there(void); int maybe(void) __attribute__((weak));\n"
            "int given = 3; int f(void); int f(void) { return there() + (maybe ? maybe() : 0) + (int)hx_rtc_now(); }")
@@ -675,7 +675,7 @@ def symbols_module():
     contains(result.stderr, "u.hxm: ")
     shown = json.loads(result.stdout)
     equal({i["name"]: i["from"] for i in shown["imports"]},
-          {"there": "nobody", "maybe": "nobody: weak, 0", "hx_rtc_now": "hx.rtc 1.0"}, "imports")
+          {"there": "nobody", "maybe": "nobody: weak, 0", "hx_rtc_now": "hx.rtc 1.1"}, "imports")
     equal([(d["name"], d["type"], d["section"], d["bytes"]) for d in shown["defined"] if d["name"] == "given"],
           [("given", "object", ".data", 4)], "defined")
     equal({d["name"] for d in shown["defined"]}, {"given", "f"}, "defined names")
@@ -689,7 +689,7 @@ def info_field():
     for field, value in (("name", "svc_kv\n"), ("version", "1.2.3\n"), ("provides", "hx.kv 1.0\n"), ("irqs", "tick 8\n"),
                          ("ports", "0x70 0x71\n"), ("params", "limit=700\n"), ("imports", "hx_log\nhx_rtc_now\n"),
                          ("fields", "used u32[1] 0\nkeys u8[64] 4\ntimes i64[3] 72\n"), ("xxh64", shown["xxh64"] + "\n"),
-                         ("bytes", f"{shown['bytes']}\n"), ("hooks", "check\n"), ("requires", "hx.rtc 1.0\n")):
+                         ("bytes", f"{shown['bytes']}\n"), ("hooks", "check\n"), ("requires", "hx.rtc 1.1\n")):
         equal(done("info", "-F", field, "kv.hxm"), value, field)
     equal(done("info", "--field=requires", "zz_rtc.hxm"), "", "of a module that requires nothing")
     result = tool("info", "-F", "frob", "kv.hxm")
@@ -956,7 +956,7 @@ def unknown_operation():
     module("rtc.hxm", RTC + named("rtc"))
     module("u.hxm", named("u") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);\nint hx_rtc_frob(void); int f(void);\n"
            "int f(void) { return hx_rtc_frob(); }")
-    contains(pack_refused("rtc.hxm", "u.hxm"), "u.hxm: unknown operation hx_rtc_frob: hx.rtc 1.0 has none of that name")
+    contains(pack_refused("rtc.hxm", "u.hxm"), "u.hxm: unknown operation hx_rtc_frob: hx.rtc 1.1 has none of that name")
 
 
 @case("a kernel interface with other operations is refused")
@@ -967,7 +967,7 @@ static hx_ret_t zero(void) { return 0; }
 static const struct { struct hx_ops_head head; hx_ret_t (*soon)(void); } my = { { HX_RTC_VERSION, 16 }, zero };
 HX_PROVIDES(hx_rtc, MY_OPS, &my);
 """)
-    contains(pack_refused("rtc.hxm"), "another hx.rtc: version 1.0 does not agree with the kernel's 1.0")
+    contains(pack_refused("rtc.hxm"), "another hx.rtc: version 1.1 does not agree with the kernel's 1.1")
 
 
 @case("a vtable with holes or a wrong head is refused")
@@ -977,7 +977,7 @@ def vtable():
     module("rtc3.hxm", named("rtc3") + RTC.replace("&rtc_ops)", "NULL)") + "const void *p = &rtc_ops;")
     text = pack_refused("rtc.hxm", "--hold", "rtc2.hxm", "rtc3.hxm", findings=3)
     contains(text, "rtc.hxm: operation 2 of hx.rtc is missing")
-    contains(text, "rtc2.hxm: broken vtable of hx.rtc: its head says version 1.0 and 16 bytes, the record 1.0 and 32")
+    contains(text, "rtc2.hxm: broken vtable of hx.rtc: its head says version 1.1 and 16 bytes, the record 1.1 and 40")
     contains(text, "rtc3.hxm: broken vtable of hx.rtc: it lies outside the image")
 
 
@@ -1009,7 +1009,7 @@ def hook():
 @case("a required interface without provider is refused")
 def no_provider():
     module("u.hxm", named("u") + "HX_REQUIRES(hx_rtc, HX_RTC_OPS);")
-    contains(pack_refused("u.hxm"), "u.hxm: requires hx.rtc 1.0: no module in the pack provides it; add one that does")
+    contains(pack_refused("u.hxm"), "u.hxm: requires hx.rtc 1.1: no module in the pack provides it; add one that does")
 
 
 @case("a provider that is only held does not do for one that is loaded at boot")
@@ -1097,7 +1097,7 @@ def verify_module():
                        check=True)
     text = refused("verify", "bad.cpio", findings=2)
     contains(text, "bad.cpio(bad.hxm): not an ELF file")
-    contains(text, "bad.cpio(u.hxm): requires hx.rtc 1.0")
+    contains(text, "bad.cpio(u.hxm): requires hx.rtc 1.1")
     contains(done("list", "bad.cpio"), "bad.hxm                      ?")
 
 

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <debug/command.h>
 #include <debug/console.h>
+#include <interrupts/router.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,13 +18,19 @@ static size_t processor_describe(uint32_t index, char *text, size_t bytes)
 
 static size_t line_describe(uint32_t line, char *text, size_t bytes)
 {
-    return (size_t)snprintf(text, bytes, "GSI %u level low", line + 10);
+    return line < 16 ? (size_t)snprintf(text, bytes, "GSI %u level low", line + 10) : 0;
+}
+
+static size_t vector_describe(uint32_t vector, char *text, size_t bytes)
+{
+    return vector == 0xf0 ? (size_t)snprintf(text, bytes, "0xf0 timer 5 7") : 0;
 }
 
 static void begin(void)
 {
     static const struct hx_console_env env = { .processor_describe = processor_describe,
-                                               .line_describe = line_describe };
+                                               .line_describe = line_describe,
+                                               .vector_describe = vector_describe };
     world_begin(1000);
     hx_console_bind(&env);
     hx_console_set_color(false);
@@ -63,6 +70,37 @@ Test(cmd_system, cpus_says_so_where_nobody_knows_the_processors)
 Test(cmd_system, irq_says_where_a_line_enters)
 {
     cr_assert_eq(world_load("irq_handler_says_closed.hxm", NULL), HX_OK);
+    cr_assert_eq(run("irq routes"), HX_OK);
+    cr_assert_not_null(strstr(hal_host_console(), "   9 GSI 19 level low\r\n"), "%s", hal_host_console());
+    cr_assert_null(strstr(hal_host_console(), "  16 "), "%s", hal_host_console());
+}
+
+Test(cmd_system, irq_shows_what_each_line_has_accepted_and_served_in_80_columns)
+{
+    cr_assert_eq(world_load("irq_handler_says_closed.hxm", NULL), HX_OK);
+    hal_host_irq(9);
+    hx_irq_disarm_all(hx_module_find("irq_handler_says_closed"));
+    hx_hal_irq_unmask(9);
+    hal_host_irq(9);
     cr_assert_eq(run("irq"), HX_OK);
-    cr_assert_not_null(strstr(hal_host_console(), "GSI 19 level low\r\n"), "%s", hal_host_console());
+    cr_assert(strstr(hal_host_console(),
+                     "LINE MODULE          KEY          STATE    ACCEPTED      SERVED PENDING    LOST\r\n"
+                     "   9 irq_handler_say line         off             1           1       0       0\r\n"
+                     "   9 2 interrupts that nobody called his own, 0 times masked for that\r\n"),
+              "%s", hal_host_console());
+    for (const char *at = hal_host_console(); *at; at += strcspn(at, "\n") + 1)
+        cr_assert_leq(strcspn(at, "\r"), 80, "%s", at);
+}
+
+Test(cmd_system, irq_shows_what_each_processor_has_taken)
+{
+    cr_assert_eq(run("irq cpus"), HX_OK);
+    cr_assert_str_eq(hal_host_console(), "0xf0 timer 5 7\r\n");
+}
+
+Test(cmd_system, every_command_explains_itself)
+{
+    cr_assert_eq(run("irq --help"), HX_OK);
+    cr_assert_not_null(strstr(hal_host_console(), "irq [cpus|routes]\r\n"), "%s", hal_host_console());
+    cr_assert_not_null(strstr(hal_host_console(), "its handler faulted"), "%s", hal_host_console());
 }

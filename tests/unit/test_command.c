@@ -177,8 +177,9 @@ Test(command, errors_read_command_what_why_advice)
                      "kv: key: no-provider: no module provides the interface; insmod a provider, see lsmod\r\n");
     hal_host_console_clear();
     cr_assert_eq(hx_command_usage("reload"), HX_E_INVAL);
-    cr_assert_str_eq(hal_host_console(),
-                     "reload: arguments: expected `reload NAME [FILE] [PARAM=VALUE...]'; type help reload\r\n");
+    cr_assert_str_eq(
+        hal_host_console(),
+        "reload: arguments: expected `reload NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N]'; type help reload\r\n");
 }
 
 Test(command, every_command_of_the_kernel_explains_itself)

@@ -4,7 +4,10 @@
 
 #include <criterion/criterion.h>
 #include <helix/kv.h>
+#include <helix/sched.h>
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEYS = 20, PROBATION_MS = 1000 };
 static const uint64_t long_ns = 6000000000u; /* longer than kv_awkward sleeps */
@@ -163,10 +166,12 @@ Test(engine, reopening_is_not_for_what_has_faulted_or_failed)
     struct hx_module *module = hx_module_find("svc_kv");
     const struct hx_slot_info *info = hx_slot_info(&hx_slots[HX_SLOT_hx_kv]);
     hx_module_close(module, false);
-    module->faulted = true;
-    hx_lifecycle_reopen(module);
     cr_assert_eq(info->state, HX_SLOT_CLOSED);
-    module->faulted = false;
+    cr_assert(hx_module_fault(module, "a fault", ""));
+    cr_assert_eq(info->state, HX_SLOT_FAULTED);
+    hx_module_close(module, false);
+    hx_lifecycle_reopen(module);
+    cr_assert_eq(info->state, HX_SLOT_FAULTED);
     module->state = HX_MODULE_ERROR;
     hx_lifecycle_reopen(module);
     cr_assert_eq(info->state, HX_SLOT_FAILED);
@@ -423,4 +428,96 @@ Test(engine, state_that_is_saved_but_not_declared_is_not_dropped)
                  job.swap.report.message);
     cr_assert_str_eq(job.swap.report.step, "reserve");
     cr_assert_str_eq(job.swap.report.subject, "load");
+}
+
+/* ---- several processors ---------------------------------------------------------------------------------------------------- */
+
+Test(engine, the_first_fault_is_told_and_later_ones_are_counted)
+{
+    begin_with("kv_awkward.hxm");
+    struct hx_module *module = hx_module_find("svc_kv");
+    hx_irq_flags_t flags = hx_irq_save(); /* the worker does not answer in between */
+    cr_assert(hx_module_fault(module, "the first", "one < two"));
+    cr_assert_not(hx_module_fault(module, "the second", "three"));
+    cr_assert_str_eq(module->fault, "the first");
+    cr_assert_str_eq(module->backtrace, "one < two");
+    cr_assert_eq(module->faults, 2);
+    hx_irq_restore(flags);
+    hx_lifecycle_fail(module);
+    cr_assert_not(module->faulted);
+    cr_assert_not(hx_module_fault(module, "in Error", ""), "nobody would answer it");
+    cr_assert_eq(hx_slot_state(&hx_slots[HX_SLOT_hx_kv]), HX_SLOT_FAILED);
+    cr_assert_str_eq(module->fault, "the first");
+}
+
+static void *become_second_cpu(void *argument)
+{
+    (void)argument;
+    hal_host_cpu_enter(1);
+    return NULL;
+}
+
+static void start_second_cpu(void)
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, become_second_cpu, NULL), 0);
+    pthread_join(thread, NULL);
+    cr_assert_eq(hx_hal_cpu_count(), 2);
+}
+
+Test(engine, an_old_policy_is_refused_where_there_are_several_processors)
+{
+    struct hx_interface *interface = NULL;
+    world_begin(PROBATION_MS);
+    interface = hx_interface_find("hx_sched");
+    cr_assert_eq(hx_interface_least(interface), 0);
+    cr_assert_eq(hx_interface_least(hx_interface_find("hx_kv")), 0);
+    start_second_cpu();
+    cr_assert_eq(hx_interface_least(interface), HX_SCHED_VERSION_1_2);
+    cr_assert_eq(hx_interface_least(hx_interface_find("hx_kv")), 0);
+    struct hx_version version = { .provides_count = 1,
+                                  .provides = { { .interface = interface, .version = HX_SCHED_VERSION_1_0 } },
+                                  .record = &(struct hx_module_record){ .name = "sched_old" } };
+    struct hx_report report;
+    hx_report_init(&report);
+    cr_assert_eq(hx_lifecycle_admit_provides(NULL, &version, &report), HX_E_VERSION);
+    cr_assert_str_eq(report.subject, "hx_sched");
+    cr_assert(strstr(report.message, "sched_old provides hx.sched 1.0, and 2 processors need 1.2; build it"), "%s",
+              report.message);
+    version.provides[0].version = HX_SCHED_VERSION_1_2;
+    cr_assert_eq(hx_lifecycle_admit_provides(NULL, &version, &report), HX_OK);
+}
+
+static struct {
+    struct hx_version *version;
+    bool done;
+} destroying;
+
+static void *destroy_version(void *argument)
+{
+    (void)argument;
+    hal_host_cpu_enter(1);
+    hx_version_destroy(destroying.version);
+    __atomic_store_n(&destroying.done, true, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* A trap elsewhere has found it, and names a function of it. */
+Test(engine, a_version_is_not_freed_while_the_registry_is_held)
+{
+    pthread_t thread;
+    struct hx_report report;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
+    hx_report_init(&report);
+    cr_assert_eq(
+        hx_version_create(hx_module_find("svc_kv"), NULL, world_file("svc_kv.hxm"), "", &destroying.version, &report),
+        HX_OK, "%s", report.message);
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    cr_assert_eq(pthread_create(&thread, NULL, destroy_version, NULL), 0);
+    usleep(50000);
+    cr_assert_not(__atomic_load_n(&destroying.done, __ATOMIC_SEQ_CST), "freed under the eyes of a trap");
+    hx_module_registry_unlock(flags);
+    pthread_join(thread, NULL);
+    cr_assert(destroying.done);
 }

@@ -11,7 +11,10 @@
 #include <helix/kernel.h>
 #include <helix/kv.h>
 #include <helix/sched.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -473,4 +476,121 @@ Test(gate, whoever_is_counted_inside_has_a_frame_at_every_instruction)
     gate_probe_step_stub((const void *)stub_to(kv, KV_COUNT));
     cr_assert_eq(frameless_steps, 0, "at %d instructions", frameless_steps);
     cr_assert_eq(inside(kv), 0u);
+}
+
+/* ---- states -------------------------------------------------------------------------------------------------------------- */
+
+static void drive_close(struct hx_slot *slot)
+{
+    hx_slot_close(slot);
+}
+
+static void drive_open(struct hx_slot *slot)
+{
+    hx_slot_publish(slot, &table, &table);
+}
+
+static void drive_absent(struct hx_slot *slot)
+{
+    hx_slot_retract(slot);
+}
+
+static void drive_fail(struct hx_slot *slot)
+{
+    hx_slot_fail(slot);
+}
+
+static void drive_faulted(struct hx_slot *slot)
+{
+    hx_slot_publish(slot, &table, &table);
+    hx_slot_fault(slot);
+}
+
+static const struct {
+    enum hx_slot_state state;
+    void (*enter)(struct hx_slot *slot);
+    enum hx_slot_state published, closed, faulted, reopened, failed, retracted;
+} state_table[] = {
+    { HX_SLOT_OPEN, drive_open, HX_SLOT_OPEN, HX_SLOT_CLOSED, HX_SLOT_FAULTED, HX_SLOT_OPEN, HX_SLOT_FAILED,
+      HX_SLOT_ABSENT },
+    { HX_SLOT_CLOSED, drive_close, HX_SLOT_OPEN, HX_SLOT_CLOSED, HX_SLOT_FAULTED, HX_SLOT_OPEN, HX_SLOT_FAILED,
+      HX_SLOT_ABSENT },
+    { HX_SLOT_FAULTED, drive_faulted, HX_SLOT_OPEN, HX_SLOT_FAULTED, HX_SLOT_FAULTED, HX_SLOT_FAULTED, HX_SLOT_FAILED,
+      HX_SLOT_ABSENT },
+    { HX_SLOT_FAILED, drive_fail, HX_SLOT_OPEN, HX_SLOT_CLOSED, HX_SLOT_FAILED, HX_SLOT_OPEN, HX_SLOT_FAILED,
+      HX_SLOT_ABSENT },
+    { HX_SLOT_ABSENT, drive_absent, HX_SLOT_OPEN, HX_SLOT_CLOSED, HX_SLOT_ABSENT, HX_SLOT_ABSENT, HX_SLOT_FAILED,
+      HX_SLOT_ABSENT },
+};
+
+static const void *vtable_of(enum hx_slot_state state, bool sleepable)
+{
+    switch (state) {
+    case HX_SLOT_OPEN: return table.op;
+    case HX_SLOT_FAILED: return hx_gate_vtable_failed.op;
+    case HX_SLOT_ABSENT: return hx_gate_vtable_absent.op;
+    default: return sleepable ? hx_gate_vtable_wait.op : hx_gate_vtable_closed.op;
+    }
+}
+
+static void check_state(struct hx_slot *slot, void (*enter)(struct hx_slot *slot), void (*change)(struct hx_slot *slot),
+                        enum hx_slot_state expected)
+{
+    hx_slot_publish(slot, &table, &table);
+    enter(slot);
+    change(slot);
+    cr_assert_eq(hx_slot_state(slot), expected, "%d, not %d", hx_slot_state(slot), expected);
+    cr_assert_eq((const void *)slot->vtable, vtable_of(expected, hx_slot_info(slot)->sleepable), "the vtable of %d",
+                 expected);
+}
+
+Test(gate, every_state_goes_where_the_table_says)
+{
+    struct hx_slot *slots[] = { kv, sched };
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < sizeof(state_table) / sizeof(*state_table); i++) {
+            void (*enter)(struct hx_slot * slot) = state_table[i].enter;
+            check_state(slots[k], enter, drive_open, state_table[i].published);
+            check_state(slots[k], enter, drive_close, state_table[i].closed);
+            check_state(slots[k], enter, hx_slot_fault, state_table[i].faulted);
+            if (state_table[i].state != HX_SLOT_ABSENT)
+                check_state(slots[k], enter, hx_slot_reopen, state_table[i].reopened);
+            check_state(slots[k], enter, drive_fail, state_table[i].failed);
+            check_state(slots[k], enter, drive_absent, state_table[i].retracted);
+        }
+}
+
+static struct {
+    atomic_uint round, done;
+} race;
+enum { RACES = 20000 };
+
+static void *fault_often(void *slot)
+{
+    for (uint32_t i = 1; i <= RACES; i++) {
+        while (atomic_load(&race.round) < i)
+            sched_yield();
+        hx_slot_fault(slot);
+        atomic_store(&race.done, i);
+    }
+    return NULL;
+}
+
+/* The two never meet so that the slot is merely closed in the end. */
+Test(gate, a_fault_and_a_closing_at_once_leave_the_slot_faulted)
+{
+    pthread_t other;
+    cr_assert_eq(pthread_create(&other, NULL, fault_often, kv), 0);
+    for (uint32_t i = 1; i <= RACES; i++) {
+        hx_slot_publish(kv, &table, &table);
+        atomic_store(&race.round, i);
+        for (uint32_t k = 0; k < i % 64; k++)
+            __asm__ volatile("");
+        hx_slot_close(kv);
+        while (atomic_load(&race.done) < i)
+            sched_yield();
+        cr_assert_eq(hx_slot_state(kv), HX_SLOT_FAULTED, "round %u", i);
+        cr_assert_eq((const void *)kv->vtable, hx_gate_vtable_wait.op);
+    }
+    pthread_join(other, NULL);
 }

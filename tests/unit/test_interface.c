@@ -32,7 +32,7 @@ static hx_status_t offer(const char *name, struct hx_interface_offer *offer, str
 {
     struct hx_report report;
     hx_report_init(&report);
-    hx_status_t err = hx_interface_offer(name, offer, out, &report);
+    hx_status_t err = hx_interface_offer(name, offer, false, out, &report);
     cr_assert_eq(report.err == err, err != HX_OK);
     return err;
 }

@@ -166,7 +166,7 @@ Test(records, of_a_good_module_are_found)
     cr_assert_eq(r->constructors_count, 1);
     cr_assert_eq(r->destructors_count, 1);
     cr_assert_eq(r->state_bytes, 68);
-    cr_assert_eq(hx_records_vtable(good.image, r->provides, op), 3);
+    cr_assert_eq(hx_records_vtable(good.image, r->provides, op), 4);
     cr_assert(hx_image_in_part(good.image, (uintptr_t)op[2], HX_PART_TEXT));
     cr_assert_eq(hx_ops_index(hx_records_ops(good.image, r->provides), "rate", 4), 2);
     cr_assert_not_null(hx_records_hook(r->module, HX_HOOK_START));
@@ -266,6 +266,11 @@ BROKEN(an_operation_that_is_given_back_is_refused, HX_E_RANGE, "hx_rtc", "given 
        SET_OP(0, va_of(g, HX_PART_INIT_TEXT)))
 BROKEN(an_interrupt_line_past_15_is_refused, HX_E_RANGE, "irq", ": line 16", g->gong->line = 16)
 BROKEN(interrupt_flags_are_refused, HX_E_RANGE, "irq", "flags 0x80", g->bell->flags = 0x80)
+BROKEN(an_interrupt_of_no_isa_line_is_refused, HX_E_RANGE, "irq", "line 16, flags 0x0", g->bell->line = 16)
+BROKEN(an_isa_line_that_says_edge_is_refused, HX_E_RANGE, "irq", "flags 0x2", g->bell->flags = HX_IRQ_EDGE)
+BROKEN(a_gsi_that_is_an_isa_line_is_refused, HX_E_RANGE, "irq", "lines are 0 to 15", g->bell->flags = HX_IRQ_GSI)
+BROKEN(a_gsi_past_the_last_is_refused, HX_E_RANGE, "irq", "line 64, flags 0x1",
+       (g->bell->flags = HX_IRQ_GSI, g->bell->line = 64))
 BROKEN(an_interrupt_without_a_key_is_refused, HX_E_RANGE, "irq", "no proper key", g->bell->key[0] = 0)
 BROKEN(an_interrupt_key_twice_is_refused, HX_E_EXIST, "bell", "declared twice", strcpy(g->gong->key, "bell"))
 BROKEN(a_handler_outside_is_refused, HX_E_RANGE, "gong", "outside", g->gong->handler = NULL)

@@ -639,7 +639,7 @@ Test(sched, an_exit_that_a_core_task_delays_is_told_when_the_memory_is_gone)
     spawn("w", wait_at_gate, NULL);
     (void)noted();
     spawn("a", make_core_ready_and_exit, NULL);
-    expect_trace("+a/new -/block/0>a wake woke +w/woken a/exit/0>w w. w/exit/0>-");
+    expect_trace("+a/new -/block/0>a wake woke remove:a +w/woken -/block/0>w w. w/exit/0>-");
     stop_checked();
 }
 
@@ -1353,7 +1353,7 @@ static hx_status_t kill_victim_at_500(void *argument)
     return HX_OK;
 }
 
-Test(sched, killing_the_interrupted_task_is_told_as_its_exit)
+Test(sched, killing_the_interrupted_task_is_told_as_its_removal)
 {
     start_with_policy();
     spawn_core("k", 1, kill_victim_at_500, NULL);
@@ -1361,7 +1361,7 @@ Test(sched, killing_the_interrupted_task_is_told_as_its_exit)
     victim = spawn("a", burn, (void *)1000);
     spawn("b", turns, (void *)0);
     hx_preempt_enable();
-    expect_trace("+a/new +b/new -/block/0>a a/exit/500>b b. b/exit/0>-");
+    expect_trace("+a/new +b/new -/block/0>a remove:a -/block/0>b b. b/exit/0>-");
     stop_checked();
 }
 

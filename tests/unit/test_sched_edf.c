@@ -276,7 +276,7 @@ Test(sched_edf, without_promises_it_is_round_robin_whatever_the_priority)
 /* ---- admission --------------------------------------------------------------------------------------------------------- */
 static uint64_t taken(void)
 {
-    return host_field_get(&sched_edf1, "taken", 0);
+    return host_field_get(&sched_edf1, "taken", 0) >> 16; /* sixteenths of CPU 0 */
 }
 
 Test(sched_edf, a_promise_ends_with_the_task_or_with_its_priority)
@@ -344,7 +344,7 @@ Test(sched_edf, promises_survive_a_conversion_to_itself)
         ALWAYS_READY(DEADLINE(1, 3)),
         ALWAYS_READY(128),
     };
-    static const char *const fields[] = { "promised", "deadline", "budget", "missed", "queue" };
+    static const char *const fields[] = { "share", "deadline", "budget", "missed", "queue" };
     *sched_edf1_shares = 16;
     begin(jobs, HX_ARRAY_SIZE(jobs));
     for (uint32_t round = 0; round < 300; round++) {
@@ -358,7 +358,7 @@ Test(sched_edf, promises_survive_a_conversion_to_itself)
         cr_assert(host_convert(&sched_edf1, &sched_edf1) == HX_OK);
         host_expect_sound(&sched_edf1);
         for (uint32_t i = 0; i < HX_ARRAY_SIZE(jobs); i++)
-            for (uint32_t f = 0; f < HX_ARRAY_SIZE(fields) - !host_field_get(&sched_edf1, "place", i); f++)
+            for (uint32_t f = 0; f < HX_ARRAY_SIZE(fields); f++)
                 cr_expect(host_field_get(&sched_edf1, fields[f], i) == before[f][i], "%s of %u", fields[f], i);
     }
     expect_kept(0, 100);
@@ -369,13 +369,13 @@ Test(sched_edf, promises_survive_a_conversion_to_itself)
 Test(sched_edf, promises_in_a_blob_are_not_believed_beyond_what_this_version_makes)
 {
     static struct sched_model model;
-    uint8_t lies[4] = { 255, 255, 192, 7 };
+    uint32_t lies[4] = { 1 << 30, 1 << 19, 1, 7 };
     uint64_t far[4] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
     sched_model_init(&model, &sched_edf1);
     for (uint32_t i = 0; i < 3; i++)
         sched_model_ready(&model, task(i), DEADLINE(8, 0), HX_SCHED_NEW);
     cr_assert(host_save(&sched_edf1) == HX_OK);
-    host_blob_put("promised", lies, sizeof(lies));
+    host_blob_put("share", lies, sizeof(lies));
     host_blob_put("deadline", far, sizeof(far));
     host_blob_put("budget", far, sizeof(far));
     cr_assert(host_load(&sched_edf1) == HX_OK);
@@ -385,10 +385,140 @@ Test(sched_edf, promises_in_a_blob_are_not_believed_beyond_what_this_version_mak
     cr_expect(host_field_get(&sched_edf1, "deadline", 0) == host_now_ns + 20 * MS);
 }
 
+/* ---- reservations ------------------------------------------------------------------------------------------------------ */
+static uint64_t on(uint32_t cpu, enum hx_sched_reason why)
+{
+    return (uint64_t)cpu << 8 | why;
+}
+
+static uint64_t share_of(uint32_t i)
+{
+    return host_field_get(&sched_edf1, "share", i);
+}
+
+Test(sched_edf, a_reservation_is_kept_to_the_nanosecond_of_a_tick_whatever_others_do)
+{
+    static struct job jobs[] = {
+        JOB(10, 30 * MS, 12 * MS, 0),         /* 12 of 30 ms, within 20: density 3/5 */
+        JOB(10, 50 * MS, 5 * MS, 0),          /* 5 of 50 ms: 1/10 */
+        ALWAYS_READY(100), ALWAYS_READY(100), /* 4 of 100 ms, and never has enough: 1/25 */
+    };
+    begin(jobs, HX_ARRAY_SIZE(jobs));
+    cr_expect(edf()->reserve(task(0), 12 * MS, 30 * MS, 20 * MS) == HX_OK);
+    cr_expect(edf()->reserve(task(1), 5 * MS, 50 * MS, 50 * MS) == HX_OK);
+    cr_expect(edf()->reserve(task(3), 4 * MS, 100 * MS, 100 * MS) == HX_OK);
+    cr_expect(strstr(info(0), ", 12000 of 30000 us by 20000, missed 0"), "%s", info(0));
+    run(15000ull * MS);
+    expect_kept(0, 499);
+    expect_kept(1, 299);
+    cr_expect(jobs[3].ran_ns >= 595ull * MS && jobs[3].ran_ns <= 605ull * MS, "%llu of 600 ms: it is held",
+              (unsigned long long)jobs[3].ran_ns / MS);
+    cr_expect(jobs[2].ran_ns >= 6000ull * MS, "the rest gets what is left");
+}
+
+Test(sched_edf, densities_add_up_to_the_share_and_not_beyond)
+{
+    static struct sched_model model;
+    *sched_edf1_shares = 16;
+    sched_model_init(&model, &sched_edf1);
+    for (uint32_t i = 0; i < 4; i++)
+        sched_model_ready(&model, task(i), 100, HX_SCHED_NEW);
+    cr_expect(edf()->reserve(task(0), 5 * MS, 20 * MS, 10 * MS) == HX_OK, "a half, by the deadline");
+    cr_expect(share_of(0) == 1 << 19);
+    cr_expect(edf()->reserve(task(1), 5 * MS, 20 * MS, 20 * MS) == HX_OK);
+    cr_expect(edf()->reserve(task(2), 2500001, 10 * MS, 10 * MS) == HX_E_LIMIT, "a nanosecond more than there is");
+    cr_expect(edf()->reserve(task(2), 2500000, 10 * MS, 11 * MS) == HX_OK, "a later deadline is the period's end");
+    cr_expect(taken() == 16 && edf()->reserve(task(3), 1000, 1000 * MS, 1000 * MS) == HX_E_LIMIT);
+    host_expect_sound(&sched_edf1);
+    cr_expect(edf()->reserve(task(1), 6 * MS, 20 * MS, 20 * MS) == HX_E_LIMIT);
+    cr_expect(share_of(1) == 1 << 18 && taken() == 16, "a refusal leaves what there was");
+    cr_expect(edf()->reserve(task(1), 4 * MS, 20 * MS, 20 * MS) == HX_OK);
+    cr_expect(edf()->reserve(task(0), 0, 0, 0) == HX_OK && share_of(0) == 0);
+    cr_expect(edf()->reserve(task(3), 5 * MS, 10 * MS, 10 * MS) == HX_OK);
+    host_expect_sound(&sched_edf1);
+    sched_model_drain(&model);
+}
+
+Test(sched_edf, reservations_that_make_no_sense_are_refused)
+{
+    static struct sched_model model;
+    sched_model_init(&model, &sched_edf1);
+    sched_model_ready(&model, task(1), 100, HX_SCHED_NEW);
+    cr_expect(edf()->reserve(task(2), MS, 10 * MS, 10 * MS) == HX_E_NOENT);
+    cr_expect(edf()->reserve(task(1), 11 * MS, 10 * MS, 10 * MS) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), 6 * MS, 10 * MS, 5 * MS) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), 0, 10 * MS, 10 * MS) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), MS, 0, 0) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), 1, 999, 999) == HX_E_INVAL, "less than a microsecond");
+    cr_expect(edf()->reserve(task(1), MS, UINT64_MAX, UINT64_MAX) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), UINT64_MAX, UINT64_MAX, UINT64_MAX) == HX_E_INVAL);
+    cr_expect(edf()->reserve(task(1), UINT64_MAX, 10 * MS, 10 * MS) == HX_E_INVAL);
+    cr_expect(share_of(1) == 0 && taken() == 0);
+    host_expect_sound(&sched_edf1);
+}
+
+Test(sched_edf, a_reservation_outlives_a_priority_and_ends_with_its_task)
+{
+    static struct sched_model model;
+    sched_model_init(&model, &sched_edf1);
+    sched_model_ready(&model, task(1), DEADLINE(8, 0), HX_SCHED_NEW);
+    cr_expect(share_of(1) == 1 << 19);
+    cr_expect(edf()->reserve(task(1), 2500000, 10 * MS, 10 * MS) == HX_OK && share_of(1) == 1 << 18);
+    sched_model_adjust(&model, task(1), 3);
+    sched_model_adjust(&model, task(1), DEADLINE(4, 0));
+    cr_expect(share_of(1) == 1 << 18);
+    cr_expect(edf()->reserve(task(1), 0, 0, 0) == HX_OK && strstr(info(1), ", 4/16 of 20 ms"), "%s", info(1));
+    cr_expect(edf()->reserve(task(1), 2500000, 10 * MS, 10 * MS) == HX_OK);
+    hx_handle_t running = sched_model_pick(&model, HX_HANDLE_NONE, HX_SCHED_BLOCK, 0);
+    sched_model_pick(&model, running, HX_SCHED_EXIT, 1);
+    cr_expect(taken() == 0);
+    sched_model_ready(&model, hx_handle_make(HX_HANDLE_TASK, 2, 1), 3, HX_SCHED_NEW);
+    cr_expect(share_of(1) == 0 && host_field_get(&sched_edf1, "reserved", 3) == 0);
+    host_expect_sound(&sched_edf1);
+}
+
+Test(sched_edf, a_reservation_goes_with_its_task_to_another_cpu_if_that_has_room)
+{
+    static struct sched_model model;
+    sched_model_init(&model, &sched_edf1);
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert(edf()->ready(task(i), 100, on(i, HX_SCHED_NEW)) >= 0);
+        cr_expect(edf()->reserve(task(i), 6 * MS, 10 * MS, 10 * MS) == HX_OK, "each CPU has its own");
+    }
+    cr_expect(edf()->remove(task(0)) == HX_OK && taken() == 0);
+    cr_assert(edf()->ready(task(0), 100, on(1, HX_SCHED_WOKEN)) >= 0);
+    cr_expect(share_of(0) == 0 && strstr(info(0), ", no deadline: 9/16 taken"), "%s", info(0));
+    host_expect_sound(&sched_edf1);
+    cr_expect(edf()->remove(task(0)) == HX_OK);
+    cr_assert(edf()->ready(task(0), 100, on(2, HX_SCHED_WOKEN)) >= 0);
+    cr_expect(share_of(0) != 0 && strstr(info(0), ", 6000 of 10000 us by 10000"), "%s", info(0));
+    host_expect_sound(&sched_edf1);
+}
+
+Test(sched_edf, reservations_survive_a_conversion_and_are_not_believed_if_they_make_no_sense)
+{
+    static struct sched_model model;
+    const uint32_t lies[][3] = { { 5, 4, 4 }, { 4, 8, 9 }, { 0, 1, 1 }, { 1, ~0u, ~0u } };
+    sched_model_init(&model, &sched_edf1);
+    sched_model_ready(&model, task(0), 100, HX_SCHED_NEW);
+    sched_model_ready(&model, task(1), 100, HX_SCHED_NEW);
+    cr_assert(edf()->reserve(task(1), 3 * MS, 20 * MS, 10 * MS) == HX_OK);
+    sched_model_convert(&model, &sched_edf1);
+    cr_expect(strstr(info(1), ", 3000 of 20000 us by 10000, missed 0"), "%s", info(1));
+    cr_expect(host_blob_bytes("reservation") == 2 * 3 * sizeof(uint32_t));
+    for (size_t i = 0; i < HX_ARRAY_SIZE(lies); i++) {
+        cr_assert(host_save(&sched_edf1) == HX_OK);
+        host_blob_put("reservation", lies[i], sizeof(lies[i]));
+        cr_expect(host_load(&sched_edf1) == HX_E_SCHEMA, "%zu", i);
+        sched_model_init(&model, &sched_edf1);
+        sched_model_ready(&model, task(0), 100, HX_SCHED_NEW);
+    }
+}
+
 /* ---- seeded corruptions ------------------------------------------------------------------------------------------------ */
 #define HANDLE(type, index) (((uint64_t)(type) << 56) | (1ull << 32) | (index))
 
-/* 0 runs, 1 and 2 are due, 3 is held, 4 and 5 are of the rest, 6 waits. 3 has entry 1 of the third heap. */
+/* 0 runs, 1 and 2 are due, 3 is held, 4 and 5 are of the rest, 6 waits. */
 static void prepare(void)
 {
     static struct sched_model model;
@@ -405,36 +535,56 @@ static void prepare(void)
     cr_assert(host_field_get(&sched_edf1, "running", 0) == task(0) && taken() == 13);
 }
 
+/* What the ring of a CPU's rest is called; a task is called by its index plus 1. */
+#define RING(cpu) (HX_TASKS_MAX + 1 + 8 * (cpu))
+
 Test(sched_edf, check_finds_seeded_corruptions)
 {
-    enum { REST = HX_TASKS_MAX + 1, HELD = 2 * REST };
     static const struct corruption list[] = {
-        { "queued", 0, 1 },
-        { "queued", 1, 3 },
-        { "queued", 2, 0 },
-        { "queued", 2, ~0u },
+        { "due", 0, 1 },
+        { "due", 8, 1 },
+        { "held", 0, 0 },
+        { "held", 0, ~0u },
         { "limit", 0, 6 },
         { "limit", 0, HX_TASKS_MAX + 1 },
         { "running", 0, HANDLE(HX_HANDLE_TASK + 1, 0) },
         { "running", 0, HANDLE(HX_HANDLE_TASK, 7) },
+        { "running", 0, HANDLE(HX_HANDLE_TASK, 4) },
+        { "running", 56, 1 },
         { "ticket", 0, 1 },
-        { "taken", 0, 12 },
-        { "taken", 0, 17 },
-        { "heap", 1, 2 },
-        { "heap", 2, 4 },
-        { "heap", REST + 1, 5 },
-        { "heap", REST + 2, ~0u },
-        { "heap", HELD + 1, 1 },
+        { "taken", 0, 12 << 16 },
+        { "taken", 0, 17 << 16 },
+        { "taken", 8, 1 << 16 },
+        { "due_heap", 1, 2 },
+        { "due_heap", 2, 4 },
+        { "due_heap", 2, 0xffff },
+        { "held_heap", 1, 1 },
         { "place", 3, 0 },
-        { "place", 6, 1 },
         { "place", 2, 1 },
-        { "queue", 1, 1 },
-        { "queue", 3, 0 },
+        { "next", RING(0), 6 },
+        { "next", RING(0), RING(0) },
+        { "next", RING(0), 0xffff },
+        { "next", RING(3), 5 },
+        { "back", RING(0), 5 },
+        { "next", 5, RING(0) },
+        { "next", 5, 5 },
+        { "back", 6, RING(0) },
+        { "queue", 1, 2 },
+        { "queue", 3, 1 },
+        { "queue", 5, 0 },
         { "queue", 5, 255 },
-        { "promised", 1, 0 },
-        { "promised", 3, 255 },
-        { "promised", 6, 60 },
-        { "promised", 7, 192 },
+        { "queue", 6, 2 },
+        { "home", 1, 8 },
+        { "home", 5, 8 },
+        { "home", 6, 3 },
+        { "home", 7, 8 },
+        { "asks", 1, 0 },
+        { "asks", 7, 1 },
+        { "reserved", 21, 1 },
+        { "share", 1, 0 },
+        { "share", 3, 1 << 19 },
+        { "share", 6, 60 },
+        { "share", 7, 192 },
         { "deadline", 1, ~0ull },
         { "deadline", 4, 1 },
         { "deadline", 6, 1 },
@@ -442,15 +592,13 @@ Test(sched_edf, check_finds_seeded_corruptions)
         { "budget", 2, ~0ull },
         { "budget", 3, 1 },
         { "budget", 5, 1 },
-        { "order", 4, 1000 },
-        { "order", 5, 0 },
+        { "order", 1, 1000 },
         { "order", 7, 1 },
         { "handle", 0, 0 },
         { "handle", 4, 0 },
         { "handle", 2, HANDLE(HX_HANDLE_TASK, 3) },
         { "handle", 6, HANDLE(HX_HANDLE_TASK + 2, 6) },
         { "handle", 7, HANDLE(HX_HANDLE_TASK, 7) },
-        { "priority", 1, 50 },
         { "priority", 7, 1 },
         { "runtime", 0, ~0ull },
         { "runtime", 7, 1 },
@@ -467,12 +615,12 @@ Test(sched_edf, spoiled_tables_are_errors_not_wild_writes)
     prepare();
     host_field_set(&sched_edf1, "queue", 4, 200);
     cr_expect(edf()->remove(task(4)) == HX_E_CORRUPT);
-    host_field_set(&sched_edf1, "queued", 0, 0x10000);
+    host_field_set(&sched_edf1, "due", 0, 0x10000);
     cr_expect(edf()->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
     cr_expect(edf()->pick(task(6), HX_SCHED_YIELD, 1, 0) == HX_E_CORRUPT);
     cr_expect(host_save(&sched_edf1) == HX_E_CORRUPT);
     prepare();
-    host_field_set(&sched_edf1, "queued", 1, 0x10000);
+    host_field_set(&sched_edf1, "back", RING(0), 0xffff);
     cr_expect(edf()->ready(task(9), 50, HX_SCHED_NEW) == HX_E_CORRUPT);
     prepare();
     host_field_set(&sched_edf1, "limit", 0, 0x10000);

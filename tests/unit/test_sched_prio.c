@@ -68,44 +68,54 @@ Test(sched_prio, only_a_higher_one_interrupts)
 
 #define HANDLE(type, index) (((uint64_t)(type) << 56) | (1ull << 32) | (index))
 
+/* What a list is called; a task is called by its index plus 1. What is kept by CPU stands at row 8 times the CPU. */
+#define LIST(cpu, level) (6144 + 256 * (cpu) + (level))
+
 Test(sched_prio, check_finds_seeded_corruptions)
 {
     static struct sched_model model;
-    /* 0 runs; 1, 2, 3 are queued at level 50, 4 at level 70; 5 waits. */
     static const struct corruption list[] = {
-        { "queued", 0, 3 },
-        { "queued", 0, 5 },
-        { "queued", 0, ~0u },
         { "limit", 0, 5 },
         { "limit", 0, 0 },
         { "limit", 0, HX_TASKS_MAX + 1 },
         { "running", 0, HANDLE(HX_HANDLE_TASK + 1, 0) },
         { "running", 0, HANDLE(HX_HANDLE_TASK, 6) },
-        { "running", 0, 1 },
+        { "running", 0, HANDLE(HX_HANDLE_TASK, 1) },
+        { "running", 56, 1 },
+        { "top", 0, LIST(0, 50) },
+        { "top", 0, 0 },
+        { "top", 8, LIST(1, 3) },
         { "occupied", 0, 0 },
         { "occupied", 0, ~0ull },
         { "occupied", 1, 0 },
         { "occupied", 3, 1 },
-        { "first", 50, 0 },
-        { "first", 50, 3 },
-        { "first", 50, 5 },
-        { "first", 51, 2 },
-        { "first", 255, ~0u },
-        { "last", 50, 0 },
-        { "last", 50, 3 },
-        { "last", 70, ~0u },
-        { "last", 0, 1 },
-        { "next", 1, 2 },
-        { "next", 1, 0 },
+        { "occupied", 56, 1 },
+        { "next", LIST(0, 50), 0 },
+        { "next", LIST(0, 50), LIST(0, 50) },
+        { "next", LIST(0, 50), 3 },
+        { "next", LIST(0, 50), 5 },
+        { "next", LIST(0, 51), 2 },
+        { "next", LIST(1, 50), 2 },
+        { "next", LIST(7, 255), 0xffff },
+        { "back", LIST(0, 50), 0 },
+        { "back", LIST(0, 50), 3 },
+        { "back", LIST(0, 70), 0xffff },
+        { "back", LIST(0, 0), 1 },
         { "next", 2, 2 },
-        { "next", 3, 5 },
-        { "next", 3, ~0u },
-        { "next", 4, 6 },
-        { "back", 1, 0 },
+        { "next", 2, LIST(0, 50) },
+        { "next", 3, 2 },
+        { "next", 4, 5 },
+        { "next", 4, 0xffff },
+        { "next", 5, 6 },
+        { "back", 2, 0 },
+        { "back", 2, 1 },
+        { "back", 3, LIST(0, 50) },
         { "back", 1, 1 },
-        { "back", 2, HX_TASKS_MAX + 1 },
-        { "back", 0, 1 },
-        { "back", 4095, HX_TASKS_MAX + 1 },
+        { "back", 4096, LIST(0, 50) },
+        { "home", 1, 8 },
+        { "home", 0, 3 },
+        { "home", 6, 8 },
+        { "home", 5, 64 },
         { "handle", 1, 0 },
         { "handle", 2, HANDLE(HX_HANDLE_TASK, 3) },
         { "handle", 5, HANDLE(HX_HANDLE_TASK + 2, 5) },
@@ -134,16 +144,16 @@ Test(sched_prio, spoiled_links_are_errors_not_wild_writes)
     sched_model_init(&model, &sched_prio1);
     for (uint32_t i = 0; i < 3; i++)
         sched_model_ready(&model, task(i), 50, HX_SCHED_NEW);
-    host_field_set(&sched_prio1, "first", 50, 0x10000);
+    host_field_set(&sched_prio1, "next", LIST(0, 50), 0xfff0);
     cr_expect(op->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
     cr_expect(host_save(&sched_prio1) == HX_E_CORRUPT);
-    host_field_set(&sched_prio1, "first", 50, 1);
-    host_field_set(&sched_prio1, "next", 0, 0x10000);
-    cr_expect(op->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
-    host_field_set(&sched_prio1, "last", 50, 0x10000);
-    cr_expect(op->ready(task(9), 50, HX_SCHED_NEW) == HX_E_CORRUPT);
-    host_field_set(&sched_prio1, "back", 1, 0x10000);
+    host_field_set(&sched_prio1, "next", LIST(0, 50), 1);
+    host_field_set(&sched_prio1, "next", 2, 0xfff0);
     cr_expect(op->remove(task(1)) == HX_E_CORRUPT);
+    host_field_set(&sched_prio1, "back", 3, 0xfff0);
+    cr_expect(op->remove(task(2)) == HX_E_CORRUPT);
+    host_field_set(&sched_prio1, "top", 0, 0xfff0fff0);
+    cr_expect(op->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
     sched_model_init(&model, &sched_prio1);
     host_field_set(&sched_prio1, "limit", 0, 0x10000);
     cr_expect(host_save(&sched_prio1) == HX_E_CORRUPT);

@@ -83,7 +83,8 @@ static hx_handle_t turn_as_two_calls(const struct module_host *module, hx_handle
 
 Test(sched_rr, a_turn_is_ready_and_pick)
 {
-    static const struct module_host *const providers[] = { &sched_rr1, &sched_rr2, &sched_prio1 };
+    static const struct module_host *const providers[] = { &sched_rr1, &sched_rr2, &sched_prio1, &sched_fair1,
+                                                           &sched_edf1 };
     for (size_t v = 0; v < HX_ARRAY_SIZE(providers); v++) {
         enum { TASKS = 4 };
         static struct sched_model model;
@@ -221,15 +222,18 @@ static void prepare(struct sched_model *model, const struct module_host *module)
 }
 
 #define HANDLE(type, index) (((uint64_t)(type) << 56) | (1ull << 32) | (index))
+/* What the queue of a CPU is called; a task is called by its index plus 1. */
+#define QUEUE(cpu) (HX_TASKS_MAX | (cpu) << 8 | 7)
 #define RR_CORRUPTIONS                                                                                                 \
-    { "queued", 0, 3 }, { "queued", 0, 5 }, { "queued", 0, 0 }, { "queued", 0, ~0u }, { "limit", 0, 5 },               \
-        { "limit", 0, 0 }, { "limit", 0, HX_TASKS_MAX + 1 }, { "last", 0, 0 }, { "last", 0, 4 }, { "last", 0, ~0u },   \
-        { "next", 0, 0 }, { "next", 0, 3 }, { "next", 0, ~0u }, { "next", 0, HX_TASKS_MAX + 1 }, { "next", 2, 2 },     \
-        { "next", 3, 2 }, { "next", 3, 0 }, { "next", 5, 1 }, { "next", 5, 2 }, { "next", 4, 6 }, { "back", 2, 0 },    \
-        { "back", 2, 2 }, { "back", 3, 2 }, { "back", 0, 1 }, { "back", 1, 1 }, { "back", 7, 1 },                      \
-        { "back", HX_TASKS_MAX, ~0u }, { "handle", 0, HANDLE(HX_HANDLE_TASK, 1) },                                     \
-        { "handle", 1, HANDLE(HX_HANDLE_TASK + 1, 1) }, { "handle", 2, 0 },                                            \
-        { "handle", 5, HANDLE(HX_HANDLE_TASK, 4096) }, { "handle", 6, HANDLE(HX_HANDLE_TASK, 6) },                     \
+    { "limit", 0, 5 }, { "limit", 0, 0 }, { "limit", 0, HX_TASKS_MAX + 1 }, { "back", QUEUE(0), 0 },                   \
+        { "back", QUEUE(0), 4 }, { "back", QUEUE(0), 0xffff }, { "next", QUEUE(0), 0 }, { "next", QUEUE(0), 3 },       \
+        { "next", QUEUE(0), QUEUE(0) }, { "next", QUEUE(0), 0xffff }, { "next", QUEUE(0), HX_TASKS_MAX + 1 },          \
+        { "next", QUEUE(7), 2 }, { "next", 2, 2 }, { "next", 3, 2 }, { "next", 3, QUEUE(0) }, { "next", 5, 1 },        \
+        { "next", 5, 2 }, { "next", 4, 6 }, { "next", 3, QUEUE(1) }, { "back", 2, 0 }, { "back", 2, 2 },               \
+        { "back", 3, 1 }, { "back", 1, 1 }, { "back", 7, 1 }, { "back", HX_TASKS_MAX, 0xffff },                        \
+        { "home", 1, QUEUE(1) }, { "home", 2, 0 }, { "home", 5, 9 }, { "home", 6, QUEUE(2) }, { "home", 4, QUEUE(8) }, \
+        { "handle", 0, HANDLE(HX_HANDLE_TASK, 1) }, { "handle", 1, HANDLE(HX_HANDLE_TASK + 1, 1) },                    \
+        { "handle", 2, 0 }, { "handle", 5, HANDLE(HX_HANDLE_TASK, 4096) }, { "handle", 6, HANDLE(HX_HANDLE_TASK, 6) }, \
         { "handle", 4095, ~0ull }, { "priority", 6, 1 },                                                               \
     {                                                                                                                  \
         "priority", 4095, 255                                                                                          \
@@ -255,16 +259,14 @@ Test(sched_rr, spoiled_links_are_errors_not_wild_writes)
     static struct sched_model model;
     const struct hx_sched_ops *op = sched_rr1.vtable;
     prepare(&model, &sched_rr1);
-    host_field_set(&sched_rr1, "next", 0, 0x10000);
+    host_field_set(&sched_rr1, "next", QUEUE(0), 0xfff0);
     cr_expect(op->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
+    cr_expect(op->pick(task(0), HX_SCHED_YIELD, 0, 0) == HX_E_CORRUPT);
     cr_expect(host_save(&sched_rr1) == HX_E_CORRUPT);
-    host_field_set(&sched_rr1, "next", 0, 2);
-    host_field_set(&sched_rr1, "next", 2, 0x10000);
-    cr_expect(op->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == HX_E_CORRUPT);
+    prepare(&model, &sched_rr1);
+    host_field_set(&sched_rr1, "next", 2, 0xfff0);
     cr_expect(op->remove(task(1)) == HX_E_CORRUPT);
-    host_field_set(&sched_rr1, "last", 0, 0x10000);
-    cr_expect(op->ready(task(9), 1, HX_SCHED_NEW) == HX_E_CORRUPT);
-    host_field_set(&sched_rr1, "back", 3, 0x10000);
+    host_field_set(&sched_rr1, "back", 3, 0xfff0);
     cr_expect(op->remove(task(2)) == HX_E_CORRUPT);
     sched_model_init(&model, &sched_rr1);
     host_field_set(&sched_rr1, "limit", 0, 0x10000);

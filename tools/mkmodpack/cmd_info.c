@@ -63,7 +63,11 @@ static void print_declarations(const struct hx_mp_module *module)
     const struct hx_irq_record *irq = hx_mp_irqs(module, &count);
 
     for (size_t i = 0; i < count; i++)
-        printf("irq        %s: line %u\n", irq[i].key, irq[i].line);
+        printf("irq        %s: %s %u%s\n", irq[i].key, irq[i].flags & HX_IRQ_GSI ? "GSI" : "line", irq[i].line,
+               irq[i].flags & HX_IRQ_EDGE ? ", edge" : "");
+    const struct hx_deferred_record *deferred = hx_mp_deferred(module, &count);
+    for (size_t i = 0; i < count; i++)
+        printf("deferred   %s\n", deferred[i].key);
     const struct hx_ports_record *ports = hx_mp_ports(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("ports      0x%x to 0x%x\n", ports[i].first, ports[i].last);
@@ -138,6 +142,7 @@ static void json_devices(const struct hx_mp_module *module)
         hx_mp_json_open(NULL, '{');
         hx_mp_json_text("key", irq[i].key);
         hx_mp_json_number("line", irq[i].line);
+        hx_mp_json_number("flags", irq[i].flags);
         hx_mp_json_close('}');
     }
     hx_mp_json_close(']');

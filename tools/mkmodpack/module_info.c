@@ -130,6 +130,12 @@ const struct hx_irq_record *hx_mp_irqs(const struct hx_mp_module *module, size_t
     return module->records.irqs;
 }
 
+const struct hx_deferred_record *hx_mp_deferred(const struct hx_mp_module *module, size_t *out_count)
+{
+    *out_count = module->records.deferred_count;
+    return module->records.deferred;
+}
+
 const struct hx_ports_record *hx_mp_ports(const struct hx_mp_module *module, size_t *out_count)
 {
     *out_count = module->records.ports_count;

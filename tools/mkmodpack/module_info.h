@@ -33,6 +33,7 @@ void hx_mp_module_close(struct hx_mp_module *module);
 const struct hx_interface_record *hx_mp_provides(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_interface_record *hx_mp_requires(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_irq_record *hx_mp_irqs(const struct hx_mp_module *module, size_t *out_count);
+const struct hx_deferred_record *hx_mp_deferred(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_ports_record *hx_mp_ports(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_param_record *hx_mp_params(const struct hx_mp_module *module, size_t *out_count);
 const struct hx_field_record *hx_mp_fields(const struct hx_mp_module *module, size_t *out_count);

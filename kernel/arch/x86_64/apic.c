@@ -2,8 +2,8 @@
 /*
  * apic.c - the local APIC, the I/O APICs in front of it, and the legacy PICs silenced behind both.
  *
- * Lines are the ISA ones, 0..15; which input of which I/O APIC one enters by, and how it signals, the firmware's tables say.
- * Each has a vector of its own.
+ * Lines 0..15 are the ISA's; which input of which I/O APIC one enters by, and how it signals, the firmware's tables say.
+ * Lines from 16 on are the inputs of these numbers (GSIs), and signal as who claims one says. Each has a vector of its own.
  * Locks: ioapic_lock, inside everything that unmasks; index and data register must not be torn apart.
  * Source: Intel SDM vol. 3A, chapter 10; Intel 82093AA (I/O APIC) data sheet, 3.1 and 3.2; 8259A data sheet.
  */
@@ -21,6 +21,7 @@
 
 /* ---- local APIC ----------------------------------------------------------------------------------------------------- */
 
+#define APIC_BASE_ADDRESS 0xffffff000ul
 enum {
     APIC_BASE_X2 = 1 << 10,
     APIC_BASE_ENABLED = 1 << 11,
@@ -28,11 +29,11 @@ enum {
     APIC_BYTES = 4096,
     APIC_ID = 0x20,
     APIC_TASK_PRIORITY = 0x80,
-    APIC_EOI = 0xb0,
     APIC_SPURIOUS = 0xf0,
     APIC_IN_SERVICE = 0x100,
     APIC_ERROR = 0x280,
     APIC_COMMAND_LOW = 0x300,
+    APIC_COMMAND_HIGH = 0x310,
     APIC_LVT_THERMAL = 0x330,
     APIC_LVT_PERFORMANCE = 0x340,
     APIC_LVT_LINT0 = 0x350,
@@ -45,23 +46,21 @@ enum {
     LVT_LOW = 1 << 13,
     COMMAND_SELF = 1 << 18,
     COMMAND_ASSERT = 1 << 14,
+    COMMAND_PENDING = 1 << 12,
+    COMMAND_TO_SHIFT = 24,
 };
 
-static volatile uint8_t *apic;
+volatile uint8_t *hx_arch_apic;
+static uint64_t apic_pa;
 
 void hx_arch_apic_write(uint32_t reg, uint32_t value)
 {
-    *(volatile uint32_t *)(apic + reg) = value;
+    *(volatile uint32_t *)(hx_arch_apic + reg) = value;
 }
 
 uint32_t hx_arch_apic_read(uint32_t reg)
 {
-    return *(volatile uint32_t *)(apic + reg);
-}
-
-void hx_arch_apic_eoi(void)
-{
-    hx_arch_apic_write(APIC_EOI, 0);
+    return *(volatile uint32_t *)(hx_arch_apic + reg);
 }
 
 uint32_t hx_arch_apic_in_service(uint32_t vector)
@@ -70,37 +69,54 @@ uint32_t hx_arch_apic_in_service(uint32_t vector)
 }
 
 /* Those of this CPU; the trigger mode of an NMI means nothing to the APIC. */
-static void local_nmis_on(const struct hx_acpi_info *acpi)
+static void local_nmis_on(const struct hx_acpi_info *acpi, uint32_t uid)
 {
     for (uint32_t i = 0; i < acpi->local_nmi_count; i++) {
         const struct hx_acpi_local_nmi *nmi = &acpi->local_nmi[i];
-        if (nmi->uid == HX_ACPI_UID_ALL || nmi->uid == acpi->cpu[0].uid)
+        if (nmi->uid == HX_ACPI_UID_ALL || nmi->uid == uid)
             hx_arch_apic_write(nmi->lint == 0 ? APIC_LVT_LINT0 : APIC_LVT_LINT1,
                                LVT_NMI | (nmi->signal.low ? LVT_LOW : 0));
     }
 }
 
-static void local_init(const struct hx_acpi_info *acpi)
+void hx_arch_apic_on(const struct hx_acpi_info *acpi, uint32_t uid)
 {
-    if (!(hx_cpuid(1, 0).edx & CPUID_1_EDX_APIC))
-        return;
-    uint64_t base = hx_msr_read(HX_MSR_APIC_BASE) & ~(uint64_t)(APIC_BASE_X2 | APIC_BASE_ENABLED);
-    hx_msr_write(HX_MSR_APIC_BASE, base); /* from x2APIC mode the only way leads through off */
-    hx_msr_write(HX_MSR_APIC_BASE, base | APIC_BASE_ENABLED);
-    apic = hx_mm_map_mmio(base & 0xffffff000, APIC_BYTES);
-    if (!apic)
-        return;
+    uint64_t flags = hx_msr_read(HX_MSR_APIC_BASE) & 0xfff & ~(uint64_t)(APIC_BASE_X2 | APIC_BASE_ENABLED);
+    hx_msr_write(HX_MSR_APIC_BASE, apic_pa | flags); /* from x2APIC mode the only way leads through off */
+    hx_msr_write(HX_MSR_APIC_BASE, apic_pa | flags | APIC_BASE_ENABLED);
     hx_arch_apic_write(APIC_TASK_PRIORITY, 0);
     hx_arch_apic_write(HX_APIC_LVT_TIMER, LVT_MASKED);
     hx_arch_apic_write(APIC_LVT_THERMAL, LVT_MASKED);
     hx_arch_apic_write(APIC_LVT_PERFORMANCE, LVT_MASKED);
     hx_arch_apic_write(APIC_LVT_LINT0, LVT_MASKED); /* the PICs' output */
     hx_arch_apic_write(APIC_LVT_LINT1, LVT_MASKED);
-    local_nmis_on(acpi);
+    local_nmis_on(acpi, uid);
     hx_arch_apic_write(APIC_LVT_ERROR, HX_VECTOR_APIC_ERROR);
     hx_arch_apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | HX_VECTOR_SPURIOUS);
     hx_arch_apic_write(APIC_ERROR, 0);
     hx_arch_apic_eoi(); /* whatever the firmware left in service */
+}
+
+static void local_init(const struct hx_acpi_info *acpi)
+{
+    if (!(hx_cpuid(1, 0).edx & CPUID_1_EDX_APIC))
+        return;
+    apic_pa = hx_msr_read(HX_MSR_APIC_BASE) & APIC_BASE_ADDRESS;
+    hx_arch_apic = hx_mm_map_mmio(apic_pa, APIC_BYTES);
+    if (hx_arch_apic)
+        hx_arch_apic_on(acpi, acpi->cpu[0].uid);
+}
+
+void hx_arch_apic_send(uint32_t apic_id, uint32_t command)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    uint32_t outer = hx_arch_apic_read(APIC_COMMAND_HIGH);
+    while (hx_arch_apic_read(APIC_COMMAND_LOW) & COMMAND_PENDING)
+        hx_cpu_relax();
+    hx_arch_apic_write(APIC_COMMAND_HIGH, apic_id << COMMAND_TO_SHIFT);
+    hx_arch_apic_write(APIC_COMMAND_LOW, command | COMMAND_ASSERT);
+    hx_arch_apic_write(APIC_COMMAND_HIGH, outer); /* an NMI's send inside another's */
+    hx_irq_restore(flags);
 }
 
 /* ---- I/O APICs ------------------------------------------------------------------------------------------------------ */
@@ -128,8 +144,9 @@ struct route {
 };
 
 static struct hx_lock ioapic_lock = HX_LOCK_INIT(HX_RANK_IRQ + 5);
-static struct route routes[HX_LINE_COUNT]; /* constant once interrupts are on */
-_Static_assert((int)HX_LINE_COUNT == (int)HX_ACPI_LINES, "the ISA bus");
+static struct route routes[HX_LINE_COUNT]; /* constant once interrupts are on, but for the mode of a GSI */
+_Static_assert((int)HX_LINE_ISA == (int)HX_ACPI_LINES, "the ISA bus");
+_Static_assert((int)HX_LINE_COUNT == (int)HX_HAL_LINES, "what the core counts with");
 
 static uint32_t ioapic_read(ioapic_registers_t *registers, uint32_t index)
 {
@@ -165,6 +182,19 @@ void hx_hal_irq_unmask(uint32_t line)
     line_route(line, 0);
 }
 
+hx_status_t hx_hal_irq_configure(uint32_t line, bool level)
+{
+    if (line >= HX_LINE_COUNT || !routes[line].registers)
+        return HX_E_NOENT;
+    if (line < HX_LINE_ISA)
+        return HX_OK;
+    for (uint32_t isa = 0; isa < HX_LINE_ISA; isa++)
+        if (routes[isa].registers && routes[isa].gsi == line)
+            return HX_E_IN_USE;
+    routes[line].mode = level ? REDIRECTION_LEVEL | REDIRECTION_LOW : 0;
+    return HX_OK;
+}
+
 bool hx_hal_irq_is_level(uint32_t line)
 {
     return line < HX_LINE_COUNT && (routes[line].mode & REDIRECTION_LEVEL) != 0;
@@ -173,7 +203,7 @@ bool hx_hal_irq_is_level(uint32_t line)
 __attribute__((cold)) size_t hx_arch_line_describe(uint32_t line, char *text, size_t bytes)
 {
     if (line >= HX_LINE_COUNT || !routes[line].registers)
-        return hx_fmt(text, bytes, "none");
+        return 0;
     const struct route *route = &routes[line];
     return hx_fmt(text, bytes, "GSI %u %s %s", route->gsi, route->mode & REDIRECTION_LEVEL ? "level" : "edge",
                   route->mode & REDIRECTION_LOW ? "low" : "high");
@@ -183,7 +213,7 @@ __attribute__((cold)) size_t hx_arch_line_describe(uint32_t line, char *text, si
 static void lines_connect(const struct hx_acpi_info *acpi, ioapic_registers_t *registers, uint32_t first_gsi,
                           uint32_t inputs)
 {
-    for (uint32_t line = 0; line < HX_LINE_COUNT; line++) {
+    for (uint32_t line = 0; line < HX_LINE_ISA; line++) {
         const struct hx_acpi_line *from = &acpi->line[line];
         if (from->gsi == HX_ACPI_GSI_NONE || from->gsi < first_gsi || from->gsi - first_gsi >= inputs)
             continue;
@@ -194,6 +224,9 @@ static void lines_connect(const struct hx_acpi_info *acpi, ioapic_registers_t *r
             .gsi = from->gsi,
         };
     }
+    for (uint32_t line = HX_LINE_ISA; line < HX_LINE_COUNT; line++)
+        if (line >= first_gsi && line - first_gsi < inputs)
+            routes[line] = (struct route){ .registers = registers, .input = line - first_gsi, .gsi = line };
 }
 
 /* The version register of a real one is small; nothing there reads as all ones or zeros. */
@@ -237,6 +270,11 @@ static void pics_silence(void)
     hx_out8(SLAVE + 1, 0xff);
 }
 
+void hx_arch_irq_raise(uint32_t line)
+{
+    hx_arch_apic_write(APIC_COMMAND_LOW, COMMAND_SELF | COMMAND_ASSERT | (HX_VECTOR_LINE + line));
+}
+
 /* ---- start ---------------------------------------------------------------------------------------------------------- */
 
 static void say_missing(const char *what, uint64_t pa, uint32_t version, const char *consequence)
@@ -270,7 +308,7 @@ __attribute__((cold)) void hx_arch_interrupts_init(const struct hx_acpi_info *ac
 {
     pics_silence();
     local_init(acpi);
-    if (!apic)
+    if (!hx_arch_apic)
         give_up("local APIC", acpi->local_apic_pa, 0);
     ioapics_init(acpi);
     hx_arch_clock_calibrate();

@@ -35,8 +35,25 @@ uint32_t hx_arch_apic_id(void);
 struct hx_acpi_info;
 void hx_arch_interrupts_init(const struct hx_acpi_info *acpi);
 
-/* For `irq': where ISA line @line enters the I/O APICs, as "GSI 2 edge high"; "none" when nowhere. Returns the length. */
+/* For `irq': where line @line enters the I/O APICs, as "GSI 2 edge high". Returns the length; 0: nowhere. */
 size_t hx_arch_line_describe(uint32_t line, char *text, size_t bytes);
+
+/* ---- several CPUs --------------------------------------------------------------------------------------------------- */
+/*
+ * Starts processor @index of @acpi, which hx_arch_cpu_reset() was done to HX_ARCH_RESET_NS ago: it gets the next id and goes to
+ * hx_entry_cpu(). HX_E_LIMIT, HX_E_NOMEM (also: no page below 1 MiB); HX_E_TIMEOUT: it has not come, and if it does later it
+ * does nothing. One at a time; thread context, interrupts on. @acpi is kept.
+ */
+HX_NODISCARD hx_status_t hx_arch_cpu_start(const struct hx_acpi_info *acpi, uint32_t index);
+void hx_arch_cpu_reset(uint32_t apic_id);
+enum { HX_ARCH_RESET_NS = 10000000 };
+
+/* For `cpus': which one CPU @cpu is and how far its time stamp counter was from CPU 0's. Returns the length. */
+size_t hx_arch_cpu_describe(uint32_t cpu, char *text, size_t bytes);
+
+/* Has all other CPUs forget the translations of @pages pages from @va: on return none of them uses what they were. Under
+ * hx_mm_lock, interrupts off. */
+void hx_arch_flush_others(uintptr_t va, size_t pages);
 
 /* ---- for the benchmark ---------------------------------------------------------------------------------------------- */
 /* Passes of the calibration loop, HX_ARCH_SPIN_INSNS instructions each. */
@@ -44,6 +61,9 @@ enum { HX_ARCH_SPIN_INSNS = 3 };
 extern uint64_t hx_arch_calibration_spins;
 /* The time stamp counter: retired instructions in an emulator that counts them. */
 uint64_t hx_arch_tsc(void);
+
+/* Interrupts this CPU as if line @line had asked: for measuring and for tests. */
+void hx_arch_irq_raise(uint32_t line);
 
 /* ---- for placement --------------------------------------------------------------------------------------------------- */
 /* A number that is another one in each boot: the CPU's random generator's when it has one and that answers (@out_random),
@@ -57,3 +77,5 @@ struct hx_arch_irq_stats {
     uint32_t last_unexpected_vector;
 };
 void hx_arch_irq_stats(struct hx_arch_irq_stats *out);
+/* For `irq cpus': "0x38 line 8" and how often each CPU has taken it, modulo 2^32; 0: none has. Not of exceptions. */
+size_t hx_arch_vector_describe(uint32_t vector, char *text, size_t bytes);

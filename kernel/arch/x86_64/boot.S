@@ -134,14 +134,14 @@ enter:
 	movl $PA(boot_pd) + 0x2007, PA(boot_pdpt_low + 16)
 	movl $PA(boot_pd) + 0x3007, PA(boot_pdpt_low + 24)
 	movl $PA(boot_pd) + 7, PA(boot_pdpt_high + 510 * 8)
-	movl $PA(boot_pdpt_low) + 7, PA(boot_pml4)
-	movl $PA(boot_pdpt_low) + 7, PA(boot_pml4 + 256 * 8)
-	movl $PA(boot_pdpt_high) + 7, PA(boot_pml4 + 511 * 8)
+	movl $PA(boot_pdpt_low) + 7, PA(hx_boot_pml4)
+	movl $PA(boot_pdpt_low) + 7, PA(hx_boot_pml4 + 256 * 8)
+	movl $PA(boot_pdpt_high) + 7, PA(hx_boot_pml4 + 511 * 8)
 
 	movl %cr4, %eax
 	orl $CR4_PAE, %eax
 	movl %eax, %cr4
-	movl $PA(boot_pml4), %eax
+	movl $PA(hx_boot_pml4), %eax
 	movl %eax, %cr3
 	movl $MSR_EFER, %ecx
 	rdmsr
@@ -204,17 +204,18 @@ enter_64:
 
 	.section .rodata.boot, "a", @progbits
 	.balign 8
-boot_gdt:
+	.globl hx_boot_gdt /* ap_start.S uses it too */
+hx_boot_gdt:
 	.quad 0
 	.quad 0x00af9b000000ffff /* 0x08: code, 64 bits, accessed */
 	.quad 0x00cf93000000ffff /* 0x10: data, accessed */
 boot_gdt_end:
 boot_gdt_pointer:
-	.short boot_gdt_end - boot_gdt - 1
-	.long PA(boot_gdt)
+	.short boot_gdt_end - hx_boot_gdt - 1
+	.long PA(hx_boot_gdt)
 boot_gdt_pointer_64:
-	.short boot_gdt_end - boot_gdt - 1
-	.quad boot_gdt
+	.short boot_gdt_end - hx_boot_gdt - 1
+	.quad hx_boot_gdt
 uart_setup: /* register, value: no interrupts, divisor 1, 8N1, DTR and RTS */
 	.byte 1, 0x00, 3, 0x80, 0, 0x01, 1, 0x00, 3, 0x03, 4, 0x03
 text_no_magic:
@@ -226,7 +227,8 @@ text_no_long_mode:
 
 	.section .bss, "aw", @nobits
 	.balign 4096
-boot_pml4:
+	.globl hx_boot_pml4 /* and these tables */
+hx_boot_pml4:
 	.skip 4096
 boot_pdpt_low:
 	.skip 4096

@@ -35,11 +35,8 @@ static const uint64_t arm_max_ns = 1000000000; /* the timer's register is 32 bit
 
 uint64_t hx_arch_calibration_spins;
 
-static struct {
-    uint64_t tsc_start;
-    uint64_t ns_per_tsc;   /* << 32; 0: not known yet, time stands still */
-    uint64_t ticks_per_ns; /* of the APIC's timer, << 32 */
-} clock;
+uint64_t hx_arch_ns_per_tsc;  /* << 32; 0: not known yet, time stands still. Read by clock.S */
+static uint64_t ticks_per_ns; /* of the APIC's timer, << 32 */
 
 /* Passes until the PIT's channel 2 has counted down, at most @max, HX_ARCH_SPIN_INSNS instructions each. calibrate.S */
 uint64_t hx_arch_pit_spin(uint64_t max);
@@ -78,8 +75,8 @@ static uint64_t hz_of(uint64_t ticks)
 
 static void use(uint64_t tsc_hz, uint64_t apic_hz)
 {
-    clock.ns_per_tsc = (ns_per_second << 32) / tsc_hz;
-    clock.ticks_per_ns = (apic_hz << 32) / ns_per_second;
+    hx_arch_ns_per_tsc = (ns_per_second << 32) / tsc_hz;
+    ticks_per_ns = (apic_hz << 32) / ns_per_second;
 }
 
 void hx_arch_clock_calibrate(void)
@@ -94,7 +91,7 @@ void hx_arch_clock_calibrate(void)
         best.apic = m.apic < best.apic ? m.apic : best.apic;
     }
     hx_arch_apic_write(HX_APIC_TIMER_INITIAL, 0);
-    clock.tsc_start = hx_tsc_read();
+    hx_arch_cpu_here()->tsc_start = hx_tsc_read();
     if (counts) {
         use(hz_of(best.tsc), hz_of(best.apic));
     } else {
@@ -106,10 +103,61 @@ void hx_arch_clock_calibrate(void)
     hx_arch_apic_write(HX_APIC_LVT_TIMER, HX_VECTOR_TIMER);
 }
 
-uint64_t hx_hal_clock_ns(void)
+/* ---- other CPUs' counters ------------------------------------------------------------------------------------------- */
+enum { ROUNDS_MIN = 8, ROUNDS_MAX = 256, ENOUGH_NS = 1000, NO_MORE = UINT32_MAX };
+static struct {
+    uint32_t asked, answered; /* rounds, from 1 on */
+    uint64_t tsc;             /* CPU 0's, in the round that was answered last */
+} compare;
+
+void hx_arch_clock_answer(void)
 {
-    unsigned __int128 ns = (unsigned __int128)(hx_tsc_read() - clock.tsc_start) * clock.ns_per_tsc;
-    return (uint64_t)(ns >> 32);
+    for (uint32_t round = 0, asked = 0; asked != NO_MORE;) {
+        asked = __atomic_load_n(&compare.asked, __ATOMIC_ACQUIRE);
+        if (asked != round + 1) {
+            hx_cpu_relax();
+            continue;
+        }
+        round = asked;
+        compare.tsc = hx_tsc_read_in_order();
+        __atomic_store_n(&compare.answered, round, __ATOMIC_RELEASE);
+    }
+    compare.asked = compare.answered = 0;
+}
+
+static int64_t ns_of(int64_t ticks)
+{
+    return (int64_t)((__int128)ticks * (__int128)hx_arch_ns_per_tsc >> 32);
+}
+
+/* In the shortest round CPU 0 has read its counter in the middle, as far as anybody knows; a host that takes one of the two
+ * away makes it longer. A counter within the error of that counts as the same. */
+void hx_arch_clock_join(void)
+{
+    struct hx_arch_cpu *cpu = hx_arch_cpu_here();
+    uint64_t shortest = INT64_MAX;
+    int64_t ahead = 0;
+    for (uint32_t round = 1; round <= ROUNDS_MIN || (round <= ROUNDS_MAX && ns_of((int64_t)shortest / 2) > ENOUGH_NS);
+         round++) {
+        uint64_t from = hx_tsc_read_in_order();
+        __atomic_store_n(&compare.asked, round, __ATOMIC_RELEASE);
+        while (__atomic_load_n(&compare.answered, __ATOMIC_ACQUIRE) != round)
+            hx_cpu_relax();
+        uint64_t took = hx_tsc_read_in_order() - from;
+        if (took < shortest) {
+            shortest = took;
+            ahead = (int64_t)(from + took / 2 - compare.tsc);
+        }
+    }
+    __atomic_store_n(&compare.asked, NO_MORE, __ATOMIC_RELEASE);
+    uint64_t error = shortest / 2 + 1;
+    cpu->tsc_ahead_ns = ns_of(ahead);
+    cpu->tsc_error_ns = (uint64_t)ns_of((int64_t)error);
+    cpu->tsc_start = hx_arch_cpu_of(0)->tsc_start;
+    if ((uint64_t)(ahead < 0 ? -ahead : ahead) > error)
+        cpu->tsc_start += (uint64_t)ahead;
+    hx_arch_apic_write(HX_APIC_TIMER_DIVIDE, HX_APIC_DIVIDE_BY_1);
+    hx_arch_apic_write(HX_APIC_LVT_TIMER, HX_VECTOR_TIMER);
 }
 
 static void arm(uint64_t now_ns, uint64_t deadline_ns)
@@ -117,7 +165,7 @@ static void arm(uint64_t now_ns, uint64_t deadline_ns)
     uint64_t delta = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
     if (delta > arm_max_ns)
         delta = arm_max_ns;
-    uint64_t ticks = (uint64_t)((unsigned __int128)delta * clock.ticks_per_ns >> 32) + 1; /* 0 would stop it */
+    uint64_t ticks = (uint64_t)((unsigned __int128)delta * ticks_per_ns >> 32) + 1; /* 0 would stop it */
     hx_arch_apic_write(HX_APIC_TIMER_INITIAL, ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
 }
 

@@ -156,6 +156,7 @@ _Noreturn void hx_hal_reboot(void)
 {
     enum { KEYBOARD = 0x64, INPUT_FULL = 1 << 1, PULSE_RESET = 0xfe, SPINS = 100000 };
     hx_irq_disable();
+    hx_hal_cpu_stop_others();
     hx_arch_serial_flush();
     for (uint32_t i = 0; i < SPINS && hx_in8(KEYBOARD) & INPUT_FULL; i++)
         hx_cpu_relax();
@@ -174,6 +175,7 @@ _Noreturn void hx_hal_poweroff(uint32_t code)
 {
     enum { EXIT_DEVICE = 0xf4, CODE_MAX = 123, ACPI_Q35 = 0x604, ACPI_PC = 0xb004, SLEEP_ENABLE = 1 << 13 };
     hx_irq_disable();
+    hx_hal_cpu_stop_others();
     hx_arch_serial_flush();
     hx_out8(EXIT_DEVICE, (uint8_t)((code > CODE_MAX ? CODE_MAX : code) + 1));
     hx_out16(ACPI_Q35, SLEEP_ENABLE);

@@ -13,6 +13,7 @@
 #define HX_MSR_GS_BASE 0xc0000101u
 #define HX_MSR_KERNEL_GS_BASE 0xc0000102u
 
+#define HX_EFER_LMA (1u << 10)
 #define HX_EFER_NXE (1u << 11)
 
 static inline uint8_t hx_in8(uint16_t port)
@@ -51,6 +52,12 @@ static inline void hx_cr0_write(uint64_t value)
 {
     __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
 }
+static inline uint64_t hx_cr3_read(void)
+{
+    uint64_t value;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
+    return value;
+}
 static inline uint64_t hx_cr4_read(void)
 {
     uint64_t value;
@@ -85,6 +92,15 @@ static inline uint64_t hx_tsc_read(void)
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
+}
+
+/* Not before what stands in front of it, nor after what follows. */
+static inline uint64_t hx_tsc_read_in_order(void)
+{
+    __asm__ volatile("lfence" : : : "memory");
+    uint64_t value = hx_tsc_read();
+    __asm__ volatile("lfence" : : : "memory");
+    return value;
 }
 
 /* Interrupts on and wait, with no interrupt in between: `sti` takes effect after the instruction that follows it. */

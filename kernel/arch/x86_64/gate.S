@@ -14,7 +14,8 @@
  * Invariant: `left` is bumped before the frame is taken off, so that a task that is stopped in between still has a frame:
  *            one without any may be ended on the spot, and would never be counted out.
  * Invariant: on the way out nothing is taken from below the frame, and the six registers are not reloaded: the callee kept
- *            them. Only hx_gate_resume reads them.
+ *            them. Only hx_gate_resume reads them. Nor are the flags, where an instruction counts: who calls an operation by
+ *            its own entry sets them (hx_irq_disable() and hx_gate_left() do).
  * Stack:     at an entry rsp = 16n + 8; nine words are pushed, so the callee is called with rsp = 16n, as the ABI wants.
  * Symbols:   absolute addresses fit 32 bits sign-extended (the kernel's -2 GiB, a host program linked -no-pie).
  *
@@ -99,7 +100,8 @@ FUNCTION hx_gate_call
     mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
     popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
+    add $HX_FRAME_RFLAGS - HX_FRAME_SLOT, %rsp
+    popfq /* without the upper half: SDM vol. 2B */
     ret
 END hx_gate_call
 
@@ -110,6 +112,7 @@ END hx_gate_call
  * on. (Not when this call is unwound: then it takes effect at the module's next import, call or return.)
  */
 FUNCTION hx_gate_module_enter
+    STACK_ROOM
     PARK
     push %r11
     pushq %gs:hx_cpu + HX_CPU_FRAME
@@ -120,12 +123,18 @@ FUNCTION hx_gate_module_enter
     mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
     popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
+    add $HX_FRAME_RFLAGS - HX_FRAME_SLOT, %rsp
+    popfq
     mov %gs:hx_cpu + HX_CPU_FRAME, %rcx
     cmpb $0, HX_FRAME_KILL(%rcx)
     jne hx_gate_killed
     ret
 END hx_gate_module_enter
+
+/* Where a call of a module, of the kernel's or of another's, faults that finds less than HX_STACK_ROOM. */
+FUNCTION hx_gate_stack_short
+    ud2
+END hx_gate_stack_short
 
 /*
  * Where an unwound call continues: rsp at its frame, rax its result, GS this CPU's, everything else anything. The caller

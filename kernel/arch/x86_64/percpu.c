@@ -17,74 +17,82 @@ enum { CPU0_BYTES = 16384 };
 
 struct hx_cpu hx_cpu HX_PERCPU = { 0 };
 struct hx_arch_cpu hx_arch_cpu HX_PERCPU = { .deadline_ns = UINT64_MAX };
+/* Its first member, for the gate and the entries of traps. */
+extern uintptr_t hx_stack_low __attribute__((alias("hx_arch_cpu")));
 
 uintptr_t hx_arch_percpu_offset[HX_CPUS_MAX];
 
 static uint8_t cpu0_area[CPU0_BYTES] __attribute__((aligned(64)));
+static uint32_t cpu_count = 1;
 
-static void percpu_init(uint32_t id, uint8_t *area, size_t bytes, uintptr_t stack_low)
+static size_t template_bytes(void)
 {
-    memcpy(area, hx_percpu_start, bytes);
+    return (size_t)(hx_percpu_end - hx_percpu_start);
+}
+
+static struct hx_arch_cpu *percpu_init(uint32_t id, uint8_t *area, uintptr_t stack_low)
+{
+    memcpy(area, hx_percpu_start, template_bytes());
     uintptr_t offset = (uintptr_t)area - (uintptr_t)hx_percpu_start;
     hx_arch_percpu_offset[id] = offset;
 
     struct hx_cpu *cpu = (struct hx_cpu *)((uintptr_t)&hx_cpu + offset);
     cpu->self = cpu;
     cpu->id = id;
-    struct hx_arch_cpu *arch = (struct hx_arch_cpu *)((uintptr_t)&hx_arch_cpu + offset);
+    struct hx_arch_cpu *arch = hx_arch_cpu_of(id);
     arch->stack_low = stack_low;
+    return arch;
+}
 
-    hx_msr_write(HX_MSR_GS_BASE, offset);
+void hx_arch_percpu_enter(uint32_t id)
+{
+    hx_msr_write(HX_MSR_GS_BASE, hx_arch_percpu_offset[id]);
     hx_msr_write(HX_MSR_KERNEL_GS_BASE, 0); /* ring 3's, until there is one */
 }
 
 void hx_arch_percpu_init(void)
 {
-    size_t bytes = (size_t)(hx_percpu_end - hx_percpu_start);
-    if (bytes > sizeof(cpu0_area)) {
+    if (template_bytes() > sizeof(cpu0_area)) {
         static const char text[] = "helix: cpu: the per-CPU section outgrew CPU0_BYTES; halted\n";
         hx_hal_console_emergency(text, sizeof(text) - 1);
         hx_hal_halt();
     }
-    percpu_init(0, cpu0_area, bytes, (uintptr_t)hx_boot_stack);
+    percpu_init(0, cpu0_area, (uintptr_t)hx_boot_stack)->apic_id = hx_arch_apic_id();
+    hx_arch_percpu_enter(0);
+}
+
+__attribute__((cold)) struct hx_arch_cpu *hx_arch_percpu_create(uint32_t id)
+{
+    enum { ALIGN = 64 };
+    if (hx_arch_percpu_offset[id]) /* made for one that did not come */
+        return hx_arch_cpu_of(id);
+    uint8_t *area = hx_hal_alloc(template_bytes() + ALIGN - 1);
+    void *stack = hx_hal_stack_alloc();
+    struct hx_tss tss = { 0 };
+    if (!area || !stack || !hx_arch_tss_fill(&tss)) {
+        hx_hal_free(area);
+        hx_hal_stack_free(stack);
+        return NULL;
+    }
+    area += -(uintptr_t)area % ALIGN;
+    struct hx_arch_cpu *cpu = percpu_init(id, area, (uintptr_t)stack);
+    cpu->tss = tss;
+    return cpu;
 }
 
 uint32_t hx_hal_cpu_count(void)
 {
-    return 1;
+    return __atomic_load_n(&cpu_count, __ATOMIC_ACQUIRE);
+}
+
+void hx_arch_percpu_announce(uint32_t id)
+{
+    __atomic_store_n(&cpu_count, id + 1, __ATOMIC_SEQ_CST);
 }
 
 void *hx_hal_on_cpu(void *variable, uint32_t cpu)
 {
     return (void *)((uintptr_t)variable + hx_arch_percpu_offset[cpu]);
-}
-
-hx_status_t hx_hal_cpu_call_others(void (*function)(void *argument), void *argument, uint64_t deadline_ns)
-{
-    (void)function;
-    (void)argument;
-    (void)deadline_ns;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return HX_OK;
-}
-
-void hx_hal_cpu_poke(uint32_t cpu)
-{
-    (void)cpu;
-}
-
-void hx_hal_cpu_probe(uint32_t cpu)
-{
-    (void)cpu;
-}
-
-void hx_hal_cpu_stop_others(void)
-{
-}
-
-void hx_hal_lock_wait(void)
-{
-    hx_cpu_relax();
 }
 
 void hx_hal_stack_bounds(uintptr_t *out_low, uintptr_t *out_high)

@@ -6,7 +6,7 @@
  * knows how many it can hold; sent ones come faster than the line.
  * Invariant: THRE interrupts are enabled while the ring holds something.
  * A lone "\n" goes out as "\r\n": terminals want both, and callers think in lines.
- * Context:   write: thread, or interrupts off; emergency: any, NMI included.   Locks: serial.lock, above every rank.
+ * Context:   write: thread, or interrupts off; emergency: any, NMI included.   Locks: serial_lock, above every rank.
  * Source:    National Semiconductor PC16550D data sheet, sections 8.1 to 8.7.
  */
 #include "arch.h"
@@ -28,8 +28,8 @@ enum {
     PASSES_MAX = 256,         /* an interrupt serves before it gives others a turn */
 };
 
+static struct hx_lock serial_lock = HX_LOCK_INIT(HX_RANK_LOG + 10); /* apart from the rest, which starts as zeros */
 static struct {
-    struct hx_lock lock;
     uint32_t head, tail; /* free-running; ring holds head - tail bytes */
     uint8_t ring[RING_BYTES];
     uint8_t ahead[FIFO_BYTES]; /* typed before the FIFO was switched on, which empties it */
@@ -39,7 +39,7 @@ static struct {
     bool present;
     bool by_interrupt;
     bool dead; /* the line did not drain within the bound: the next byte is not waited for */
-} serial = { .lock = HX_LOCK_INIT(HX_RANK_LOG + 10) };
+} serial;
 
 static uint8_t reg_read(uint32_t reg)
 {
@@ -151,10 +151,10 @@ void hx_hal_console_write(const char *text, size_t bytes)
     }
     bool interrupts = hx_irq_enabled();
     while (bytes > 0) {
-        hx_irq_flags_t flags = hx_lock_acquire(&serial.lock);
+        hx_irq_flags_t flags = hx_lock_acquire(&serial_lock);
         size_t done = queue(text, bytes);
         pump();
-        hx_lock_release(&serial.lock, flags);
+        hx_lock_release(&serial_lock, flags);
         text += done;
         bytes -= done;
         if (bytes > 0)
@@ -201,9 +201,9 @@ void hx_arch_serial_interrupt(void)
             return;
         }
         receive();
-        hx_irq_flags_t flags = hx_lock_acquire(&serial.lock);
+        hx_irq_flags_t flags = hx_lock_acquire(&serial_lock);
         pump();
-        hx_lock_release(&serial.lock, flags);
+        hx_lock_release(&serial_lock, flags);
         (void)reg_read(UART_MSR);
     }
 }

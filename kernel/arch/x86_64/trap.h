@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 struct hx_trap {
-    uint64_t cr2; /* exceptions only */
-    uint64_t reserved;
+    uint64_t cr2;      /* exceptions only */
+    uint64_t is_probe; /* an NMI that another CPU has sent */
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector;
     uint64_t error; /* 0 where the CPU pushes none */
@@ -24,7 +24,15 @@ struct hx_trap {
 };
 _Static_assert(offsetof(struct hx_trap, cs) == HX_TRAP_CS, "known to assembly");
 
-enum { HX_TRAP_NMI = 2, HX_TRAP_DF = 8, HX_TRAP_PF = 14, HX_TRAP_MC = 18, HX_TRAP_COUNT = 32 };
+enum {
+    HX_TRAP_DB = 1,
+    HX_TRAP_NMI = 2,
+    HX_TRAP_DF = 8,
+    HX_TRAP_PF = 14,
+    HX_TRAP_MC = 18,
+    HX_TRAP_CP = 21,
+    HX_TRAP_COUNT = 32
+};
 
 /* Intel SDM vol. 3A, 4.7: the page-fault error code. */
 enum {
@@ -37,6 +45,8 @@ enum {
     HX_PF_SHADOW_STACK = 1 << 6,
 };
 
+/* gate.S: a module's call that finds too little of the stack left faults here. */
+extern const char hx_gate_stack_short[];
 /* trap_entry.S: 256 stubs of 16 bytes. */
 extern const char hx_arch_trap_stubs[];
 /* Called by trap_entry.S, interrupts off. @trap: on this stack, written back to the registers. */

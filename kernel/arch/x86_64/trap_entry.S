@@ -6,9 +6,16 @@
  * #DF, NMI and #MC. Direction and alignment-check flags are whatever was interrupted.
  * Stack:    the CPU aligns rsp to 16, then pushes five words and the error code, the stub one or two, we 15 and two more:
  *           24 in all, so C is called aligned.
+ *           When it leaves less than HX_STACK_ROOM, C runs on the stack of #DF: there nothing has to be left behind but for
+ *           a panic. rsp is in rbx meanwhile.
  * Leaving:  by iretq with the frame as C left it; an unwound call goes on at hx_gate_resume that way.
  */
 #include "trap.h"
+
+#include <hal/hx_cpu.h>
+#include <hx_gate_asm.h>
+
+#include "percpu.h"
 
 #define RFLAGS_AC 0x40000
 
@@ -71,6 +78,14 @@
 .Lkernel\@:
 .endm
 
+/* On an IST stack the difference is far more. */
+.macro JUMP_IF_SHORT to
+    mov %rsp, %rax
+    sub %gs:hx_stack_low, %rax
+    cmp $HX_STACK_ROOM, %rax
+    jb \to
+.endm
+
     .balign 16
 exception:
     PUSH_REGISTERS
@@ -80,7 +95,9 @@ exception:
     cld
     FROM_RING_3 HX_TRAP_CS
     mov %rsp, %rdi
+    JUMP_IF_SHORT exception_on_spare_stack
     call hx_arch_exception
+exception_end:
     TO_RING_3 HX_TRAP_CS
     add $16, %rsp
     POP_REGISTERS
@@ -94,12 +111,31 @@ interrupt:
     cld
     FROM_RING_3 HX_TRAP_CS
     mov %rsp, %rdi
+    JUMP_IF_SHORT interrupt_on_spare_stack
     call hx_arch_interrupt
+interrupt_end:
     TO_RING_3 HX_TRAP_CS
     add $16, %rsp
     POP_REGISTERS
     add $16, %rsp
     iretq
+
+exception_on_spare_stack:
+    mov %rsp, %rbx
+    mov %gs:hx_arch_cpu + HX_ARCH_SPARE_STACK, %rsp
+    call hx_arch_exception
+    mov %rbx, %rsp
+    jmp exception_end
+
+/* A switch from this stack would leave it to two: the task goes on until it has more room, or none. */
+interrupt_on_spare_stack:
+    mov %rsp, %rbx
+    mov %gs:hx_arch_cpu + HX_ARCH_SPARE_STACK, %rsp
+    incl %gs:hx_cpu + HX_CPU_PREEMPT_OFF
+    call hx_arch_interrupt
+    decl %gs:hx_cpu + HX_CPU_PREEMPT_OFF
+    mov %rbx, %rsp
+    jmp interrupt_end
 
 /* #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX come with an error code (Intel SDM vol. 3A, table 6-1; AMD APM vol. 2, 8.2). */
 #define ERROR_CODE_VECTORS 0x60227d00
@@ -116,10 +152,12 @@ hx_arch_trap_stubs:
     push $n
     jmp interrupt
     .else
-    .if ((ERROR_CODE_VECTORS >> n) & 1) == 0
-    push $0
+    .if ((ERROR_CODE_VECTORS >> n) & 1)
+    test $8, %spl /* the CPU's six words keep rsp aligned: with five, an `int' instruction was it, which brings no code */
+    jz 1f
     .endif
-    push $n
+    push $0
+1:  push $n
     jmp exception
     .endif
     .set n, n + 1

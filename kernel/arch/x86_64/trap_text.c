@@ -40,7 +40,8 @@ static const char *const names[HX_TRAP_COUNT] = {
 enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap)
 {
     switch (trap->vector) {
-    case HX_TRAP_NMI: return HX_TRAP_KIND_NMI;
+    case HX_TRAP_DB: return HX_TRAP_KIND_STEP;
+    case HX_TRAP_NMI: return trap->is_probe ? HX_TRAP_KIND_PROBE : HX_TRAP_KIND_NMI;
     case HX_TRAP_MC: return HX_TRAP_KIND_MACHINE_CHECK;
     default: return HX_TRAP_KIND_FAULT;
     }
@@ -49,6 +50,11 @@ enum hx_trap_kind hx_hal_trap_kind(const struct hx_trap *trap)
 uintptr_t hx_hal_trap_ip(const struct hx_trap *trap)
 {
     return trap->rip;
+}
+
+static bool is_stack_short(const struct hx_trap *trap)
+{
+    return trap->rip == (uint64_t)(uintptr_t)hx_gate_stack_short;
 }
 
 /* ---- texts ---------------------------------------------------------------------------------------------------------- */
@@ -72,11 +78,37 @@ static size_t describe_page_fault(const struct hx_trap *trap, char *text, size_t
                   trap->error & HX_PF_USER ? " from ring 3" : "");
 }
 
+/* #TS #NP #SS #GP: SDM vol. 3A, figure 6-7. */
+enum { SELECTOR_ERRORS = 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 };
+enum { SELECTOR_EXTERNAL = 1 << 0, SELECTOR_IDT = 1 << 1, SELECTOR_LDT = 1 << 2 };
+
+static size_t describe_selector(const struct hx_trap *trap, char *text, size_t bytes)
+{
+    uint32_t error = (uint32_t)trap->error;
+    const char *when = error & SELECTOR_EXTERNAL ? " while an event was delivered" : "";
+    if (error & SELECTOR_IDT)
+        return hx_fmt(text, bytes, "%s, gate of vector %u%s", names[trap->vector], error >> 3, when);
+    return hx_fmt(text, bytes, "%s, selector 0x%x of the %s%s", names[trap->vector], error & 0xfff8,
+                  error & SELECTOR_LDT ? "LDT" : "GDT", when);
+}
+
+/* SDM vol. 3A, 6.15, interrupt 21; bit 15: in an enclave. */
+static size_t describe_control(const struct hx_trap *trap, char *text, size_t bytes)
+{
+    static const char *const what[] = {
+        "?", "near return", "far return or iret", "no endbranch", "rstorssp", "setssbsy"
+    };
+    uint64_t code = trap->error & 0x7fff;
+    return hx_fmt(text, bytes, "%s: %s", names[HX_TRAP_CP], what[code < HX_ARRAY_SIZE(what) ? code : 0]);
+}
+
 size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes)
 {
     uint64_t vector = trap->vector;
     size_t length = 0;
-    if ((vector == HX_TRAP_PF || vector == HX_TRAP_DF) && hx_mm_is_stack_guard(trap->cr2))
+    if (is_stack_short(trap))
+        length = hx_fmt(text, bytes, "stack overflow: too little left for a call");
+    else if ((vector == HX_TRAP_PF || vector == HX_TRAP_DF) && hx_mm_is_stack_guard(trap->cr2))
         length = hx_fmt(text, bytes, "%s: stack overflow at 0x%llx", names[vector], (unsigned long long)trap->cr2);
     else if (vector == HX_TRAP_PF)
         length = describe_page_fault(trap, text, bytes);
@@ -84,6 +116,10 @@ size_t hx_hal_trap_describe(const struct hx_trap *trap, char *text, size_t bytes
         length = hx_fmt(text, bytes, "interrupt vector %u", (unsigned)vector);
     else if (!names[vector])
         length = hx_fmt(text, bytes, "reserved exception %u", (unsigned)vector);
+    else if (SELECTOR_ERRORS >> vector & 1 && trap->error)
+        length = describe_selector(trap, text, bytes);
+    else if (vector == HX_TRAP_CP)
+        length = describe_control(trap, text, bytes);
     else if (trap->error)
         length = hx_fmt(text, bytes, "%s, error 0x%llx", names[vector], (unsigned long long)trap->error);
     else
@@ -156,16 +192,24 @@ static struct span stack_of(uintptr_t sp)
     hx_hal_stack_bounds(&stack.low, &stack.high);
     if (sp >= stack.low && sp < stack.high)
         return stack;
-    stack.low = (uintptr_t)hx_arch_ist_stacks;
-    stack.high = stack.low + sizeof(hx_arch_ist_stacks);
-    if (sp >= stack.low && sp < stack.high)
-        return stack;
+    for (uint32_t i = 0; i < HX_IST_COUNT; i++) {
+        stack.high = hx_arch_ist_top(&hx_arch_cpu_here()->tss, i);
+        stack.low = stack.high - HX_STACK_BYTES;
+        if (sp >= stack.low && sp < stack.high)
+            return stack;
+    }
     return (struct span){ 0, 0 };
 }
 
 static bool holds_frame(struct span stack, uintptr_t at)
 {
     return at % sizeof(uint64_t) == 0 && at >= stack.low && at < stack.high && stack.high - at >= 2 * sizeof(uint64_t);
+}
+
+static bool has_no_frame(const struct hx_trap *trap)
+{
+    bool is_canonical = (int64_t)(trap->rip << 16) >> 16 == (int64_t)trap->rip;
+    return (trap->vector == HX_TRAP_PF && trap->error & HX_PF_FETCH) || is_stack_short(trap) || !is_canonical;
 }
 
 size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t max)
@@ -175,8 +219,8 @@ size_t hx_hal_backtrace(const struct hx_trap *trap, uintptr_t *out_ips, size_t m
     struct span stack = stack_of(trap ? trap->rsp : fp);
     if (trap && count < max)
         out_ips[count++] = trap->rip;
-    /* A call to nowhere has no frame yet: its caller is what the stack ends with. */
-    if (trap && trap->vector == HX_TRAP_PF && trap->error & HX_PF_FETCH && holds_frame(stack, trap->rsp) && count < max)
+    /* A call to nowhere, or one that is refused, has no frame yet: its caller is what the stack ends with. */
+    if (trap && has_no_frame(trap) && holds_frame(stack, trap->rsp) && count < max)
         out_ips[count++] = *(const uintptr_t *)trap->rsp;
     while (count < max && holds_frame(stack, fp)) {
         const uintptr_t *frame = (const uintptr_t *)fp;

@@ -20,4 +20,9 @@ void hx_irq_restore(hx_irq_flags_t flags);
 bool hx_irq_enabled(void);
 void hx_irq_enable(void);
 void hx_irq_disable(void);
+static inline void hx_irq_enable_only(void)
+{
+    __asm__ volatile("cld" : : : "memory", "cc");
+    hx_irq_enable();
+}
 void hx_cpu_relax(void); /* an instant in which an interrupt may come */

@@ -184,6 +184,8 @@ hx_ret_t host_save(const struct module_host *module)
 hx_ret_t host_load(const struct module_host *module)
 {
     memset(module->state, 0, module->state_bytes);
+    if (module->record->hooks.init)
+        cr_assert(module->record->hooks.init() == HX_OK);
     blob.phase = PHASE_LOAD;
     hx_ret_t err = module->record->hooks.load();
     blob.phase = PHASE_NONE;

@@ -56,7 +56,7 @@ void host_blob_put(const char *name, const void *data, size_t bytes); /* by hand
 void host_blob_drop(const char *name);
 size_t host_blob_bytes(const char *name); /* SIZE_MAX: no such field */
 
-/* A conversion as the kernel does it: @to starts from zeroed state. Returns what save, or else load, returned. */
+/* A conversion as the kernel does it: @to starts from zeroed state and init. Returns what save, or else load, returned. */
 hx_ret_t host_convert(const struct module_host *from, const struct module_host *to);
 hx_ret_t host_save(const struct module_host *module);
 hx_ret_t host_load(const struct module_host *module);

@@ -48,8 +48,9 @@ static void enqueue(struct sched_model *model, struct sched_model_task *t)
 
 static void forget(struct sched_model *model, struct sched_model_task *t)
 {
+    if (t->handle == model->running)
+        model->running = HX_HANDLE_NONE;
     memset(t, 0, sizeof(*t));
-    t->vruntime = model->clock;
 }
 
 static struct sched_model_task *adopt(struct sched_model *model, hx_handle_t task)
@@ -57,6 +58,8 @@ static struct sched_model_task *adopt(struct sched_model *model, hx_handle_t tas
     struct sched_model_task *t = &model->task[hx_handle_index(task)];
     if (t->handle != task && t->handle != HX_HANDLE_NONE)
         forget(model, t);
+    if (t->handle == HX_HANDLE_NONE)
+        t->vruntime += model->clock; /* until then it said how far from the clock it was */
     t->handle = task;
     return t;
 }
@@ -111,11 +114,21 @@ static void follow(struct sched_model *model, int64_t reached)
         model->clock = reached;
 }
 
+/* As far as is known; what becomes of the clock depends on who comes and goes next. */
+static void settle(struct sched_model *model)
+{
+    if (by_share(model) && model->running != HX_HANDLE_NONE)
+        follow(model, model->reached);
+}
+
 /* ---- operations ------------------------------------------------------------------------------------------------------ */
 
 void sched_model_ready(struct sched_model *model, hx_handle_t task, uint8_t priority, enum hx_sched_reason reason)
 {
+    settle(model);
     struct sched_model_task *t = adopt(model, task);
+    if (model->running == task)
+        model->running = HX_HANDLE_NONE; /* it was, and the kernel has stopped it */
     bool is_new = reason == HX_SCHED_NEW, known = model->running != HX_HANDLE_NONE;
     if (is_new)
         t->vruntime = model->clock;
@@ -165,6 +178,7 @@ static struct sched_model_task *any(struct sched_model *model, hx_ret_t got)
 
 hx_handle_t sched_model_pick(struct sched_model *model, hx_handle_t prev, enum hx_sched_reason reason, uint64_t ran_ns)
 {
+    settle(model);
     if (prev != HX_HANDLE_NONE)
         put_back(model, prev, reason, ran_ns);
     host_now_ns += ran_ns;
@@ -201,9 +215,13 @@ void sched_model_tick(struct sched_model *model, hx_handle_t task, uint64_t ran_
 
 void sched_model_remove(struct sched_model *model, hx_handle_t task)
 {
+    settle(model);
     struct sched_model_task *t = &model->task[hx_handle_index(task)];
     bool known = t->handle == task;
     if (known) {
+        if (model->running == task)
+            model->running = HX_HANDLE_NONE; /* it may come back, but then by the kernel's choice */
+        t->vruntime -= model->clock;
         t->handle = HX_HANDLE_NONE;
         t->priority = 0;
         t->queued = false;
@@ -213,6 +231,7 @@ void sched_model_remove(struct sched_model *model, hx_handle_t task)
 
 void sched_model_adjust(struct sched_model *model, hx_handle_t task, uint8_t priority)
 {
+    settle(model);
     struct sched_model_task *t = adopt(model, task);
     if (t->queued && by_priority(model) && t->priority != priority)
         enqueue(model, t);
@@ -240,19 +259,36 @@ void sched_model_info(struct sched_model *model, hx_handle_t task)
               model->module->label, got, expected);
 }
 
-/* What sched_edf would run first, as its state says: it keeps the tasks by queue, deadline and order. */
+/* How sched_edf orders the tasks, as its state says: by queue, then by deadline and ticket, or by the place in the ring. */
+static uint64_t edf_rank[HX_TASKS_MAX][3];
+
+static void read_edf_ranks(void)
+{
+    enum { REST = 2 };
+    static const char *const fields[] = { "queue", "deadline", "order" };
+    for (uint32_t i = 0; i < HX_TASKS_MAX; i++)
+        for (uint32_t f = 0; f < 3; f++)
+            edf_rank[i][f] = host_field_get(&sched_edf1, fields[f], i);
+    for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++) {
+        uint64_t position = 0, name = host_field_get(&sched_edf1, "next", HX_TASKS_MAX + 1 + 8 * cpu);
+        for (; name <= HX_TASKS_MAX; name = host_field_get(&sched_edf1, "next", (uint32_t)name)) {
+            cr_assert(edf_rank[name - 1][0] == REST);
+            edf_rank[name - 1][1] = 0;
+            edf_rank[name - 1][2] = ++position;
+        }
+    }
+}
+
 static struct sched_model_task *first_by_deadline(struct sched_model *model)
 {
-    static const char *const ranks[] = { "queue", "deadline", "order" };
     struct sched_model_task *best = NULL;
     for (uint32_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!model->task[i].queued)
             continue;
-        size_t rank = 0;
         uint64_t mine = 0, bests = best ? 0 : 1;
-        for (; rank < HX_ARRAY_SIZE(ranks) && best && mine == bests; rank++) {
-            mine = host_field_get(&sched_edf1, ranks[rank], i);
-            bests = host_field_get(&sched_edf1, ranks[rank], (uint32_t)(best - model->task));
+        for (size_t rank = 0; rank < 3 && best && mine == bests; rank++) {
+            mine = edf_rank[i][rank];
+            bests = edf_rank[best - model->task][rank];
         }
         if (mine < bests)
             best = &model->task[i];
@@ -265,6 +301,8 @@ static void renumber(struct sched_model *model, struct sched_model *as_before)
 {
     struct sched_model_task *(*next)(struct sched_model *) = by_deadline(as_before) ? first_by_deadline : first;
     uint64_t order = 0;
+    if (by_deadline(as_before))
+        read_edf_ranks();
     struct sched_model_task *t = next(as_before);
     for (; t; t = next(as_before)) {
         t->queued = false;
@@ -284,8 +322,12 @@ void sched_model_convert(struct sched_model *model, const struct module_host *to
     model->running = HX_HANDLE_NONE;
     for (size_t i = 0; i < HX_TASKS_MAX && !(accounts(&before) && accounts(model)); i++)
         model->task[i].runtime = model->task[i].picks = 0;
-    for (size_t i = 0; i < HX_TASKS_MAX && !(by_share(&before) && by_share(model)); i++)
-        model->task[i].vruntime = model->clock = 0;
+    for (size_t i = 0; i < HX_TASKS_MAX; i++)
+        if (!(by_share(&before) && by_share(model)))
+            model->task[i].vruntime = 0;
+        else if (model->task[i].handle != HX_HANDLE_NONE)
+            model->task[i].vruntime -= model->clock;
+    model->clock = 0;
     host_expect_sound(to);
 }
 

@@ -14,11 +14,26 @@
 #define HX_FRAME_WAITING 70
 #define HX_FRAME_BYTES 72
 
-#ifndef __ASSEMBLER__
+/* What must be left of the stack when a module calls: for the work of the kernel, and for an interrupt on top of it. */
+#define HX_STACK_ROOM 4096
+
+#ifdef __ASSEMBLER__
+/* Too little left is a fault at hx_gate_stack_short, which counts as the module's own code. Changes rax. */
+/* clang-format off */
+.macro STACK_ROOM
+    mov %rsp, %rax
+    sub %gs:hx_stack_low, %rax
+    cmp $HX_STACK_ROOM, %rax
+    jb hx_gate_stack_short
+.endm
+/* clang-format on */
+#else
 #include <stddef.h>
 #include <stdint.h>
 
 struct hx_slot;
+
+enum { HX_KILL_TASK = 1, HX_KILL_HUNG = 0x80 };
 
 struct hx_gate_frame {
     struct hx_gate_frame *prev; /* of the call that this one nests in, NULL for the outermost */
@@ -26,9 +41,9 @@ struct hx_gate_frame {
     uint64_t r15, r14, r13, r12, rbp, rbx;
     uint32_t rflags;
     uint8_t in_import;    /* control is in the kernel, called by the module: no unwinding now. Which import, from 1 */
-    uint8_t kill_pending; /* unwind when the import returns */
+    uint8_t kill_pending; /* unwind when the import returns: HX_KILL_TASK, or HX_KILL_HUNG and the import */
     uint8_t waiting;      /* at a closed slot, counted as not inside */
-    uint8_t reserved;
+    uint8_t ticks;        /* that came while this call was the innermost: hang.c */
     uint64_t return_ip;
 };
 _Static_assert(offsetof(struct hx_gate_frame, slot) == HX_FRAME_SLOT, "known to assembly");

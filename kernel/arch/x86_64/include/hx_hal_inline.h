@@ -36,9 +36,15 @@ static inline void hx_irq_enable(void)
 {
     __asm__ volatile("sti" : : : "memory");
 }
+/* All flags, because a module that was called before may have left others set, and the next one would find them. */
 static inline void hx_irq_disable(void)
 {
-    __asm__ volatile("cli" : : : "memory");
+    __asm__ volatile("pushq $2\n\tpopfq" : : : "memory", "cc");
+}
+/* The same for a thread: interrupts on and nothing else. */
+static inline void hx_irq_enable_only(void)
+{
+    __asm__ volatile("pushq $0x202\n\tpopfq" : : : "memory", "cc");
 }
 static inline void hx_cpu_relax(void)
 {

@@ -23,6 +23,18 @@
 #define hx_cpu_add32(field, amount)                                                                                    \
     __asm__ volatile("addl %0, %%gs:%c1" : : "i"(amount), "i"(&hx_cpu.field) : "memory", "cc")
 
+/* Takes one off, and whether nothing is left. */
+#define hx_cpu_dec32_is_zero(field)                                                                                    \
+    ({                                                                                                                 \
+        bool hx_zero_;                                                                                                 \
+        __asm__ volatile("subl $1, %%gs:%c1" : "=@ccz"(hx_zero_) : "i"(&hx_cpu.field) : "memory");                     \
+        hx_zero_;                                                                                                      \
+    })
+
+/* @array: HX_PERCPU, of 32 bits an element; @index of 64. */
+#define hx_percpu_count32(array, index)                                                                                \
+    __asm__ volatile("incl %%gs:%c1(, %0, 4)" : : "r"(index), "i"(&(array)[0]) : "memory", "cc")
+
 /* Whether a task may be switched away from here: preemption is on, and this is no interrupt. */
 static inline bool hx_cpu_is_thread(void)
 {
