@@ -118,6 +118,8 @@ void hx_mutex_settle(struct hx_task *task)
         return;
     if (next)
         ask_to_settle(next);
+    if (task->on_its_way)
+        return; /* it is in no list, and the policy is told when it arrives */
     hx_sched_reorder(task);
     decide_again(task, priority > before);
     if (task->class == HX_TASK_POLICY)

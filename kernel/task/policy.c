@@ -70,7 +70,8 @@ void hx_sched_policy_add(struct hx_sched_book *book, struct hx_task *task, enum 
         hx_sched_news_to_inbox(book, current); /* it woke first */
     hx_task_ring_add(&book->policy, &task->ring);
     task->news = (uint8_t)news;
-    task->started_ns = 0;
+    if (task != current)
+        task->started_ns = 0; /* one that is just stopping has its time still to be told */
     if (task == book->picked)
         book->stop = HX_SCHED_YIELD; /* its stop has not been told, so neither need its return be */
     else

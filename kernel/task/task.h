@@ -79,8 +79,8 @@ struct hx_task {
     uint8_t news;     /* enum hx_sched_reason by which it became ready */
     uint8_t allowed;  /* CPUs on which it may be, a bit each; one that runs elsewhere is on its way */
     bool kill_pending;
-    bool on_its_way; /* ready, and sent to `cpu`, whose books it is not in yet */
-    uint8_t base; /* the priority of its own */
+    bool on_its_way;                 /* ready, and sent to `cpu`, whose books it is not in yet */
+    uint8_t base;                    /* the priority of its own */
     TAILQ_ENTRY(hx_task) core_link;  /* core tasks: in the core's list, while ready */
     struct hx_task_ring ring;        /* policy tasks: in the core's list, while ready and while running */
     TAILQ_ENTRY(hx_task) inbox_link; /* ready, and the policy has not been told */
@@ -100,7 +100,7 @@ struct hx_task {
     char name[HX_NAME_MAX];
     /* what follows outlives the task */
     uint32_t generation;
-    struct hx_waitq joiners; /* those who wait for its end; one who came too late may be on it for a moment */
+    struct hx_waitq joiners;        /* those who wait for its end; one who came too late may be on it for a moment */
     struct hx_mutex *held, *wanted; /* NULL when it ends. wanted: mutex.c's lock */
     hx_handle_t settle_for;         /* atomic; it stands in a list of tasks whose priority is to be settled */
     struct hx_task *settle_next;

@@ -338,6 +338,17 @@ Test(mutex, who_gets_it_inherits_of_those_who_go_on_waiting)
     end();
 }
 
+Test(mutex, who_was_given_it_and_has_not_run_inherits_and_runs_at_once)
+{
+    begin();
+    perform_at(200, "owner", "lA s10 uA b50 n");
+    perform_at(50, "b", "lA n uA");
+    perform_at(250, "d", "s20 lA uA");
+    hal_host_run();
+    expect_trace("owner+A b+A b@250 d+A owner@200");
+    end();
+}
+
 Test(mutex, a_new_priority_of_an_owner_is_its_own_and_shows_when_nobody_lends_a_higher)
 {
     begin();
@@ -397,6 +408,7 @@ Test(mutex, one_that_is_killed_before_it_sees_what_it_was_given_leaves_no_orphan
     hx_handle_t b = perform_at(50, "b", "lA uA");
     perform_at(20, "c", "lA uA");
     perform_at(20, "d", "lA uA");
+    perform_at(20, "f", "lA uA");
     hx_preempt_disable();
     hx_handle_t e = perform_at(255, "e", "s5 lA n uA");
     expect_trace("owner+A");
@@ -414,7 +426,7 @@ Test(mutex, one_that_is_killed_before_it_sees_what_it_was_given_leaves_no_orphan
     expect_ok(hx_task_kill(b));
     hx_preempt_enable();
     hal_host_run();
-    expect_trace("c+A d+A");
+    expect_trace("c+A d+A f+A");
     end();
 }
 

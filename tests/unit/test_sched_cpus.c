@@ -155,6 +155,22 @@ Test(sched_cpus, a_task_that_turns_up_elsewhere_is_taken_out_of_the_queue_where_
     }
 }
 
+Test(sched_cpus, a_task_that_waited_elsewhere_is_here_once_it_has_had_a_turn_here)
+{
+    for (uint32_t p = 0; p < POLICIES; p++) {
+        const struct hx_sched_ops *op = begin(policies[p]);
+        cr_assert(op->ready(task(1), 100, on(1, HX_SCHED_NEW)) >= 0 &&
+                  op->ready(task(2), 100, on(2, HX_SCHED_NEW)) >= 0);
+        cr_assert(pick_on(policies[p], 1, HX_HANDLE_NONE, HX_SCHED_BLOCK) == task(1));
+        cr_assert(pick_on(policies[p], 1, task(1), HX_SCHED_BLOCK) == HX_HANDLE_NONE);
+        cr_assert(pick_on(policies[p], 2, HX_HANDLE_NONE, HX_SCHED_BLOCK) == task(2));
+        cr_expect(op->turn(task(2), on(2, HX_SCHED_BLOCK), 1, host_now_ns, task(1), 100) == (hx_ret_t)task(1));
+        cr_assert(op->ready(task(2), 100, on(2, HX_SCHED_WOKEN)) >= 0);
+        cr_expect(op->tick(task(1), 11 * MS) == 1, "%s: somebody waits here", policies[p]->label);
+        host_expect_sound(policies[p]);
+    }
+}
+
 /* ---- all at random, in one thread -------------------------------------------------------------------------------------- */
 enum { TASKS = 60 };
 enum state { GONE, WAITS, READY, RUNS };

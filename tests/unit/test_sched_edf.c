@@ -439,6 +439,18 @@ Test(sched_edf, densities_add_up_to_the_share_and_not_beyond)
     sched_model_drain(&model);
 }
 
+Test(sched_edf, what_cannot_be_said_exactly_is_rounded_up)
+{
+    static struct sched_model model;
+    *sched_edf1_shares = 16;
+    sched_model_init(&model, &sched_edf1);
+    for (uint32_t i = 0; i < 3; i++) {
+        sched_model_ready(&model, task(i), 100, HX_SCHED_NEW);
+        cr_expect(edf()->reserve(task(i), 5 * MS, 15 * MS, 15 * MS) == (i < 2 ? HX_OK : HX_E_LIMIT));
+    }
+    cr_expect(edf()->reserve(task(2), 4999 * 1000, 15 * MS, 15 * MS) == HX_OK);
+}
+
 Test(sched_edf, reservations_that_make_no_sense_are_refused)
 {
     static struct sched_model model;
