@@ -354,8 +354,10 @@ struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_
     bool want = false, open;
     if (!hx_task_ring_first(&book->policy) && book->running == HX_HANDLE_NONE)
         return NULL;
-    wait_for_swap();
-    open = hx_sched_is_open();
+    do {
+        wait_for_swap();
+        open = hx_sched_is_open();
+    } while (!open && is_being_swapped()); /* since */
     if (open && hx_unlikely(book->stop == HX_SCHED_EXIT))
         settle_exit(book);
     if (open && !tell_inbox(book, &want))

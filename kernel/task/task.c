@@ -91,7 +91,6 @@ const char *hx_task_state_name(enum hx_task_state state)
 static void describe(struct hx_task *task, enum hx_task_class class, const char *name, uint8_t priority)
 {
     task->class = (uint8_t) class;
-    task->cpu = (uint8_t)hx_cpu_read(id);
     task->allowed = UINT8_MAX;
     task->heed = class == HX_TASK_POLICY ? HX_TASK_QUICK : HX_TASK_SLOW;
     task->priority = task->base = priority;
@@ -104,6 +103,7 @@ hx_status_t hx_task_init(void)
     if (!idle)
         return HX_E_LIMIT;
     describe(idle, HX_TASK_IDLE, "idle", 0);
+    idle->cpu = (uint8_t)hx_cpu_read(id);
     idle->allowed = (uint8_t)(1u << idle->cpu);
     idle->state = HX_TASK_RUNNING;
     idle->started_ns = hx_hal_clock_ns();
@@ -125,6 +125,7 @@ static void begin(struct hx_task *task, uint32_t cpu, hx_handle_t *out)
     struct hx_sched_book *book = hx_sched_book();
     task->state = HX_TASK_READY;
     task->news = HX_SCHED_NEW;
+    task->cpu = (uint8_t)cpu;
     task->on_its_way = true;
     *out = publish(task); /* before it can run */
     if (cpu != hx_cpu_read(id)) {
