@@ -15,8 +15,8 @@ struct hx_trap;
 void hx_entry_trap(struct hx_trap *trap);
 /* A line, see hx_hal.h. The machine has counted irq_depth. */
 void hx_entry_irq(uint32_t line);
-/* The deadline of hx_hal_timer_arm() has passed. */
-void hx_entry_timer(void);
+/* The deadline of hx_hal_timer_arm() has passed: it is @now_ns. */
+void hx_entry_timer(uint64_t now_ns);
 /* An interrupt of the timer or a poke is all but over: whom it interrupted, who may go on elsewhere. The machine has counted
  * irq_depth. */
 void hx_entry_tick(struct hx_trap *trap);

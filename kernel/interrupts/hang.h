@@ -15,10 +15,11 @@
 /*
  * Budgets in ticks of HX_TICK_NS, of which a call's frame counts up to 255.
  * sleepable: whole services; the dearest operations there are take a few milliseconds.
- * atomic:    while a policy chooses or an interrupt's handler runs, nobody else does on that processor.
+ * atomic:    while a policy chooses or an interrupt's handler runs, nobody else does on that processor; but it may wait for
+ *            another processor's policy, and a virtual machine's processors stand still at times.
  * hooks:     load, save and check go over the whole state, up to megabytes.
  */
-enum { HX_HANG_SLEEPABLE_TICKS = 100, HX_HANG_ATOMIC_TICKS = 25, HX_HANG_HOOK_TICKS = 250 };
+enum { HX_HANG_SLEEPABLE_TICKS = 100, HX_HANG_ATOMIC_TICKS = 250, HX_HANG_HOOK_TICKS = 250 };
 enum {
     HX_HANG_LOOKS = 3,          /* that find a processor at the same place before it is probed */
     HX_HANG_PROBE_NS = 1000000, /* between two probes */

@@ -135,12 +135,13 @@ static bool is_misplaced(const struct hx_task *task)
 static void slice_expired(struct hx_timer *timer)
 {
     struct hx_sched_book *book = hx_sched_book();
-    if (hx_task_current()->class == HX_TASK_IDLE)
-        return; /* the next switch to another task arms it again */
+    if (hx_task_current()->class == HX_TASK_IDLE) {
+        (void)hx_timer_disarm(timer); /* the next switch to another task arms it again */
+        return;
+    }
     hx_cpu_add32(ticks, 1);
     book->tick_due = true;
     hx_cpu_write(need_resched, 1);
-    hx_timer_arm(timer, hx_hal_clock_ns() + HX_TICK_NS, slice_expired);
 }
 
 void hx_sched_reap(void)
@@ -159,7 +160,7 @@ static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t no
         next->heed = next->kill_pending || book->ran_ns != 0 || is_misplaced(next) ? HX_TASK_SLOW : HX_TASK_QUICK;
     }
     if (next != book->idle && !book->slice.armed)
-        hx_timer_arm(&book->slice, now_ns + HX_TICK_NS, slice_expired);
+        hx_timer_arm_every(&book->slice, now_ns + HX_TICK_NS, HX_TICK_NS, slice_expired);
     hx_sched_mark(next, HX_TASK_RUNNING, false, next->doubted);
     if (next == prev) {
         next->started_ns = now_ns;
@@ -385,9 +386,9 @@ void hx_entry_irq_exit(void)
         preempt_until_settled();
 }
 
-void hx_entry_timer(void)
+void hx_entry_timer(uint64_t now_ns)
 {
-    hx_timer_run(hx_hal_clock_ns());
+    hx_timer_run(now_ns);
 }
 
 /* ---- start, idle ---------------------------------------------------------------------------------------------------- */

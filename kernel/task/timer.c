@@ -81,7 +81,8 @@ static void machine_arm(struct heap *heap, uint64_t deadline_ns)
     hx_hal_timer_arm(deadline_ns);
 }
 
-void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(struct hx_timer *timer))
+void hx_timer_arm_every(struct hx_timer *timer, uint64_t deadline_ns, uint32_t period_ns,
+                        void (*expired)(struct hx_timer *timer))
 {
     hx_irq_flags_t flags = hx_irq_save();
     struct heap *heap = HX_THIS_CPU(heap_template);
@@ -89,12 +90,18 @@ void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(
         cut(heap, timer);
     timer->child = timer->next = timer->prev = NULL;
     timer->deadline_ns = deadline_ns;
+    timer->period_ns = period_ns;
     timer->expired = expired;
     timer->armed = true;
     heap->root = meld(heap->root, timer);
     if (deadline_ns < heap->machine_ns && !heap->running)
         machine_arm(heap, deadline_ns);
     hx_irq_restore(flags);
+}
+
+void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(struct hx_timer *timer))
+{
+    hx_timer_arm_every(timer, deadline_ns, 0, expired);
 }
 
 bool hx_timer_disarm(struct hx_timer *timer)
@@ -107,6 +114,18 @@ bool hx_timer_disarm(struct hx_timer *timer)
     return armed;
 }
 
+/* The first timer, which has expired, is to do so again. Alone, as a tick mostly is, it stays where it is. */
+static inline void postpone(struct heap *heap, struct hx_timer *timer, uint64_t now_ns)
+{
+    struct hx_timer *below = timer->child;
+    uint64_t deadline_ns = timer->deadline_ns + timer->period_ns;
+    timer->deadline_ns = deadline_ns > now_ns ? deadline_ns : now_ns + timer->period_ns;
+    if (!below)
+        return;
+    timer->child = NULL;
+    heap->root = meld(meld_siblings(below), timer);
+}
+
 void hx_timer_run(uint64_t now_ns)
 {
     struct heap *heap = HX_THIS_CPU(heap_template);
@@ -114,8 +133,11 @@ void hx_timer_run(uint64_t now_ns)
     heap->running = true;
     while (heap->root && heap->root->deadline_ns <= now_ns) {
         struct hx_timer *timer = heap->root;
-        cut(heap, timer);
         heap->expired++;
+        if (timer->period_ns)
+            postpone(heap, timer, now_ns);
+        else
+            cut(heap, timer);
         timer->expired(timer);
     }
     heap->running = false;

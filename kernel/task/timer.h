@@ -14,10 +14,14 @@ struct hx_timer {
     uint64_t deadline_ns;
     void (*expired)(struct hx_timer *timer);
     bool armed;
+    uint32_t period_ns; /* 0: once */
 };
 
 /* Arms or re-arms. Any context. @expired is called once at or soon after @deadline_ns. */
 void hx_timer_arm(struct hx_timer *timer, uint64_t deadline_ns, void (*expired)(struct hx_timer *timer));
+/* The same, and again every @period_ns until it is disarmed, by @expired perhaps; what is missed is left out. */
+void hx_timer_arm_every(struct hx_timer *timer, uint64_t deadline_ns, uint32_t period_ns,
+                        void (*expired)(struct hx_timer *timer));
 /* Returns whether it was armed; after that @expired is not called any more. Any context. */
 bool hx_timer_disarm(struct hx_timer *timer);
 /* Runs what is due and arms the machine for the next. From hx_entry_timer(). */

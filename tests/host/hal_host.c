@@ -21,7 +21,7 @@ uintptr_t hx_stack_low HX_PERCPU = 0; /* a process may use what it has */
 
 /* Rooms above, where they are linked. */
 __attribute__((weak)) void hx_entry_irq(uint32_t line);
-__attribute__((weak)) void hx_entry_timer(void);
+__attribute__((weak)) void hx_entry_timer(uint64_t now_ns);
 __attribute__((weak)) void hx_entry_irq_exit(void);
 
 enum { LINES = HAL_HOST_LINES, CONSOLE_BYTES = 1 << 16 };
@@ -271,7 +271,7 @@ static void interrupt(void)
     if (timer_due()) {
         host.timer_ns = UINT64_MAX;
         if (hx_entry_timer)
-            hx_entry_timer();
+            hx_entry_timer(hx_hal_clock_ns());
     } else {
         uint32_t line = (uint32_t)__builtin_ctzll(lines_due());
         host.lines_pending &= ~(1ull << line);

@@ -190,7 +190,7 @@ void hx_arch_timer_interrupt(void)
         return;
     }
     cpu->deadline_ns = UINT64_MAX;
-    hx_entry_timer();
+    hx_entry_timer(now);
 }
 
 uint64_t hx_arch_tsc(void)
