@@ -15,7 +15,7 @@
  * question of its stop; whatever else is told or asked before that sends it to the inbox first.
  *
  * Two events that would make the books disagree are told as something equivalent: a picked task that stopped and woke
- * before the policy was asked has yielded; one that is gone, and whose index may be another's already, is removed.
+ * before the policy was asked has yielded; one that is gone before it was asked is removed, because its index may soon be another's.
  *
  * Context: interrupts off on entry and on return. Operations of the policy run with interrupts on and preemption off, so
  *          that meanwhile interrupts can add to the lists and to the inbox, and nothing else can change.
@@ -336,19 +336,6 @@ static struct hx_task *choose_starved(struct hx_sched_book *book, struct hx_task
     return choose_ourselves(book, task); /* @next was picked: it goes to the inbox */
 }
 
-/*
- * Who has the index of a task that ended would be told as new before that end, and a policy that goes by the index would
- * take the end for his. So it is told first, in the other way there is.
- */
-static void settle_exit(struct hx_sched_book *book)
-{
-    hx_handle_t gone = book->running;
-    if (book->dead == &hx_tasks[hx_handle_index(gone)])
-        return; /* nobody has its index yet: the question will say it */
-    settle_picked(book, NULL);
-    hx_sched_tell_removed(gone);
-}
-
 struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_ns)
 {
     bool want = false, open;
@@ -358,8 +345,6 @@ struct hx_task *hx_sched_choose_policy(struct hx_sched_book *book, uint64_t now_
         wait_for_swap();
         open = hx_sched_is_open();
     } while (!open && is_being_swapped()); /* since */
-    if (open && hx_unlikely(book->stop == HX_SCHED_EXIT))
-        settle_exit(book);
     if (open && !tell_inbox(book, &want))
         return fall_back(book);
     if (book->stop == HX_SCHED_INTERRUPTED) {

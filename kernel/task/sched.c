@@ -80,8 +80,12 @@ static void reap(struct hx_sched_book *book)
     if (!dead || dead == current)
         return;
     book->dead = NULL;
-    if (book->picked == dead)
-        book->picked = NULL; /* the policy will hear of its end by the handle */
+    hx_handle_t gone = book->running;
+    if (gone != HX_HANDLE_NONE && &hx_tasks[hx_handle_index(gone)] == dead) {
+        /* The policy, which a core task has kept from being asked, hears of its end before its index is another's. */
+        (void)hx_sched_take_back(book, gone);
+        hx_sched_tell_removed(gone);
+    }
     if (dead->class == HX_TASK_POLICY)
         book->tasks--;
     book->gone_switches += dead->switches;

@@ -241,7 +241,8 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
         return HX_OK;
     }
     hx_handle_t handle = task->handle;
-    bool told = hx_sched_ready_remove(task);
+    bool believed = hx_sched_take_back(hx_sched_book(), handle);
+    bool told = hx_sched_ready_remove(task) || believed;
     hx_mutex_abandon(task);
     die(task, HX_E_KILLED);
     if (woke)

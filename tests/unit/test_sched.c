@@ -639,7 +639,7 @@ Test(sched, an_exit_that_a_core_task_delays_is_told_when_the_memory_is_gone)
     spawn("w", wait_at_gate, NULL);
     (void)noted();
     spawn("a", make_core_ready_and_exit, NULL);
-    expect_trace("+a/new -/block/0>a wake woke remove:a +w/woken -/block/0>w w. w/exit/0>-");
+    expect_trace("+a/new -/block/0>a remove:a wake woke +w/woken -/block/0>w w. w/exit/0>-");
     stop_checked();
 }
 
@@ -648,7 +648,7 @@ Test(sched, an_end_is_told_before_another_task_has_its_index)
     start_with_policy();
     spawn_core("c", 1, wait_then_spawn, NULL);
     spawn("a", make_core_ready_and_exit, NULL);
-    expect_trace("+a/new -/block/0>a c remove:a +b/new -/block/0>b b. b/exit/0>-");
+    expect_trace("+a/new -/block/0>a remove:a c +b/new -/block/0>b b. b/exit/0>-");
     stop_checked();
 }
 
