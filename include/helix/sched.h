@@ -44,7 +44,8 @@
  * that is queued already leaves it queued once; `remove` of a task that is unknown or not queued is harmless.
  *
  * info:   writes one line of text about `task` (what the policy holds on it) to `text`, not NUL-terminated. Returns the
- *         length. Unknown task: HX_E_NOENT.
+ *         length. Unknown task: HX_E_NOENT. For a person: it may be asked on another CPU than the task's, so it only looks,
+ *         and may see a moment between two.
  * turn:   what `ready` may hear later, together with the question: first ready(`woken`, `priority`, HX_SCHED_WOKEN), then
  *         pick(`prev`, `reason`, `ran_ns`, `now_ns`), whose answer it returns. `prev` is a task and not `woken`. A policy
  *         without it gets the two calls.

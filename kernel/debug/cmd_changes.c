@@ -339,9 +339,8 @@ static hx_status_t cmd_swaps(int argc, char **argv)
         return hx_command_usage(argv[0]);
     struct hx_swap_record record;
     uint64_t last = hx_history_last(), first = last > HX_HISTORY_ENTRIES ? last - HX_HISTORY_ENTRIES + 1 : 1;
-    hx_console_printf("%s%4s %12s %-8s %-36s %9s %-6s %12s %12s %-9s %s%s\n", hx_console_style(HX_STYLE_STRONG), "NUM",
-                      "AT-S", "WHO", "WHAT", "STATE", "WAY", "TOTAL-US", "BLACKOUT-US", "OUTCOME", "REASON",
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_heading(" NUM         AT-S WHO      WHAT                                     STATE WAY   "
+                       "     TOTAL-US  BLACKOUT-US OUTCOME   REASON");
     for (uint64_t number = first; number <= last && !hx_console_interrupted(); number++)
         if (copy_swap(number, &record))
             print_history_row(&record);

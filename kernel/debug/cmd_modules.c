@@ -102,9 +102,7 @@ static hx_status_t cmd_lsmod(int argc, char **argv)
     for (struct hx_module *module = NULL; count < max && (module = hx_module_next(module));)
         copy_module(module, &rows[count++]);
     hx_preempt_enable();
-    hx_console_printf("%s%-16s %-8s %-12s %-8s %12s %5s %-16s %s%s\n", hx_console_style(HX_STYLE_STRONG), "NAME",
-                      "VERSION", "STATE", "PREVIOUS", "CALLS", "SWAPS", "PROVIDES", "USED-BY",
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_heading("NAME             VERSION  STATE        PREVIOUS        CALLS SWAPS PROVIDES         USED-BY");
     for (uint32_t i = 0; i < count; i++)
         print_module(&rows[i]);
     hx_hal_free(rows);

@@ -100,8 +100,7 @@ static hx_status_t cmd_cpus(int argc, char **argv)
         return hx_command_usage(argv[0]);
     if (!hx_console_env()->processor_describe)
         return hx_command_refuse(argv[0], "list", HX_E_UNSUPPORTED, "use cpu");
-    hx_console_printf("%s%5s %7s STATE%s\n", hx_console_style(HX_STYLE_STRONG), "INDEX", "APIC ID",
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_heading("INDEX APIC ID STATE");
     for (uint32_t i = 0; hx_console_env()->processor_describe(i, text, sizeof(text)); i++)
         hx_console_printf("%s\n", text);
     return HX_OK;
@@ -255,9 +254,7 @@ static hx_status_t cmd_irq(int argc, char **argv)
     }
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_printf("%s%4s %-15s %-12s %-5s %11s %11s %7s %7s%s\n", hx_console_style(HX_STYLE_STRONG), "LINE",
-                      "MODULE", "KEY", "STATE", "ACCEPTED", "SERVED", "PENDING", "LOST",
-                      hx_console_style(HX_STYLE_PLAIN));
+    hx_console_heading("LINE MODULE          KEY          STATE    ACCEPTED      SERVED PENDING    LOST");
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
         print_claims(line);
     print_deferred();

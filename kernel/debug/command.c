@@ -257,3 +257,74 @@ hx_status_t hx_command_number(const char *text, uint64_t max, uint64_t *out)
     *out = value;
     return HX_OK;
 }
+
+/* ---- CPUs ----------------------------------------------------------------------------------------------------------- */
+/* Digits at *@text, which moves on; a number that is too high stays so. HX_E_INVAL. */
+static hx_status_t take_digits(const char **text, uint32_t *out)
+{
+    const char *at = *text;
+    uint32_t value = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        value = value < 1000 ? value * 10 + (uint32_t)(*at - '0') : value;
+    bool none = at == *text;
+    *text = at;
+    *out = value;
+    return none ? HX_E_INVAL : HX_OK;
+}
+
+/* "2" or "2-3" at *@text, which moves on. */
+static hx_status_t take_cpus(const char **text, uint32_t count, uint32_t *cpus)
+{
+    uint32_t first = 0, last = 0;
+    hx_status_t err = take_digits(text, &first);
+    last = first;
+    if (err == HX_OK && **text == '-') {
+        (*text)++;
+        err = take_digits(text, &last);
+    }
+    if (err != HX_OK || last < first)
+        return HX_E_INVAL;
+    if (last >= count)
+        return HX_E_RANGE;
+    for (uint32_t cpu = first; cpu <= last; cpu++)
+        *cpus |= 1u << cpu;
+    return HX_OK;
+}
+
+hx_status_t hx_command_cpus(const char *text, uint32_t count, uint32_t *out)
+{
+    uint32_t cpus = 0;
+    if (strcmp(text, "all") == 0) {
+        *out = UINT32_MAX;
+        return HX_OK;
+    }
+    for (;; text++) {
+        hx_status_t err = take_cpus(&text, count, &cpus);
+        if (err != HX_OK)
+            return err;
+        if (*text != ',')
+            break;
+    }
+    if (*text != '\0')
+        return HX_E_INVAL;
+    *out = cpus;
+    return HX_OK;
+}
+
+void hx_command_cpus_text(uint32_t cpus, uint32_t count, char *out, size_t bytes)
+{
+    size_t used = 0;
+    uint32_t left = cpus & ((1u << count) - 1);
+    hx_fmt(out, bytes, "%s", left + 1 == 1u << count ? "all" : "none");
+    for (uint32_t cpu = 0; cpu < count && left + 1 != 1u << count; cpu++) {
+        if (!(left & 1u << cpu))
+            continue;
+        uint32_t last = cpu;
+        while (left & 1u << (last + 1))
+            last++;
+        used = hx_fmt_append(out, bytes, used, used ? ",%u" : "%u", cpu);
+        if (last > cpu)
+            used = hx_fmt_append(out, bytes, used, "-%u", last);
+        cpu = last;
+    }
+}

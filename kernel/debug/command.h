@@ -27,7 +27,7 @@ struct hx_command {
 
 /* Families, each an array that ends with a NULL name; the list ends with NULL. */
 extern const struct hx_command hx_commands_system[], hx_commands_tasks[], hx_commands_modules[], hx_commands_changes[],
-    hx_commands_services[], hx_commands_symbols[];
+    hx_commands_sched[], hx_commands_services[], hx_commands_symbols[];
 extern const struct hx_command *const hx_command_table[];
 
 typedef const struct hx_command *const *hx_command_table_t;
@@ -64,3 +64,8 @@ hx_status_t hx_command_usage(const char *name);
 
 /* @text as a number, decimal or 0x hexadecimal, up to @max. HX_E_INVAL, HX_E_RANGE. */
 HX_NODISCARD hx_status_t hx_command_number(const char *text, uint64_t max, uint64_t *out);
+/* @text as CPUs below @count, a bit each: "0,2-3", or "all" (then all bits are set). HX_E_INVAL; HX_E_RANGE: there is no such
+ * CPU. */
+HX_NODISCARD hx_status_t hx_command_cpus(const char *text, uint32_t count, uint32_t *out);
+/* The reverse of it; "all" where those below @count are all in @cpus. */
+void hx_command_cpus_text(uint32_t cpus, uint32_t count, char *out, size_t bytes);

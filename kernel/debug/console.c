@@ -71,17 +71,40 @@ static bool take_byte(uint16_t *out)
     return true;
 }
 
+static bool key_arrived(void)
+{
+    return atomic_load_explicit(&console.read, memory_order_relaxed) !=
+           atomic_load_explicit(&console.received, memory_order_acquire);
+}
+
 static bool something_arrived(void *unused)
 {
     (void)unused;
-    return atomic_load_explicit(&console.log_arrived, memory_order_acquire) ||
-           atomic_load_explicit(&console.read, memory_order_relaxed) !=
-               atomic_load_explicit(&console.received, memory_order_acquire);
+    return atomic_load_explicit(&console.log_arrived, memory_order_acquire) || key_arrived();
 }
 
 bool hx_console_interrupted(void)
 {
     return atomic_load_explicit(&console.interrupted, memory_order_relaxed);
+}
+
+/* @any_key: a bool. */
+static bool is_stopped(void *any_key)
+{
+    return hx_console_interrupted() || (*(const bool *)any_key && key_arrived());
+}
+
+bool hx_console_pause(uint64_t deadline_ns, bool any_key)
+{
+    hx_status_t err = hx_waitq_wait(&arrivals, is_stopped, &any_key, deadline_ns);
+    if (err == HX_E_TIMEOUT)
+        return false;
+    if (err == HX_OK && any_key && !hx_console_interrupted()) {
+        uint16_t byte = console.ring[atomic_load_explicit(&console.read, memory_order_relaxed) % RING_BYTES];
+        if (byte == 'q' || byte == ' ' || byte == '\r' || byte == '\n') /* no command begins with it */
+            (void)take_byte(&byte);
+    }
+    return true;
 }
 
 uint64_t hx_console_bytes_lost(void)

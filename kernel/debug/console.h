@@ -40,6 +40,11 @@ const struct hx_console_env *hx_console_env(void);
 HX_NODISCARD hx_status_t hx_console_start(void);
 /* Whether Ctrl-C has come since the running command began: long commands ask between steps. */
 bool hx_console_interrupted(void);
+/*
+ * For commands that go on until they are stopped: waits until @deadline_ns, for Ctrl-C, and, with @any_key, for a key. Returns
+ * whether the command is to stop. A q, a blank or Enter that stopped it is gone; another key begins the next line.
+ */
+bool hx_console_pause(uint64_t deadline_ns, bool any_key);
 /* Received bytes that found no place. */
 uint64_t hx_console_bytes_lost(void);
 
@@ -48,6 +53,8 @@ uint64_t hx_console_bytes_lost(void);
 __attribute__((format(printf, 1, 2))) void hx_console_printf(const char *format, ...);
 /* The same for finished text of any length. */
 void hx_console_text(const char *text, size_t bytes);
+/* A line of its own above a table. */
+void hx_console_heading(const char *text);
 /* Goes to the start of a line if it is not there. */
 void hx_console_fresh_line(void);
 

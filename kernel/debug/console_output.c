@@ -77,6 +77,11 @@ const char *hx_console_style(enum hx_console_style style)
     return color_on ? sequences[style] : "";
 }
 
+void hx_console_heading(const char *text)
+{
+    hx_console_printf("%s%s%s\n", hx_console_style(HX_STYLE_STRONG), text, hx_console_style(HX_STYLE_PLAIN));
+}
+
 void hx_console_set_color(bool on)
 {
     color_on = on;

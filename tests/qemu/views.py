@@ -48,12 +48,20 @@ def raw_pack(path, load, hold):
 
 def tasks(guest):
     """ps as {name: (number, class, counter, policy text)}."""
-    found = {}
+    return {name: (number, row[0], row[3], row[4]) for number, name, *row in task_rows(guest)}
+
+
+def task_rows(guest):
+    """ps as [(number, name, class, state, CPU, counter, policy text)]; "" for the text that stands in the lines beneath."""
+    rows = []
     for line in guest.run("ps")[1:]:
-        m = re.match(r" *(\d+) (\S+) +(core|policy|idle) +\S+ +\d+ +[\d.]+ +\d+ +(\d+|-) (.*)", line)
-        assert m, line
-        found[m[2]] = (int(m[1]), m[3], 0 if m[4] == "-" else int(m[4]), m[5])
-    return found
+        m = re.fullmatch(r" *(\d+) (\S+) +(core|policy|idle) +(\S+) +(\d+) +\d+ +[\d.]+ +\d+ +(\d+|-)", line)
+        if m:
+            rows.append([int(m[1]), m[2], m[3], m[4], int(m[5]), 0 if m[6] == "-" else int(m[6]), ""])
+        else:
+            assert rows and rows[-1][2] == "policy" and line.startswith("     "), line
+            rows[-1][6] = (rows[-1][6] + " " + line.strip()).strip()
+    return [tuple(row) for row in rows]
 
 
 def counters(guest):

@@ -259,3 +259,45 @@ Test(command, what_is_no_number_is_refused)
     cr_assert_eq(hx_command_number("256", 255, &value), HX_E_RANGE);
     cr_assert_eq(value, 77, "left alone");
 }
+
+/* ---- CPUs ----------------------------------------------------------------------------------------------------------- */
+Test(command, cpus_are_a_list_with_ranges_or_all)
+{
+    static const struct {
+        const char *text;
+        uint32_t cpus;
+    } right[] = { { "0", 0x1 }, { "7", 0x80 }, { "0,2-3", 0xd }, { "3,1,3", 0xa }, { "0-7", 0xff }, { "2-2", 0x4 } };
+    uint32_t cpus = 0;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        cr_assert_eq(hx_command_cpus(right[i].text, 8, &cpus), HX_OK, "`%s'", right[i].text);
+        cr_assert_eq(cpus, right[i].cpus, "`%s' is %x", right[i].text, cpus);
+    }
+    cr_assert_eq(hx_command_cpus("all", 8, &cpus), HX_OK);
+    cr_assert_eq(cpus, UINT32_MAX);
+}
+
+Test(command, what_names_no_cpus_is_refused)
+{
+    static const char *const wrong[] = { "", ",", "1,", ",1", "1-", "-1", "3-1", "1 2", "x", "0x1", "1-2-3", "ALL" };
+    static const char *const missing[] = { "4", "0-4", "1,9", "4294967296", "0-4294967297" };
+    uint32_t cpus = 77;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_assert_eq(hx_command_cpus(wrong[i], 4, &cpus), HX_E_INVAL, "`%s'", wrong[i]);
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+        cr_assert_eq(hx_command_cpus(missing[i], 4, &cpus), HX_E_RANGE, "`%s'", missing[i]);
+    cr_assert_eq(cpus, 77, "left alone");
+}
+
+Test(command, cpus_are_told_as_they_are_given)
+{
+    static const struct {
+        uint32_t cpus, count;
+        const char *text;
+    } told[] = { { 0x1, 8, "0" },    { 0xd, 8, "0,2-3" }, { 0xff, 8, "all" },     { 0xff, 1, "all" },
+                 { 0xe0, 8, "5-7" }, { 0xfe, 4, "1-3" },  { 0x55, 8, "0,2,4,6" }, { 0xf0, 4, "none" } };
+    char text[32];
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        hx_command_cpus_text(told[i].cpus, told[i].count, text, sizeof(text));
+        cr_assert_str_eq(text, told[i].text);
+    }
+}

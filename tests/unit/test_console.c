@@ -206,17 +206,121 @@ Test(console, mem_prints_comparable_lines)
     char first[512];
     strncpy(first, hal_host_console(), sizeof(first) - 1);
     first[sizeof(first) - 1] = '\0';
-    type("ps\rlsmod\rmodinfo\rmodinfo nobody\rreload nobody\rinsmod nothing\rhelp\rswaps\rkill \t\003reload \t\003");
+    type(
+        "ps\rsched\rtimers\rtop 1\rlsmod\rmodinfo\rmodinfo nobody\rreload nobody\rinsmod nothing\rhelp\rswaps\rkill \t\003reload \t\003");
+    hal_host_advance(1000000000);
+    settle();
     type("mem\r");
     cr_assert_str_eq(hal_host_console(), first, "nothing leaks from a command");
 }
 
-Test(console, ps_shows_the_tasks)
+static void expect_80_columns(void)
+{
+    for (const char *at = hal_host_console(); *at; at += strcspn(at, "\n") + (strchr(at, '\n') != NULL))
+        cr_assert_leq(strcspn(at, "\r\n"), 80, "%s", at);
+}
+
+Test(console, ps_shows_the_tasks_in_80_columns)
 {
     type("ps\r");
-    expect("NUM NAME");
-    expect("console");
-    expect("core");
+    expect(" NUM NAME             CLASS  STATE    CPU PRIO      CPU-MS   SWITCHES    COUNTER\r\n");
+    expect("\r\n   1 console          core   running    0  255 ");
+    expect_80_columns();
+}
+
+Test(console, sched_says_that_nobody_is_the_policy)
+{
+    type("sched\r");
+    expect("sched: policy nobody, first come first served, slot absent\r\n");
+    expect("\r\n  0     1           0 ");
+    expect("\r\nall     1           0 ");
+    expect(" console\r\n");
+    expect_80_columns();
+    type("sched now\r");
+    expect("sched: arguments: expected `sched'; type help sched");
+}
+
+static hx_status_t sleep_until(void *deadline_ns)
+{
+    return hx_task_sleep_until(*(const uint64_t *)deadline_ns);
+}
+
+Test(console, timers_lists_who_waits_the_earliest_first)
+{
+    static uint64_t late = 5000000000, early = 3000000000;
+    hx_handle_t task;
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, "late", 9, sleep_until, &late, &task), HX_OK);
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, "early", 9, sleep_until, &early, &task), HX_OK);
+    settle();
+    type("timers\r");
+    expect("CPU        NEXT-MS      EXPIRED\r\n  0 ");
+    expect("timers: 2 tasks wait with a deadline\r\n");
+    const char *first = strstr(hal_host_console(), " early              0 sleeping       2999.9");
+    const char *second = strstr(hal_host_console(), " late               0 sleeping       4999.9");
+    cr_assert(first && second && first < second, "%s", hal_host_console());
+    expect_80_columns();
+}
+
+Test(console, affinity_and_reserve_refuse_what_makes_no_sense)
+{
+    type("affinity 1\r");
+    expect("affinity: 1 console: CPUs all, now on 0\r\n");
+    type("affinity 1 0\r");
+    expect("affinity: console: ");
+    expect("only tasks of class policy can be told, see ps");
+    type("affinity 1 1\r");
+    expect("affinity: 1: range: ");
+    type("affinity 1 one\r");
+    expect("affinity: one: invalid: ");
+    expect("give CPUs as in 0,2-3, or all");
+    type("affinity\r");
+    expect("expected `affinity TASK [CPUS]'");
+    type("affinity 99\r");
+    expect("affinity: 99: not-found");
+    type("reserve 1 5 4\r");
+    expect("reserve: 5: invalid: ");
+    type("reserve 1 5 20000000000000000\r");
+    expect("reserve: 20000000000000000: range: ");
+    type("reserve 1 5\r");
+    expect("expected `reserve TASK RUNTIME_US PERIOD_US");
+    type("reserve 1 5 10\r");
+    expect("reserve: console: ");
+}
+
+Test(console, top_refuses_what_is_no_number_of_seconds)
+{
+    type("top 0\r");
+    expect("top: 0: range: ");
+    type("top x\r");
+    expect("top: x: invalid: ");
+    type("top 1 2\r");
+    expect("expected `top [SECONDS]'");
+}
+
+Test(console, top_prints_a_frame_a_second_and_a_key_ends_it)
+{
+    type("top 2\r");
+    hal_host_advance(1000000000);
+    settle();
+    expect("top: 2 tasks on 1 CPUs, in 1000.");
+    expect("\r\nCPU 0   0.");
+    hal_host_advance(1000000000);
+    settle();
+    expect("helix> ");
+    expect_80_columns();
+    type("top\r");
+    hal_host_advance(1000000000);
+    settle();
+    type("q");
+    cr_assert_str_eq(hal_host_console(), "helix> ");
+    type("top\r");
+    hal_host_advance(1000000000);
+    settle();
+    type("color\r");
+    expect("helix> color\r\ncolor off\r\n");
+    type("top\r");
+    type("\003");
+    expect("helix> ^C");
 }
 
 /* Demo tasks never leave the CPU to the test, which is the idle task; so this runs as a task that comes before them. */
@@ -240,8 +344,8 @@ static hx_status_t spawn_and_kill(void *unused)
         cr_assert_gt(counted[i], 0, "task %u does not run", first + i);
     }
     type("ps\r");
-    expect(" a                policy ready");
-    expect(" demo1            policy ready");
+    expect(" a                policy ready      0   10 ");
+    expect(" demo1            policy ready      0  128 ");
     for (uint32_t i = 0; i < 2; i++) {
         char line[32];
         snprintf(line, sizeof(line), "kill %u\r", first + i);
