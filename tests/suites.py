@@ -17,7 +17,7 @@ BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 ASAN = BUILD + "-asan"
 CLANG = BUILD + "-clang"
 FULL = os.environ.get("HELIX_FULL") == "1"
-PROGRAM_LIMIT_S = 3600 if FULL else 540
+PROGRAM_LIMIT_S = 7200 if FULL else 1500
 UNIT_LIMIT_S = "60"  # of one unit test
 RESULT = re.compile(r"(not )?ok\b(?: +\d+)?(?: *-)? *(.*)")
 

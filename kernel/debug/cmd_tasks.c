@@ -7,6 +7,7 @@
 #include "demo_task.h"
 #include "task_rows.h"
 
+#include <gate/gate.h>
 #include <lib/fmt.h>
 #include <string.h>
 #include <task/task.h>
