@@ -219,11 +219,11 @@ static void print_deferred(void)
 {
     struct hx_deferred deferred;
     char owner[HX_NAME_MAX];
-    for (uint32_t nth = 0; copy_deferred(nth, &deferred, owner); nth++)
+    for (uint32_t nth = 0; copy_deferred(nth, &deferred, owner); nth++) {
+        unsigned long long served = deferred.served, pending = deferred.pending, lost = deferred.lost;
         hx_console_printf("   - %-15.15s %-12.12s later %11llu %11llu %7llu %7llu\n", owner, deferred.key,
-                          (unsigned long long)(deferred.served + deferred.pending + deferred.lost),
-                          (unsigned long long)deferred.served, (unsigned long long)deferred.pending,
-                          (unsigned long long)deferred.lost);
+                          served + pending + lost, served, pending, lost);
+    }
 }
 
 static void print_vectors(void)
