@@ -271,6 +271,8 @@ BROKEN(an_isa_line_that_says_edge_is_refused, HX_E_RANGE, "irq", "flags 0x2", g-
 BROKEN(a_gsi_that_is_an_isa_line_is_refused, HX_E_RANGE, "irq", "lines are 0 to 15", g->bell->flags = HX_IRQ_GSI)
 BROKEN(a_gsi_past_the_last_is_refused, HX_E_RANGE, "irq", "line 64, flags 0x1",
        (g->bell->flags = HX_IRQ_GSI, g->bell->line = 64))
+BROKEN(a_gsi_with_other_flags_is_refused, HX_E_RANGE, "irq", "line 20, flags 0x81",
+       (g->bell->flags = HX_IRQ_GSI | 0x80, g->bell->line = 20))
 BROKEN(an_interrupt_without_a_key_is_refused, HX_E_RANGE, "irq", "no proper key", g->bell->key[0] = 0)
 BROKEN(an_interrupt_key_twice_is_refused, HX_E_EXIST, "bell", "declared twice", strcpy(g->gong->key, "bell"))
 BROKEN(a_handler_outside_is_refused, HX_E_RANGE, "gong", "outside", g->gong->handler = NULL)
@@ -321,6 +323,57 @@ Test(records, an_interface_twice_is_refused)
     cr_assert_eq(told.count, 2);
     cr_assert_eq(told.err[1], HX_E_EXIST, "%s", told.message[1]);
     hx_ldr_unload(good.image, &env);
+}
+
+/* Two deferred functions, as good as the rest. */
+static struct hx_deferred_record *defer_two(struct good *good)
+{
+    struct hx_image_piece *rodata = &good->image->part[HX_PART_RODATA];
+    size_t off = (rodata->bytes + 7) & ~(size_t)7;
+    struct hx_deferred_record *two = (struct hx_deferred_record *)(rodata->memory + off);
+    memset(two, 0, 2 * sizeof(*two));
+    strcpy(two[0].key, "soon");
+    strcpy(two[1].key, "later");
+    two[0].function = two[1].function = good->bell->handler;
+    rodata->bytes = off + 2 * sizeof(*two);
+    good->image->records[HX_RECORDS_DEFERRED] = (struct hx_image_range){ off, 2 * sizeof(*two) };
+    return two;
+}
+
+static void expect_deferred(void (*spoil)(struct hx_deferred_record *two), hx_status_t err, const char *text)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_deferred_record *two = defer_two(&good);
+    if (spoil)
+        spoil(two);
+    cr_assert_eq(check(&good, &told), err, "%s", told.message[0]);
+    cr_assert_eq(told.count, err != HX_OK);
+    cr_assert(err == HX_OK || strstr(told.message[0], text), "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+static void unname(struct hx_deferred_record *two)
+{
+    two[1].key[0] = 0;
+}
+
+static void lead_nowhere(struct hx_deferred_record *two)
+{
+    two[0].function = NULL;
+}
+
+static void name_alike(struct hx_deferred_record *two)
+{
+    strcpy(two[1].key, "soon");
+}
+
+Test(records, deferred_functions_have_keys_of_their_own_and_lie_in_the_image)
+{
+    expect_deferred(NULL, HX_OK, "");
+    expect_deferred(unname, HX_E_RANGE, "broken deferred function 1: its key is no name");
+    expect_deferred(lead_nowhere, HX_E_RANGE, "broken deferred function 0: its function is");
+    expect_deferred(name_alike, HX_E_EXIST, "soon is declared twice");
 }
 
 static void break_three(struct good *good)
