@@ -98,7 +98,7 @@ void hx_slot_fail(struct hx_slot *slot);
 void hx_slot_retract(struct hx_slot *slot); /* back to absent */
 /* May change at any moment: for those who wait for it to. */
 enum hx_slot_state hx_slot_state(const struct hx_slot *slot);
-/* Closed for now, by a swap or by a fault: somebody decides. */
+/* Closed by a swap or by a fault, until somebody has decided what comes next. */
 static inline bool hx_slot_is_undecided(enum hx_slot_state state)
 {
     return state == HX_SLOT_CLOSED || state == HX_SLOT_FAULTED;

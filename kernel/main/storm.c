@@ -376,14 +376,14 @@ static void expect_progress(void)
 }
 
 struct census {
-    uint64_t tasks, heap_objects, heap_bytes, image_pages;
+    uint64_t tasks, heap_objects, heap_bytes;
 };
 
 static struct census take_census(void)
 {
     struct hx_hal_memory_stats stats;
     hx_hal_memory_stats(&stats);
-    return (struct census){ hx_task_count(), stats.heap_objects, stats.heap_bytes, stats.image_pages };
+    return (struct census){ hx_task_count(), stats.heap_objects, stats.heap_bytes };
 }
 
 static void expect_census(const struct census *wanted)

@@ -62,16 +62,10 @@ static inline void hx_task_ring_replace(struct hx_task_ring *old, struct hx_task
     prev->next = new;
 }
 
-/* The first member of a list of ready tasks, of a wait queue, or NULL. */
+/* The first member of a list of ready tasks, or NULL. */
 static inline struct hx_task *hx_task_ring_first(const struct hx_task_ring *head)
 {
     return hx_task_ring_is_empty(head) ? NULL : HX_TASK_OF(head->next, ring);
-}
-
-static inline struct hx_task *hx_waitq_first(const struct hx_waitq *queue)
-{
-    const struct hx_task_ring *head = &queue->waiters;
-    return hx_unlikely(hx_task_ring_is_empty(head)) ? NULL : HX_TASK_OF(head->next, wait_ring);
 }
 
 /* ---- task.c: the table ---------------------------------------------------------------------------------------------- */
