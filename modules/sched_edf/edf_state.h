@@ -80,7 +80,7 @@ static inline uint32_t *edf_guard(uint64_t row)
 
 static inline uint64_t edf_home(uint64_t i)
 {
-    return edf.home[i] % EDF_ROWS / EDF_ROW * EDF_ROW;
+    return __atomic_load_n(&edf.home[i], __ATOMIC_RELAXED) % EDF_ROWS / EDF_ROW * EDF_ROW;
 }
 
 static inline bool edf_is_queued(uint64_t i)

@@ -283,13 +283,13 @@ static bool edf_cpu_sound(uint64_t row)
 static bool edf_task_sound(uint64_t i, uint64_t now_ns)
 {
     hx_handle_t task = edf.handle[i];
-    bool used = task != HX_HANDLE_NONE || edf_is_queued(i) || edf.home[i] != 0 || edf.asks[i] != 0 ||
-                edf.priority[i] != 0 || edf.share[i] != 0 || edf.reserved[3 * i] != 0 || edf.order[i] != 0 ||
-                edf.deadline[i] != 0 || edf.budget[i] != 0 || edf.runtime[i] != 0 || edf.picks[i] != 0 ||
-                edf.missed[i] != 0;
+    uint64_t home = edf.home[i];
+    bool used = task != HX_HANDLE_NONE || edf_is_queued(i) || home != 0 || edf.asks[i] != 0 || edf.priority[i] != 0 ||
+                edf.share[i] != 0 || edf.reserved[3 * i] != 0 || edf.order[i] != 0 || edf.deadline[i] != 0 ||
+                edf.budget[i] != 0 || edf.runtime[i] != 0 || edf.picks[i] != 0 || edf.missed[i] != 0;
     if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
         return false;
-    if (edf.home[i] != edf_home(i) || edf.queue[i] > EDF_HELD)
+    if (home != home % EDF_ROWS / EDF_ROW * EDF_ROW || edf.queue[i] > EDF_HELD)
         return false;
     if (edf.runtime[i] > now_ns && edf.runtime[i] > (uint64_t)hx_clock_ns())
         return false;
@@ -305,11 +305,24 @@ static bool edf_claims_sound(uint32_t cpu)
            !hx_guard_rested(edf_guard(cpu * EDF_ROW), edf_checked[cpu].seen);
 }
 
-/* The promise of a task that is in no queue is looked at here, if its CPU rests. */
+/* The promise of a task that is in no queue is looked at here, if its CPU rests and has it all the time. */
 static bool edf_idle_promise_sound(uint64_t i)
 {
-    uint64_t row = edf_home(i);
-    return edf_promise_sound(i) || !hx_guard_rested(edf_guard(row), edf_checked[row / EDF_ROW].seen);
+    uint64_t home = edf_home(i);
+    return edf_promise_sound(i) || !hx_guard_rested(edf_guard(home), edf_checked[home / EDF_ROW].seen) ||
+           edf_home(i) != home;
+}
+
+/* One who moves while he is looked at counts nowhere; he cannot come back unseen, for that takes the guard. */
+static void edf_count_claims(uint64_t i)
+{
+    uint64_t home = edf_home(i), share = edf.share[i];
+    bool queued = edf_is_queued(i);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (edf_home(i) != home)
+        return;
+    edf_checked[home / EDF_ROW].claimed += queued;
+    edf_checked[home / EDF_ROW].shares += share;
 }
 
 static hx_ret_t edf_check(void)
@@ -323,8 +336,7 @@ static hx_ret_t edf_check(void)
     for (uint64_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!edf_task_sound(i, now_ns) || !edf_idle_promise_sound(i))
             return HX_E_CORRUPT;
-        edf_checked[edf_home(i) / EDF_ROW].claimed += edf_is_queued(i);
-        edf_checked[edf_home(i) / EDF_ROW].shares += edf.share[i];
+        edf_count_claims(i);
     }
     for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)
         if (!edf_claims_sound(cpu))

@@ -224,7 +224,7 @@ static bool fair_is_known(hx_handle_t task)
 
 static inline uint64_t fair_home(uint64_t i)
 {
-    return fair.home[i] % FAIR_ROWS / FAIR_ROW * FAIR_ROW;
+    return __atomic_load_n(&fair.home[i], __ATOMIC_RELAXED) % FAIR_ROWS / FAIR_ROW * FAIR_ROW;
 }
 
 static inline bool fair_is_at(uint64_t i, hx_handle_t task, uint64_t row)
@@ -697,15 +697,25 @@ static bool fair_cpu_sound(uint64_t row)
 static bool fair_task_sound(uint32_t i, uint64_t now_ns)
 {
     hx_handle_t task = fair.handle[i];
-    bool used = task != HX_HANDLE_NONE || fair_is_queued(i) || fair.home[i] != 0 || fair.priority[i] != 0 ||
+    uint64_t home = fair.home[i];
+    bool used = task != HX_HANDLE_NONE || fair_is_queued(i) || home != 0 || fair.priority[i] != 0 ||
                 fair.vruntime[i] != 0 || fair.order[i] != 0 || fair.runtime[i] != 0 || fair.picks[i] != 0;
     if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
         return false;
-    if (fair.home[i] != fair_home(i))
+    if (home != home % FAIR_ROWS / FAIR_ROW * FAIR_ROW)
         return false;
     if (fair.runtime[i] > now_ns && fair.runtime[i] > (uint64_t)hx_clock_ns())
         return false;
     return !used || i < __atomic_load_n(&fair.limit, __ATOMIC_ACQUIRE);
+}
+
+/* One who moves while he is looked at counts nowhere; he cannot come back unseen, for that takes the guard. */
+static void fair_count_claim(uint64_t i)
+{
+    uint64_t home = fair_home(i);
+    bool queued = fair_is_queued(i);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    fair_checked[home / FAIR_ROW].claimed += queued && fair_home(i) == home;
 }
 
 static hx_ret_t fair_check(void)
@@ -719,7 +729,7 @@ static hx_ret_t fair_check(void)
     for (uint32_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!fair_task_sound(i, now_ns))
             return HX_E_CORRUPT;
-        fair_checked[fair_home(i) / FAIR_ROW].claimed += fair_is_queued(i);
+        fair_count_claim(i);
     }
     /* All that say they are queued are in the heap, where nothing has changed since. */
     for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)

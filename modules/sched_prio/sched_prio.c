@@ -191,7 +191,7 @@ static bool prio_is_known(hx_handle_t task)
 
 static inline uint64_t prio_home(uint64_t i)
 {
-    return prio.home[i] % (PRIO_ROW * HX_CPUS_MAX) / PRIO_ROW * PRIO_ROW;
+    return __atomic_load_n(&prio.home[i], __ATOMIC_RELAXED) % (PRIO_ROW * HX_CPUS_MAX) / PRIO_ROW * PRIO_ROW;
 }
 
 static void prio_account_reset(uint64_t i)
@@ -234,8 +234,11 @@ static __attribute__((noinline)) hx_ret_t prio_adopt(uint64_t i, hx_handle_t tas
             return err;
         prio.priority[i] = priority;
     }
+    if (!hx_guard_enter(prio_guard(row)))
+        return HX_E_BUSY;
     prio.home[i] = (uint8_t)row;
     prio.handle[i] = task;
+    hx_guard_leave(prio_guard(row));
     return HX_OK;
 }
 
@@ -309,6 +312,7 @@ static hx_ret_t prio_put_back(hx_handle_t prev, uint64_t reason, uint64_t ran_ns
     }
     if (!hx_guard_enter(prio_guard(row)))
         return HX_E_BUSY;
+    prio.running[row] = PRIO_NOBODY; /* who looks before the next one is taken does not meet one both here and queued */
     if (HX_SCHED_WHY(reason) == HX_SCHED_BLOCK)
         err = prio_unlink(i, row);
     else if (!prio_is_queued(i))
@@ -608,15 +612,25 @@ static bool prio_cpu_sound(uint64_t row)
 static bool prio_task_sound(uint32_t i, uint64_t now_ns)
 {
     hx_handle_t task = prio.handle[i];
-    bool used = task != HX_HANDLE_NONE || prio.home[i] != 0 || prio.priority[i] != 0 || prio.runtime[i] != 0 ||
-                prio.picks[i] != 0;
+    uint64_t home = prio.home[i];
+    bool used =
+        task != HX_HANDLE_NONE || home != 0 || prio.priority[i] != 0 || prio.runtime[i] != 0 || prio.picks[i] != 0;
     if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
         return false;
-    if (prio.home[i] != prio_home(i))
+    if (home != home % (PRIO_ROW * HX_CPUS_MAX) / PRIO_ROW * PRIO_ROW)
         return false;
     if (prio.runtime[i] > now_ns && prio.runtime[i] > (uint64_t)hx_clock_ns())
         return false;
     return !used || i < __atomic_load_n(&prio.limit, __ATOMIC_ACQUIRE);
+}
+
+/* One who moves while he is looked at counts nowhere; he cannot come back unseen, for that takes the guard. */
+static void prio_count_claim(uint64_t i)
+{
+    uint64_t home = prio_home(i);
+    bool queued = prio_is_queued(i);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    prio_checked[home / PRIO_ROW].claimed += queued && prio_home(i) == home;
 }
 
 static hx_ret_t prio_check(void)
@@ -630,7 +644,7 @@ static hx_ret_t prio_check(void)
     for (uint32_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!prio_task_sound(i, now_ns))
             return HX_E_CORRUPT;
-        prio_checked[prio_home(i) / PRIO_ROW].claimed += prio_is_queued(i);
+        prio_count_claim(i);
     }
     /* All that say they are queued have been met on the walk, where nothing has changed since. */
     for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)

@@ -243,7 +243,7 @@ static bool rr_is_known(hx_handle_t task)
 
 static inline uint64_t rr_home(uint64_t i)
 {
-    return RR_QUEUE_OF_CPU(RR_CPU(rr.home[i]));
+    return RR_QUEUE_OF_CPU(RR_CPU(__atomic_load_n(&rr.home[i], __ATOMIC_RELAXED)));
 }
 
 /* Out of the queue that has it, wherever that is. Its accounting stays: one that the kernel takes off the queue to run it
@@ -278,8 +278,11 @@ static __attribute__((noinline)) hx_ret_t rr_adopt(uint64_t i, hx_handle_t task,
             return err;
         rr.priority[i] = priority;
     }
+    if (!hx_guard_enter(rr_guard_of(queue)))
+        return HX_E_BUSY;
     rr.home[i] = (uint16_t)queue;
     rr.handle[i] = task;
+    hx_guard_leave(rr_guard_of(queue));
     return HX_OK;
 }
 
@@ -589,6 +592,15 @@ static bool rr_claims_sound(uint32_t cpu)
            !hx_guard_rested(rr_guard_of(RR_QUEUE_OF_CPU(cpu)), rr_checked.seen[cpu]);
 }
 
+/* One who moves while he is looked at counts nowhere; he cannot come back unseen, for that takes the guard. */
+static void rr_count_claim(uint64_t i)
+{
+    uint64_t home = rr_home(i);
+    bool queued = rr_is_queued(i);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    rr_checked.claimed[RR_CPU(home)] += queued && rr_home(i) == home;
+}
+
 static hx_ret_t rr_check(void)
 {
     if (rr.limit > HX_TASKS_MAX)
@@ -602,8 +614,7 @@ static hx_ret_t rr_check(void)
     for (uint32_t i = 0; i < HX_TASKS_MAX; i++) {
         if (!rr_task_sound(i) || !rr_account_sound(i, now_ns))
             return HX_E_CORRUPT;
-        if (rr_is_queued(i))
-            rr_checked.claimed[RR_CPU(rr.home[i])]++;
+        rr_count_claim(i);
     }
     for (uint32_t cpu = 0; cpu < HX_CPUS_MAX; cpu++)
         if (!rr_claims_sound(cpu))
