@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ipc.pml - requests through a service that is swapped and crashes, into a channel, for every interleaving.
+ *
+ * Three callers, on two CPUs or more (each may run between any two steps of the others), ask a service that sends what they ask
+ * for into a channel, answers at once or later, and may crash at any step. The worker swaps it, answers faults (back to the
+ * predecessor, one restart, or Error) and frees what goes. A consumer receives. What stands in one atomic step is done
+ * under one lock in the kernel, or is the gate's, whose counting gate.pml shows to be as good as one step.
+ *
+ * Claims: each request ends once, in a reply or in an error; what was answered was received once, and what ended in an error
+ * at most once; never two versions are entered; none that has crashed is entered again; none is freed while somebody is inside; each swap ends in commit or
+ * rollback; and nobody waits for ever.
+ *
+ * Each of these, defined, is a mistake that must be found:
+ *   NO_DRAIN       the worker frees and publishes without waiting for those inside
+ *   NO_FORSAKE     a crash leaves those alone who wait for a late reply
+ *   REPEAT_ALL     a request whose server crashed is repeated though its operation is not declared so
+ *   REPLY_AGAIN    a late reply does not look whether the request has ended
+ *   OPEN_FAULTED   the end of a swap opens what a crash has shut meanwhile
+ */
+#define CALLERS 3
+#define REPEATER 2 /* the caller whose operation is repeatable: it sends nothing */
+#ifndef CRASHES
+#define CRASHES 2
+#endif
+#ifndef SWAPS
+#define SWAPS 2
+#endif
+#define CAPACITY 2
+#define VERSIONS 5 /* the first, one a swap, one for the restart, one to spare */
+#define NONE 255
+
+mtype = { OPEN, CLOSED, FAULTED, FAILED };
+mtype = { UNASKED, ASKED, WAITING, REPLIED, GIVEN_UP };
+
+mtype slot = OPEN;
+byte version = 0;  /* the version cell */
+byte previous = NONE;
+byte made = 1;     /* versions ever made */
+byte inside[VERSIONS];
+bool gone[VERSIONS];
+bool broken[VERSIONS]; /* it has crashed */
+
+mtype late[CALLERS] = UNASKED; /* the router's table of late replies */
+bool owed[CALLERS];            /* the service's: it has said that it answers later */
+byte forsaken = 0;             /* how often the service has been */
+chan queue = [CAPACITY] of { byte };
+
+byte outcomes[CALLERS]; /* of each request: how many */
+bool answered[CALLERS];
+byte received[CALLERS];
+byte ended = 0; /* callers */
+byte crashes = 0, swaps = 0, commits = 0, rollbacks = 0;
+bool idle = false; /* the worker has nothing left to do but faults */
+
+inline end_request(ok)
+{
+    outcomes[me]++;
+    assert(outcomes[me] == 1);
+    answered[me] = ok
+}
+
+/* In the service: its memory is there, and no other version is entered. */
+inline use()
+{
+    assert(!gone[mine]);
+    assert(inside[mine] > 0);
+    i = 0;
+    do
+    :: i == VERSIONS -> break
+    :: else -> assert(i == mine || inside[i] == 0); i++
+    od;
+    i = 0
+}
+
+inline crash()
+{
+    crashes < CRASHES -> crashes++; inside[mine]--; broken[mine] = true; slot = FAULTED; goto crashed
+}
+
+proctype caller(byte me)
+{
+    byte mine = 0;
+    byte i = 0;
+    bool refused = false;
+    byte asked_in = 0;
+    bool again = false;
+
+top:
+    atomic { late[me] = ASKED; asked_in = forsaken }; /* before the call: the reply may come before it returns */
+    atomic {
+        if
+        :: slot == OPEN -> mine = version; assert(!broken[mine]); inside[mine]++
+        :: slot == FAILED -> late[me] = GIVEN_UP; goto failed
+        fi
+    }
+    atomic {
+        use();
+        if
+        :: crash()
+        :: skip
+        fi
+    };
+    atomic {
+        use();
+        if
+        :: me == REPEATER -> skip
+        :: me != REPEATER && len(queue) < CAPACITY -> queue!me
+        :: me != REPEATER && len(queue) == CAPACITY -> refused = true
+        fi;
+        if
+        :: crash()
+        :: skip
+        fi
+    };
+    if
+    :: refused -> atomic { inside[mine]--; late[me] = GIVEN_UP; goto failed }
+    :: !refused -> atomic { inside[mine]--; late[me] = REPLIED } /* at once */
+    :: !refused -> owed[me] = true;
+        inside[mine]--;
+        atomic {
+            if
+            :: late[me] == ASKED && asked_in == forsaken -> late[me] = WAITING
+            :: late[me] == ASKED && asked_in != forsaken -> late[me] = GIVEN_UP
+            :: else -> skip
+            fi
+        }
+    fi;
+    atomic {
+        late[me] != WAITING;
+        if
+        :: late[me] == REPLIED -> end_request(true)
+        :: else -> end_request(false)
+        fi;
+        goto done
+    };
+crashed:
+    if
+#ifdef REPEAT_ALL
+    :: !again -> again = true; goto top
+#else
+    :: me == REPEATER && !again -> again = true; goto top
+#endif
+    :: else -> late[me] = GIVEN_UP
+    fi;
+failed:
+    atomic { end_request(false) };
+done:
+    atomic { ended++; mine = 0; i = 0; refused = false; again = false; asked_in = 0 }
+}
+
+/* The service's own task, which owes replies; between two of them it stands in no version. */
+active proctype replier()
+{
+    byte who = 0;
+end:
+    do
+    :: atomic { slot == OPEN && owed[0] -> owed[0] = false; who = 0 } ; goto reply
+    :: atomic { slot == OPEN && owed[1] -> owed[1] = false; who = 1 } ; goto reply
+    :: atomic { slot == OPEN && owed[2] -> owed[2] = false; who = 2 } ; goto reply
+    od;
+reply:
+    atomic {
+#ifdef REPLY_AGAIN
+        late[who] = REPLIED;
+        if
+        :: outcomes[who] > 0 -> assert(false)
+        :: else -> skip
+        fi
+#else
+        if
+        :: late[who] == ASKED || late[who] == WAITING -> late[who] = REPLIED
+        :: else -> skip /* HX_E_STALE */
+        fi
+#endif
+    }
+    atomic { who = 0; goto end }
+}
+
+active proctype consumer()
+{
+    byte what;
+end:
+    do
+    :: atomic { queue?what -> received[what]++; assert(received[what] == 1) }
+    od
+}
+
+#define EMPTY(v) (inside[v] == 0)
+
+proctype worker()
+{
+    byte new = NONE;
+    bool drained = false;
+
+    do
+    :: atomic { slot == FAULTED -> skip };
+#ifndef NO_DRAIN
+        EMPTY(version);
+#endif
+        atomic {
+            owed[0] = false; owed[1] = false; owed[2] = false;
+#ifndef NO_FORSAKE
+            forsaken++;
+            if :: late[0] == WAITING -> late[0] = GIVEN_UP :: else -> skip fi;
+            if :: late[1] == WAITING -> late[1] = GIVEN_UP :: else -> skip fi;
+            if :: late[2] == WAITING -> late[2] = GIVEN_UP :: else -> skip fi
+#endif
+        };
+        atomic {
+            gone[version] = true;
+            if
+            :: previous != NONE -> version = previous; previous = NONE; rollbacks++; slot = OPEN
+            :: previous == NONE && made < VERSIONS - SWAPS + swaps -> version = made; made++; slot = OPEN
+            :: else -> slot = FAILED
+            fi
+        }
+    :: atomic { swaps < SWAPS && slot == OPEN -> swaps++; new = made; made++ };
+        atomic {
+            if
+            :: previous != NONE -> gone[previous] = true; previous = NONE; commits++
+            :: else -> skip
+            fi
+        };
+        atomic {
+            if
+            :: slot == OPEN -> slot = CLOSED
+            :: else -> skip /* a crash was there first */
+            fi
+        };
+        drained = false;
+        if
+#ifdef NO_DRAIN
+        :: drained = true
+#else
+        :: EMPTY(version) -> drained = true
+#endif
+        :: skip /* the deadline has passed, or save or load refuses */
+        fi;
+        atomic {
+            if
+            :: drained && slot == CLOSED -> previous = version; version = new; slot = OPEN
+            :: else ->
+                gone[new] = true;
+                rollbacks++;
+                if
+#ifdef OPEN_FAULTED
+                :: slot != FAILED -> slot = OPEN
+#else
+                :: slot == CLOSED -> slot = OPEN
+#endif
+                :: else -> skip
+                fi
+            fi;
+            new = NONE
+        }
+    :: atomic { ended == CALLERS && slot != FAULTED && swaps == SWAPS ->
+            if
+            :: previous != NONE -> gone[previous] = true; previous = NONE; commits++
+            :: else -> skip
+            fi;
+            break
+        }
+    :: atomic { slot == FAILED && ended == CALLERS -> break }
+    od;
+    atomic {
+        empty(queue);
+        assert(commits + rollbacks == swaps || slot == FAILED);
+        assert(!answered[0] || received[0] == 1);
+        assert(!answered[1] || received[1] == 1);
+        assert(outcomes[0] == 1 && outcomes[1] == 1 && outcomes[2] == 1)
+    }
+}
+
+init
+{
+    atomic {
+        run caller(0);
+        run caller(1);
+        run caller(2);
+        run worker()
+    }
+}
