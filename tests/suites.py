@@ -16,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 ASAN = BUILD + "-asan"
 CLANG = BUILD + "-clang"
+TSAN = BUILD + "-tsan"
 FULL = os.environ.get("HELIX_FULL") == "1"
 PROGRAM_LIMIT_S = 7200 if FULL else 1500
 UNIT_LIMIT_S = "60"  # of one unit test
@@ -78,6 +79,11 @@ def suite_unit_asan():
     return [("unit-asan", unit_of(ASAN))]
 
 
+def suite_race():
+    build(TSAN, ["tests/race"], "-Db_sanitize=thread")
+    return [("race", [os.path.join(TSAN, "tests", "race")])]
+
+
 def suite_lint():
     build_main()
     return python("tests/lint/test_*.py")
@@ -117,7 +123,7 @@ def suite_bench():
     return python("tests/bench/test_*.py")
 
 
-SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "lint": suite_lint, "tools": suite_tools,
+SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "race": suite_race, "lint": suite_lint, "tools": suite_tools,
           "differential": suite_differential, "boot": suite_boot, "model": suite_model, "fuzz": suite_fuzz,
           "mutation": suite_mutation, "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine

@@ -21,7 +21,25 @@
     HX_EXPORT(hx_state_get, HX_IN(name), HX_VAL(offset), HX_OUT(data))                                                 \
     HX_EXPORT(hx_state_size, HX_IN(name))                                                                              \
     HX_EXPORT(hx_sleep_ns, HX_VAL(duration_ns))                                                                        \
-    HX_EXPORT(hx_defer, HX_IN(key))
+    HX_EXPORT(hx_channel_create, HX_VAL(capacity), HX_OUT(ends))                                                       \
+    HX_EXPORT(hx_channel_clone, HX_VAL(end), HX_VAL(rights))                                                           \
+    HX_EXPORT(hx_channel_send, HX_VAL(end), HX_IN(message), HX_VAL(timeout_ns))                                        \
+    HX_EXPORT(hx_channel_receive, HX_VAL(end), HX_OUT(message), HX_VAL(timeout_ns))                                    \
+    HX_EXPORT(hx_channel_select, HX_IN(ends), HX_VAL(timeout_ns))                                                      \
+    HX_EXPORT(hx_channel_count, HX_VAL(end))                                                                           \
+    HX_EXPORT(hx_channel_is_open, HX_VAL(end))                                                                         \
+    HX_EXPORT(hx_channel_close, HX_VAL(end))                                                                           \
+    HX_EXPORT(hx_handle_drop, HX_VAL(handle))                                                                          \
+    HX_EXPORT(hx_defer, HX_IN(key))                                                                                    \
+    HX_EXPORT(hx_publish, HX_IN(topic), HX_IN(event))                                                                  \
+    HX_EXPORT(hx_topic_history, HX_IN(topic), HX_OUT(events))                                                          \
+    HX_EXPORT(hx_service_find, HX_IN(name))                                                                            \
+    HX_EXPORT(hx_request, HX_VAL(service), HX_INOUT(message), HX_VAL(timeout_ns))                                      \
+    HX_EXPORT(hx_reply, HX_VAL(correlation), HX_IN(message))                                                           \
+    HX_EXPORT(hx_grant_create, HX_VAL(bytes), HX_OUT(memory))                                                          \
+    HX_EXPORT(hx_grant_look, HX_VAL(grant), HX_OUT(memory))                                                            \
+    HX_EXPORT(hx_channel_mine, HX_IN(key))                                                                             \
+    HX_EXPORT(hx_channel_connect, HX_IN(name))
 
 #ifndef __ASSEMBLER__
 #include <helix/interface.h>
@@ -45,9 +63,69 @@ enum hx_log_level {
  * hx_state_get:   (in `load` only) copies field `name` from byte `offset` to `data`. Returns the bytes copied, less than
  *                 asked for at the end. HX_E_NOENT when the old version saved no such field. HX_E_STATE outside `load`.
  * hx_state_size:  (in `load` only) returns the length of field `name` in bytes. HX_E_NOENT, HX_E_STATE.
- * hx_sleep_ns:    puts the calling task to sleep. Thread context, sleepable slot or hook; HX_E_STATE otherwise.
+ * hx_sleep_ns:    puts the calling task to sleep; with HX_WAIT_RESTARTABLE (helix/ipc.h) a swap need not wait for it. Thread
+ *                 context, sleepable slot or hook; HX_E_STATE otherwise.
  * hx_defer:       asks for a call of the module's function that it declared with HX_DEFERRED under `key`. HX_E_NOENT. Any
  *                 context.
+ */
+
+/*
+ * Channels: helix/ipc.h has the types. Handles are the module's, whatever version runs: a swap changes nothing about what is
+ * queued or who waits. All of them end with the module. `timeout_ns`: from now; HX_WAIT_NOT, HX_WAIT_FOREVER, perhaps
+ * HX_WAIT_RESTARTABLE. Any handle of these: HX_E_STALE: none of the module's; HX_E_INVAL: of something else; HX_E_PERM: it does
+ * not have the right. What waits: HX_E_TIMEOUT, HX_E_KILLED, HX_E_STATE (a context that may not); thread. Otherwise any context.
+ *
+ * hx_channel_create:  `ends`: struct hx_channel_ends, with all rights; `capacity`: messages each way, 1 to
+ *                     HX_CHANNEL_CAPACITY_MAX. HX_E_INVAL, HX_E_NOMEM, HX_E_LIMIT. Thread.
+ * hx_channel_clone:   returns a further handle of the end, with `rights` (bits of enum hx_right) out of its own; it has to have
+ *                     HX_RIGHT_CLONE. HX_E_PERM, HX_E_LIMIT. Thread.
+ * hx_channel_send:    `message`: struct hx_message. Waits while the other end's queue is full. HX_E_FULL: it may not wait;
+ *                     HX_E_CLOSED; HX_E_INVAL: no such type, payload or size; HX_E_PERM: a type that is the kernel's. On any
+ *                     error what the message carries is the module's still.
+ * hx_channel_receive: the most urgent message, the oldest of several. HX_E_EMPTY: none, and it may not wait; HX_E_CLOSED: none,
+ *                     and nobody sends any more; HX_E_LIMIT: there is no room for what it carries, and it stays where it is.
+ * hx_channel_select:  waits until a message is at one of `ends` (hx_handle_t, up to HX_SELECT_MAX), or it is closed. Returns its
+ *                     index. HX_E_TIMEOUT also where it may not wait.
+ * hx_channel_count:   returns the messages that can be received at the end.
+ * hx_channel_is_open: returns 1, or 0 once either end was closed or given up.
+ * hx_channel_close:   for both ends and everybody; what is queued can be received. Thread.
+ * hx_handle_drop:     gives a handle of whatever kind up. The last of an end closes the channel. Thread.
+ */
+/*
+ * Topics and services (helix/ipc.h has what is sent).
+ *
+ * hx_publish:       puts `event`, a struct hx_event of which type, bytes and data count, into the history of `topic` and has
+ *                   its subscribers see it; waits for nobody. HX_E_NOENT; HX_E_PERM: the topic is another's; HX_E_INVAL: no such
+ *                   type, or too many bytes. Any context.
+ * hx_topic_history: copies the last events of `topic`, whosever it is, oldest first, as many as there are and whole ones fit.
+ *                   Returns how many. HX_E_NOENT, HX_E_NOMEM. Thread context.
+ * hx_service_find:  returns the handle of the service that is called `name`. HX_E_NOENT. Any context.
+ * hx_request:       sends `message`, a struct hx_message, to `service` and waits for the reply, which is in `message` then: of
+ *                   type HX_MESSAGE_REPLY, or HX_MESSAGE_ERROR with the service's error in `code`. While the service is
+ *                   swapped the request waits for the new version. Its payload is none or inline (HX_E_INVAL).
+ *                   HX_E_TIMEOUT: it does not serve, or has not replied, in `timeout_ns`; HX_E_FAULT: it crashed, what it
+ *                   did is not known; HX_E_STALE, HX_E_ABSENT: it has gone; HX_E_FAILED: it is in Error; HX_E_LIMIT: 256
+ *                   requests are under way. Thread context; HX_E_STATE otherwise.
+ * hx_reply:         replies to the request with number `correlation`, for which the module's service has returned
+ *                   HX_REPLY_LATER or is about to. HX_E_STALE: it has been answered, or nobody waits any more, or it was
+ *                   sent to another. Any context.
+ *
+ * Memory that a message carries without copying it (helix/ipc.h). `memory` is a struct hx_message_memory, exactly.
+ * hx_grant_create: makes a grant of `bytes`, rounded up to pages of 4096 and zeroed, that the module reads and writes, and
+ *                 says in `memory` where it is. It is never executable. Sent in a message it is gone from here: what still
+ *                 reads or writes it faults. hx_handle_drop gives it back, and so does the module's end; a swap does not.
+ *                 HX_E_INVAL: no bytes, more than HX_GRANT_BYTES_MAX, or another span; HX_E_NOMEM; HX_E_LIMIT: the module has
+ *                 too many handles, or there are too many grants; HX_E_STATE: in an interrupt.
+ * hx_grant_look:  says in `memory` where `grant` is and what may be done with it. HX_E_STALE: it is not the module's, or not
+ *                 any more. HX_E_INVAL: no grant, or another span. Any context.
+ */
+/*
+ * Declared channels (helix/module.h).
+ *
+ * hx_channel_mine:    returns the handle of the end that the module keeps of the channel that it declares under `key`; the same at
+ *                     each call, and in each version. HX_E_NOENT. Thread.
+ * hx_channel_connect: returns a new handle of the other end of a module's channel, "module/key". HX_E_NOENT, HX_E_INVAL,
+ *                     HX_E_LIMIT. Thread.
  */
 #define HX_EXPORT_PROTOTYPE_(name, ...) hx_ret_t name(__VA_ARGS__);
 HX_EXTERN_C_BEGIN

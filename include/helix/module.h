@@ -17,6 +17,7 @@
  */
 #pragma once
 #include <helix/interface.h>
+#include <helix/ipc.h>
 #include <helix/kernel.h>
 
 #define HX_MODULE_MAGIC 0x314d5848u /* "HXM1" */
@@ -94,13 +95,59 @@ struct hx_irq_record {
 };
 
 /*
- * .hx.deferred: a function for what must not be done in an interrupt. hx_defer() asks for it; the kernel calls it soon, in thread
- * context, once for all requests that have come since, through a sleepable slot. A swap moves what is pending to the function of
- * the same key.
+ * .hx.callbacks: a function that the kernel calls in thread context, where it may sleep, through the module's sleepable slot. It
+ * belongs to the module by its key: a swap goes on with the function of the same key and kind, and with what is pending for it.
+ *
+ * What is deferred, timers and events of a module are called one after the other, so that none runs beside another; each task
+ * and each request for a service runs in a task of its own.
  */
-struct hx_deferred_record {
+enum hx_callback_kind {
+    HX_CALLBACK_DEFERRED = 1, /* hx_defer() has asked for it: once for all requests that have come since */
+    HX_CALLBACK_TIMER,        /* `number' ns have passed again: once for all such periods since the last call */
+    HX_CALLBACK_EVENT,        /* topic `topic' has an event whose type has its bit in `number': for each */
+    HX_CALLBACK_TASK,         /* again and again, at priority `number' */
+    HX_CALLBACK_SERVICE, /* somebody asks the service that is called like the key; codes with a bit in `number' may be
+                               * served twice when it crashes */
+    HX_CALLBACK_KINDS,
+};
+#define HX_TIMER_PERIOD_MIN_NS UINT64_C(100000)
+#define HX_TIMER_PERIOD_MAX_NS (UINT64_C(1) << 60)
+
+/*
+ * count:   of requests or periods since the last call, at least 1.
+ * event:   @bytes of it, sizeof(struct hx_event); more in a later kernel.
+ * task:    one round; between two calls the task stands in no code of the module. What it waits for with HX_WAIT_RESTARTABLE
+ *          no swap waits for. An error ends the task for good, and is logged, but for HX_E_CLOSED, HX_E_TIMEOUT and
+ *          HX_E_RESTART: then it is called again.
+ * service: the message is the request and becomes the reply: HX_OK, HX_REPLY_LATER or an error (helix/ipc.h).
+ */
+union hx_callback_function {
+    hx_ret_t (*count)(uint64_t count);
+    hx_ret_t (*event)(const struct hx_event *event, uint64_t bytes);
+    hx_ret_t (*task)(void);
+    hx_ret_t (*service)(struct hx_message *message, uint64_t bytes);
+};
+
+struct hx_callback_record {
     char key[HX_NAME_MAX];
-    hx_ret_t (*function)(uint64_t count); /* count: requests since the last call, at least 1 */
+    char topic[HX_NAME_MAX]; /* of an event; else empty */
+    uint32_t kind;           /* enum hx_callback_kind */
+    uint32_t reserved;
+    uint64_t number;
+    union hx_callback_function function;
+};
+
+/* .hx.channels: the kernel makes a channel for the module. It keeps one end (hx_channel_mine()); who connects to "module/key" gets
+ * a handle of the other (hx_channel_connect()). */
+struct hx_channel_record {
+    char key[HX_NAME_MAX];
+    uint32_t capacity; /* messages each way; that of a swap's new version must be the same */
+    uint32_t reserved;
+};
+
+/* .hx.topics: a topic to publish to. Its name begins with the module's and a dot. */
+struct hx_topic_record {
+    char name[HX_NAME_MAX];
 };
 
 /* .hx.ports: a range of x86 I/O ports that the module may use. */
@@ -198,9 +245,44 @@ struct hx_field_record {
     static const struct hx_irq_record HX_UNIQUE_(hx_irq_) HX_RECORD_(                                                  \
         ".hx.irqs") = { .key = key_text, .line = (line_number), .flags = (irq_flags), .handler = (handler_function) }
 
-#define HX_DEFERRED(key_text, deferred_function)                                                                       \
-    static const struct hx_deferred_record HX_UNIQUE_(hx_deferred_)                                                    \
-        HX_RECORD_(".hx.deferred") = { .key = key_text, .function = (deferred_function) }
+/* A function of another type is an error, where the compiler would only warn. */
+#ifdef __cplusplus
+#define HX_CHECK_TYPE_(function, member)
+#else
+#define HX_CHECK_TYPE_(function, member)                                                                               \
+    HX_STATIC_ASSERT(                                                                                                  \
+        __builtin_types_compatible_p(__typeof__(&(function)), __typeof__(((union hx_callback_function *)0)->member)),  \
+        "a callback of this kind takes other arguments");
+#endif
+#define HX_CALLBACK_(callback_kind, key_text, topic_text, callback_number, member, callback_function)                  \
+    HX_CHECK_TYPE_(callback_function, member)                                                                          \
+    static const struct hx_callback_record HX_UNIQUE_(hx_callback_) HX_RECORD_(".hx.callbacks") = {                    \
+        .key = key_text,                                                                                               \
+        .topic = topic_text,                                                                                           \
+        .kind = (callback_kind),                                                                                       \
+        .number = (callback_number),                                                                                   \
+        .function = { .member = (callback_function) },                                                                 \
+    }
+
+#define HX_DEFERRED(key_text, count_function) HX_CALLBACK_(HX_CALLBACK_DEFERRED, key_text, "", 0, count, count_function)
+#define HX_TIMER(key_text, period_ns, count_function)                                                                  \
+    HX_CALLBACK_(HX_CALLBACK_TIMER, key_text, "", period_ns, count, count_function)
+/* types: HX_EVENT_BIT(...) | ..., or HX_EVENTS_ALL. */
+#define HX_SUBSCRIBE(key_text, topic_name, types, event_function)                                                      \
+    HX_CALLBACK_(HX_CALLBACK_EVENT, key_text, topic_name, types, event, event_function)
+#define HX_TASK(key_text, priority, task_function)                                                                     \
+    HX_CALLBACK_(HX_CALLBACK_TASK, key_text, "", priority, task, task_function)
+/* repeatable_codes: a bit for each code of a request, 0 to 63, that may be served twice. */
+#define HX_SERVICE(service_name, repeatable_codes, service_function)                                                   \
+    HX_INFO("service", service_name);                                                                                  \
+    HX_CALLBACK_(HX_CALLBACK_SERVICE, service_name, "", repeatable_codes, service, service_function)
+
+#define HX_CHANNEL(key_text, message_capacity)                                                                         \
+    static const struct hx_channel_record HX_UNIQUE_(hx_channel_)                                                      \
+        HX_RECORD_(".hx.channels") = { .key = key_text, .capacity = (message_capacity) }
+#define HX_TOPIC(topic_name)                                                                                           \
+    HX_INFO("topic", topic_name);                                                                                      \
+    static const struct hx_topic_record HX_UNIQUE_(hx_topic_) HX_RECORD_(".hx.topics") = { topic_name }
 
 #define HX_PORTS(first_port, last_port)                                                                                \
     static const struct hx_ports_record HX_UNIQUE_(hx_ports_)                                                          \

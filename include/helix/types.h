@@ -29,6 +29,15 @@ typedef uint64_t hx_handle_t;
 
 enum hx_handle_type {
     HX_HANDLE_TASK = 1,
+    HX_HANDLE_MODULE,
+    HX_HANDLE_CHANNEL, /* one end of it */
+    HX_HANDLE_GRANT,
+    HX_HANDLE_TOPIC,
+    HX_HANDLE_SUBSCRIPTION,
+    HX_HANDLE_SERVICE,
+    HX_HANDLE_CAPABILITY,
+    HX_HANDLE_ALLOCATION,
+    HX_HANDLE_TYPE_COUNT,
 };
 
 static inline hx_handle_t hx_handle_make(uint32_t type, uint32_t generation, uint32_t index)

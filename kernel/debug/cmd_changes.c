@@ -236,16 +236,23 @@ static hx_status_t take_parts(int *argc, char **argv, struct hx_job *job)
 static hx_status_t run_swap_jobs(char **argv, struct hx_job *job, uint64_t times)
 {
     uint64_t done = 0, sum_ns = 0, most_ns = 0;
-    struct hx_slice turn[2] = { job->file, job->file };
+    struct turn {
+        struct hx_slice file;
+        const char *params;
+    } turn[2] = { { job->file, job->params }, { job->file, job->params } };
+    char params[HX_PARAM_TEXT_MAX];
     hx_status_t err = HX_OK;
     hx_preempt_disable();
     const struct hx_module *module = hx_module_find(job->module);
-    if (module && module->running)
-        turn[1] = module->running->file;
+    if (module && module->running) {
+        hx_fmt(params, sizeof(params), "%s", module->running->params_text);
+        turn[1] = (struct turn){ module->running->file, params };
+    }
     hx_preempt_enable();
     job->may_downgrade = true;
     while (done < times && !hx_console_interrupted()) {
-        job->file = turn[done % 2];
+        job->file = turn[done % 2].file;
+        job->params = turn[done % 2].params;
         err = hx_engine_run(job);
         if (err != HX_OK)
             break;

@@ -199,6 +199,14 @@ static void add_declarations(struct info *info, const struct hx_version *version
 {
     for (uint32_t i = 0; i < version->irqs_count; i++)
         add(info, "interrupt: %s on line %u\n", version->irqs[i].key, version->irqs[i].line);
+    for (uint32_t i = 0; i < version->callbacks_count; i++)
+        add(info, "%-9s  %s %llu%s%s\n", hx_callback_kind_name(version->callbacks[i].kind), version->callbacks[i].key,
+            (unsigned long long)version->callbacks[i].number, version->callbacks[i].topic[0] ? " of " : "",
+            version->callbacks[i].topic);
+    for (uint32_t i = 0; i < version->channels_count; i++)
+        add(info, "channel:   %s of %u messages each way\n", version->channels[i].key, version->channels[i].capacity);
+    for (uint32_t i = 0; i < version->topics_count; i++)
+        add(info, "topic:     %s\n", version->topics[i].name);
     for (uint32_t i = 0; i < version->ports_count; i++)
         add(info, "ports:     0x%x to 0x%x\n", version->ports[i].first, version->ports[i].last);
     for (uint32_t i = 0; i < version->params_count; i++)

@@ -11,6 +11,7 @@
 #include <helix/kv.h>
 #include <helix/rtc.h>
 #include <lib/fmt.h>
+#include <orchestrator/callbacks.h>
 #include <string.h>
 
 /* ---- generated keys -------------------------------------------------------------------------------------------------- */
@@ -246,6 +247,46 @@ static hx_status_t cmd_date(int argc, char **argv)
     return HX_OK;
 }
 
+/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+static bool copy_callback(uint32_t nth, struct hx_callback *out, char owner[HX_NAME_MAX])
+{
+    hx_preempt_disable();
+    const struct hx_callback *callback = hx_callback_next(NULL);
+    while (callback && nth-- > 0)
+        callback = hx_callback_next(callback);
+    if (callback) {
+        *out = *callback;
+        memcpy(owner, callback->module->name, HX_NAME_MAX);
+    }
+    hx_preempt_enable();
+    return callback != NULL;
+}
+
+static hx_status_t cmd_calls(int argc, char **argv)
+{
+    struct hx_callback callback;
+    char owner[HX_NAME_MAX];
+    if (argc != 1)
+        return hx_command_usage(argv[0]);
+    hx_console_heading("MODULE           KEY              KIND         SERVED PENDING    LOST");
+    for (uint32_t nth = 0; copy_callback(nth, &callback, owner); nth++) {
+        if (callback.kind == HX_CALLBACK_EVENT)
+            callback.lost += callback.subscription.lost;
+        if (callback.kind == HX_CALLBACK_SERVICE) {
+            callback.served = callback.service.replies;
+            callback.lost = callback.service.errors;
+        }
+        hx_console_printf("%-16.16s %-16.16s %-8s %10llu %7llu %7llu%s\n", owner, callback.key,
+                          hx_callback_kind_name(callback.kind), (unsigned long long)callback.served,
+                          (unsigned long long)callback.pending, (unsigned long long)callback.lost,
+                          !callback.bound  ? " not in this version"
+                          : callback.ended ? " ended"
+                                           : "");
+    }
+    return HX_OK;
+}
+
+/* ---- the family ------------------------------------------------------------------------------------------------------ */
 const struct hx_command hx_commands_services[] = {
     { .name = "kv",
       .arguments = "get|put|del|list|count|...",
@@ -254,6 +295,14 @@ const struct hx_command hx_commands_services[] = {
       .help = "kv get KEY, kv put KEY VALUE, kv del KEY, kv list, kv count\n"
               "kv fill N puts N generated keys, kv verify N compares each of them byte for byte.",
       .words = "get put del list count fill verify" },
+    { .name = "calls",
+      .arguments = "",
+      .summary = "what the kernel calls of modules in tasks",
+      .handler = cmd_calls,
+      .help =
+          "Deferred functions, timers, events, tasks and services, with how often they were called: SERVED, PENDING (due, and\n"
+          "called when the module is open; of events 1: there may be some) and LOST (it faulted; also: events that were\n"
+          "overwritten before it came to them, requests without a reply)." },
     { .name = "date", .arguments = "", .summary = "the wall clock and its ticks", .handler = cmd_date },
     { .name = NULL },
 };

@@ -77,7 +77,8 @@ static bool describe_in_stubs(uintptr_t va, char *text, size_t bytes)
 static bool describe_in_core(uintptr_t va, char *text, size_t bytes)
 {
     struct hx_label label;
-    if (!hx_console_env()->core_function_at || !hx_console_env()->core_function_at(va, &label))
+    char name[HX_LABEL_NAME_BYTES];
+    if (!hx_console_env()->core_function_at || !hx_console_env()->core_function_at(va, &label, name))
         return false;
     hx_label_text(&label, va, "kernel", text, bytes);
     return true;
@@ -157,8 +158,9 @@ static void search_exports(struct search *search)
 static void search_core(struct search *search)
 {
     struct hx_label label;
-    bool (*function)(uint32_t, struct hx_label *) = hx_console_env()->core_function;
-    for (uint32_t i = 0; function && function(i, &label); i++) {
+    char name[HX_LABEL_NAME_BYTES];
+    bool (*function)(uint32_t, struct hx_label *, char *) = hx_console_env()->core_function;
+    for (uint32_t i = 0; function && function(i, &label, name); i++) {
         search->count = 0;
         consider(&label, search);
         if (search->count > 0)

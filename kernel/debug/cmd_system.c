@@ -10,9 +10,9 @@
 
 #include <hal/hx_hal.h>
 #include <helix/module.h>
-#include <interrupts/deferred.h>
 #include <interrupts/exception.h>
 #include <interrupts/router.h>
+#include <ipc/grant.h>
 #include <lib/fmt.h>
 #include <orchestrator/panic.h>
 #include <string.h>
@@ -156,6 +156,9 @@ static hx_status_t cmd_mem(int argc, char **argv)
         (unsigned long long)pool[HX_PROT_R].pages, (unsigned long long)pool[HX_PROT_R].bytes,
         (unsigned long long)pool[HX_PROT_RW].pages, (unsigned long long)pool[HX_PROT_RW].bytes,
         (unsigned long long)stats.image_tables, stats.seed_source);
+    struct hx_grant_stats grants;
+    hx_grant_stats(&grants);
+    hx_console_printf("mem: grants: %u live, %llu pages\n", grants.live, (unsigned long long)grants.pages);
     return HX_OK;
 }
 
@@ -201,31 +204,6 @@ static void print_claims(uint32_t number)
                           (unsigned long long)line.unhandled, line.storms);
 }
 
-static bool copy_deferred(uint32_t nth, struct hx_deferred *out, char owner[HX_NAME_MAX])
-{
-    hx_irq_flags_t flags = hx_irq_save();
-    const struct hx_deferred *deferred = hx_deferred_next(NULL);
-    while (deferred && nth-- > 0)
-        deferred = hx_deferred_next(deferred);
-    if (deferred) {
-        *out = *deferred;
-        memcpy(owner, deferred->module->name, HX_NAME_MAX);
-    }
-    hx_irq_restore(flags);
-    return deferred != NULL;
-}
-
-static void print_deferred(void)
-{
-    struct hx_deferred deferred;
-    char owner[HX_NAME_MAX];
-    for (uint32_t nth = 0; copy_deferred(nth, &deferred, owner); nth++) {
-        unsigned long long served = deferred.served, pending = deferred.pending, lost = deferred.lost;
-        hx_console_printf("   - %-15.15s %-12.12s later %11llu %11llu %7llu %7llu\n", owner, deferred.key,
-                          served + pending + lost, served, pending, lost);
-    }
-}
-
 static void print_vectors(void)
 {
     char text[80];
@@ -257,7 +235,6 @@ static hx_status_t cmd_irq(int argc, char **argv)
     hx_console_heading("LINE MODULE          KEY          STATE    ACCEPTED      SERVED PENDING    LOST");
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
         print_claims(line);
-    print_deferred();
     hx_console_printf("irq: %llu faults of modules unwound, %llu NMIs, %llu bytes of console input lost\n",
                       (unsigned long long)hx_exception_unwound(), (unsigned long long)hx_exception_nmis(),
                       (unsigned long long)hx_console_bytes_lost());
@@ -359,7 +336,7 @@ const struct hx_command hx_commands_system[] = {
       .handler = cmd_uptime },
     { .name = "mem",
       .arguments = "[audit]",
-      .summary = "frames, heap and image pages in use",
+      .summary = "frames, heap, image pages and grants in use",
       .handler = cmd_mem,
       .help = "With `audit': walks all page tables and fails on a frame that is writable in one mapping and\n"
               "executable in another.",
@@ -371,7 +348,7 @@ const struct hx_command hx_commands_system[] = {
       .help =
           "ACCEPTED is SERVED, PENDING (told when the module opens again) and LOST (its handler faulted) together.\n"
           "STATE: armed; held (masked until what is pending is told); storm (masked, because nobody called\n"
-          "interrupts his own: reload a module of the line); off; later: not a line but a deferred function. With `cpus': what each processor has taken, by\n"
+          "interrupts his own: reload a module of the line); off. With `cpus': what each processor has taken, by\n"
           "vector. With `routes': where each line enters, and how it signals.",
       .words = "cpus routes" },
     { .name = "dmesg",

@@ -10,11 +10,11 @@
  */
 #pragma once
 #include <helix/types.h>
+#include <lib/label.h>
 #include <stdbool.h>
 
 #define HX_CONSOLE_PROMPT "helix> "
 
-struct hx_label;
 struct hx_pack;
 
 /* What the console shows but this room does not know. Bound once by the composition root; every member may be NULL. */
@@ -22,9 +22,10 @@ struct hx_console_env {
     const struct hx_pack *pack; /* files for insmod and reload */
     /* Walks all page tables. One line about the outcome into @text; HX_E_CORRUPT when a rule is broken. */
     hx_status_t (*memory_audit)(char *text, size_t bytes);
-    /* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: none. */
-    bool (*core_function_at)(uintptr_t va, struct hx_label *out);
-    bool (*core_function)(uint32_t index, struct hx_label *out);
+    /* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: none.
+     * The label's name lies in @name. */
+    bool (*core_function_at)(uintptr_t va, struct hx_label *out, char name[HX_LABEL_NAME_BYTES]);
+    bool (*core_function)(uint32_t index, struct hx_label *out, char name[HX_LABEL_NAME_BYTES]);
     /* A line about processor @index: index, APIC id, state; behind the last one "4 processors found, 1 used", then 0. */
     size_t (*processor_describe)(uint32_t index, char *text, size_t bytes);
     /* Where an interrupt line enters the machine: "GSI 2 edge high". */

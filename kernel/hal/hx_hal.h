@@ -27,6 +27,7 @@ struct hx_hal_memory_stats {
     uint64_t heap_bytes, heap_objects;  /* live */
     uint64_t image_pages;               /* mapped for modules, pools included */
     uint64_t image_tables;              /* frames of page tables for them */
+    uint64_t grant_pages;               /* of grants, in a slot or not */
     struct hx_hal_pool_stats pool[4];   /* by enum hx_prot: pages that pieces share */
     const char *seed_source;            /* of placement */
 };
@@ -82,6 +83,25 @@ void hx_hal_piece_free(uintptr_t va, size_t bytes, enum hx_prot prot);
 void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes);
 void hx_hal_region_commit(uintptr_t new_va, uintptr_t old_va, size_t bytes);
 void hx_hal_region_unshare(uintptr_t new_va, size_t bytes);
+
+/* ---- grants: memory that changes hands ------------------------------------------------------------------------------- */
+/*
+ * Pages that are seen in one slot of a window at a time, or in none. Attaching and detaching cost the same whatever the size.
+ * Between the slots nothing is ever mapped, at least HX_HAL_GRANT_PAGES pages of it.
+ */
+struct hx_hal_grant;
+enum { HX_HAL_GRANT_SLOTS = 256, HX_HAL_GRANT_PAGES = 512 };
+/* @pages zeroed pages, 1 to HX_HAL_GRANT_PAGES, in no slot. NULL when there are none. Thread context. */
+HX_NODISCARD struct hx_hal_grant *hx_hal_grant_alloc(uint32_t pages);
+/* @grant from hx_hal_grant_alloc, in no slot; or NULL. Thread context. */
+void hx_hal_grant_free(struct hx_hal_grant *grant);
+/* Where what is in @slot begins. */
+uintptr_t hx_hal_grant_va(uint32_t slot);
+/* Puts @grant, which is in no slot, into an empty one. @prot: HX_PROT_R or HX_PROT_RW. */
+void hx_hal_grant_attach(struct hx_hal_grant *grant, uint32_t slot, enum hx_prot prot);
+/* Takes it out again: on return an access there faults on every CPU. Waits for the others as hx_hal_image_protect() does:
+ * any context but an interrupt's, spinlocks may be held. */
+void hx_hal_grant_detach(struct hx_hal_grant *grant, uint32_t slot);
 
 /* ---- guarded access: memory that a module or an enemy named ---------------------------------------------------------- */
 /* Copy @bytes, or return HX_E_FAULT when an access faults; what was copied before stays. Never touches user memory. */

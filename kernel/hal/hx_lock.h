@@ -12,9 +12,14 @@
 enum hx_lock_rank {
     HX_RANK_REGISTRY = 10,
     HX_RANK_MUTEX = 15,
+    HX_RANK_TOPICS = 16,
+    HX_RANK_CHANNEL = 16,
+    HX_RANK_TOPIC = 17,
+    HX_RANK_ROUTER = 18,
     HX_RANK_WAITQ = 20,
     HX_RANK_TASK = 30,
-    HX_RANK_TIMER = 40,
+    HX_RANK_HANDLE = 45,
+    HX_RANK_GRANT = 46,
     HX_RANK_IRQ = 50,
     HX_RANK_MEMORY = 60,
     HX_RANK_LOG = 70,
@@ -39,13 +44,31 @@ static inline hx_irq_flags_t hx_lock_acquire(struct hx_lock *lock)
     hx_irq_flags_t flags = hx_irq_save();
     if (HX_CHECKS && hx_cpu_read(lock_rank) >= lock->rank)
         __builtin_trap(); /* out of order: the backtrace names the two */
-    while (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire))
+    while (__builtin_expect(atomic_fetch_or_explicit(&lock->taken, 1, memory_order_acquire) & 1, 0))
         hx_hal_lock_wait();
     if (HX_CHECKS) {
         lock->outer_rank = hx_cpu_read(lock_rank);
         hx_cpu_write(lock_rank, lock->rank);
     }
     return flags;
+}
+
+/* The same, if nobody has it; and if somebody has, it is not taken, and interrupts are as they were. */
+static inline bool hx_lock_try(struct hx_lock *lock, hx_irq_flags_t *out_flags)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    if (HX_CHECKS && hx_cpu_read(lock_rank) >= lock->rank)
+        __builtin_trap();
+    if (__builtin_expect(atomic_fetch_or_explicit(&lock->taken, 1, memory_order_acquire) & 1, 0)) {
+        hx_irq_restore(flags);
+        return false;
+    }
+    if (HX_CHECKS) {
+        lock->outer_rank = hx_cpu_read(lock_rank);
+        hx_cpu_write(lock_rank, lock->rank);
+    }
+    *out_flags = flags;
+    return true;
 }
 
 static inline void hx_lock_release(struct hx_lock *lock, hx_irq_flags_t flags)

@@ -6,8 +6,9 @@
  */
 #include "engine.h"
 
+#include "probation.h"
+
 #include <hal/hx_lock.h>
-#include <interrupts/router.h>
 #include <lib/fmt.h>
 #include <orchestrator/lifecycle.h>
 #include <string.h>
@@ -70,10 +71,15 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
     }
 }
 
-static void fail_module(struct hx_module *module)
+/* @why says who keeps its predecessor from coming back, if it has one. */
+static void fail_module(struct hx_module *module, const struct hx_report *why)
 {
     hx_lifecycle_fail(module);
-    tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
+    if (module->previous)
+        tell(true, "%s: %s: it is in Error: %s: `rollback %s'", module->name, module->fault, why->message,
+             module->name);
+    else
+        tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
 }
 
 static void tell_backtrace(const struct hx_module *module)
@@ -109,9 +115,9 @@ static void answer_fault(struct hx_module *module)
     cause.step = "probation";
     hx_fmt(name, sizeof(name), "%s", module->name);
     hx_status_t err = hx_report_fail(&cause, HX_E_FAULT, name, "%s", module->fault);
-    err = hx_swap_revert(module, &cause, &record, &why);
+    err = hx_probation_revert(module, &cause, &record, &why);
     if (err != HX_OK && module->faulted) {
-        fail_module(module);
+        fail_module(module, &why);
         return;
     }
     hx_version_text(module->running->record->version, text);
@@ -122,39 +128,20 @@ static void answer_fault(struct hx_module *module)
         tell(true, "%s; it is in Error; rmmod it, then insmod a version that works", why.message);
 }
 
-/* ---- probation ------------------------------------------------------------------------------------------------------ */
-
-static void probation_expired(struct hx_timer *timer)
-{
-    struct hx_module *module = (struct hx_module *)((char *)timer - offsetof(struct hx_module, probation));
-    module->probation_over = true;
-    want_attention();
-}
-
-static void arm_probation(struct hx_module *module)
-{
-    module->probation_over = false;
-    if (module->previous && module->state == HX_MODULE_RUNNING)
-        hx_timer_arm(&module->probation, hx_hal_clock_ns() + hx_swap_probation_ns(), probation_expired);
-}
-
 static void attend(void)
 {
     struct hx_module *module = NULL;
     (void)__atomic_exchange_n(&engine.attention, false, __ATOMIC_SEQ_CST);
     while ((module = hx_module_next(module)))
         if (module->faulted) {
+            hx_lifecycle_tell(module, HX_EVENT_MODULE_FAULTED);
             tell_backtrace(module);
             answer_fault(module);
         }
-    /* After all faults, which may be of others that share a probation. */
-    while ((module = hx_module_next(module)))
-        if (module->probation_over && module->previous && !module->faulted) {
-            module->probation_over = false;
-            hx_status_t err = hx_swap_commit(module);
-            (void)err; /* there is a predecessor */
-        }
+    hx_probation_commit_due();
 }
+
+/* ---- jobs ----------------------------------------------------------------------------------------------------------- */
 
 /* By the owner's word: when somebody stays inside, probation goes on. */
 static hx_status_t roll_back(struct hx_job *job, struct hx_module *module, struct hx_swap_record **out_record)
@@ -163,12 +150,10 @@ static hx_status_t roll_back(struct hx_job *job, struct hx_module *module, struc
     hx_report_init(&cause);
     cause.step = "rollback";
     hx_status_t err = hx_report_fail(&cause, HX_E_CANCELED, "", "rolled back by %s", job->who);
-    err = hx_swap_revert(module, &cause, out_record, &job->report);
-    arm_probation(module);
+    err = hx_probation_revert(module, &cause, out_record, &job->report);
+    hx_probation_arm(module);
     return err;
 }
-
-/* ---- jobs ----------------------------------------------------------------------------------------------------------- */
 
 static hx_status_t unknown(struct hx_job *job, const char *name)
 {
@@ -200,9 +185,7 @@ static hx_status_t reload(struct hx_job *job, struct hx_module *module, struct h
         request.part[request.count++] =
             (struct hx_swap_part){ .module = other, .file = with->file, .may_downgrade = with->may_downgrade };
     }
-    hx_status_t err = hx_swap_run(&request, out_record);
-    arm_probation(module);
-    return err;
+    return hx_swap_run(&request, out_record);
 }
 
 static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
@@ -214,12 +197,14 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
         err = hx_lifecycle_may_unload(module, &job->report);
         if (err != HX_OK)
             return err;
-        err = hx_swap_commit(module); /* HX_E_NOENT: nothing was pending */
-        return hx_lifecycle_unload(module, &job->report);
+        err = hx_probation_commit(module);
+        if (err == HX_E_FAULT)
+            break;
+        return hx_lifecycle_unload(module, &job->report); /* HX_E_NOENT: nothing was pending */
     case HX_JOB_RELOAD: err = reload(job, module, &record); break;
     case HX_JOB_COMMIT:
-        record = hx_swap_pending(module);
-        err = hx_swap_commit(module);
+        record = hx_probation_record(module);
+        err = hx_probation_commit(module);
         break;
     case HX_JOB_ROLLBACK: err = roll_back(job, module, &record); break;
     case HX_JOB_LOAD: break;
@@ -228,13 +213,15 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
         job->swap = *record;
     if (err == HX_E_NOENT && job->kind != HX_JOB_RELOAD)
         err = hx_report_fail(&job->report, err, module->name, "%s has no swap on probation", module->name);
+    if (err == HX_E_FAULT && (job->kind == HX_JOB_COMMIT || job->kind == HX_JOB_UNLOAD))
+        err = hx_report_fail(&job->report, err, module->name,
+                             "it or another that shares its probation has faulted; what comes of it is told at once");
     return err;
 }
 
 static hx_status_t run_job(struct hx_job *job)
 {
     struct hx_module *module = NULL;
-    hx_report_init(&job->report);
     if (job->kind == HX_JOB_LOAD) {
         hx_status_t err = hx_lifecycle_load(job->file, job->params, &module, &job->report);
         if (err == HX_OK)
@@ -286,6 +273,7 @@ hx_status_t hx_engine_start(void)
     TAILQ_INIT(&engine.jobs);
     hx_waitq_init(&engine.worker);
     hx_waitq_init(&engine.clients);
+    hx_probation_bind(want_attention);
     return hx_task_create(HX_TASK_CORE, "worker", 255, worker, NULL, &engine.task);
 }
 
@@ -323,24 +311,20 @@ static void enqueue(struct hx_job *job)
     else
         TAILQ_INSERT_TAIL(&engine.jobs, job, link);
     hx_lock_release(&engine.lock, flags);
-    if (replaced) {
-        hx_report_init(&replaced->report);
+    if (replaced)
         finish(replaced, hx_report_fail(&replaced->report, HX_E_CANCELED, replaced->module,
                                         "a later request for %s took its place", replaced->module));
-    }
 }
 
 hx_status_t hx_engine_run(struct hx_job *job)
 {
-    if (job->kind == HX_JOB_RELOAD && !engine.reloads) {
-        hx_report_init(&job->report);
+    hx_report_init(&job->report);
+    job->swap.number = job->swap.transaction = 0; /* of its last run */
+    if (job->kind == HX_JOB_RELOAD && !engine.reloads)
         return hx_report_fail(&job->report, HX_E_DISABLED, job->module, "reloads are off; `reloads on' allows them");
-    }
     job->done = false;
-    if (hx_task_current()->class != HX_TASK_CORE || is_worker() || hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth)) {
-        hx_report_init(&job->report);
+    if (hx_task_current()->class != HX_TASK_CORE || is_worker() || hx_cpu_read(preempt_off) || hx_cpu_read(irq_depth))
         return hx_report_fail(&job->report, HX_E_STATE, job->module, "nobody may wait for a job here");
-    }
     enqueue(job);
     hx_waitq_wake_all(&engine.worker);
     hx_status_t err = hx_waitq_wait(&engine.clients, job_done, job, UINT64_MAX);

@@ -2,6 +2,7 @@
 /* state.c - see state.h. */
 #include "state.h"
 
+#include <hal/hx_lock.h>
 #include <lib/crc.h>
 #include <lib/err.h>
 #include <string.h>
@@ -31,6 +32,12 @@ static size_t padded(size_t bytes)
 
 /* ---- the blob ------------------------------------------------------------------------------------------------------- */
 
+static void clear(struct hx_blob *blob)
+{
+    blob->used = sizeof(struct blob_header);
+    blob->field_count = 0;
+}
+
 hx_status_t hx_blob_init(struct hx_blob *blob, size_t capacity)
 {
     memset(blob, 0, sizeof(*blob));
@@ -38,7 +45,7 @@ hx_status_t hx_blob_init(struct hx_blob *blob, size_t capacity)
     if (!blob->data)
         return HX_E_NOMEM;
     blob->capacity = capacity;
-    blob->used = sizeof(struct blob_header);
+    clear(blob);
     return HX_OK;
 }
 
@@ -159,7 +166,8 @@ const struct hx_blob_field *hx_blob_find(const struct hx_blob *blob, const char 
 /* The transfer under way. One worker carries state, so there is one at most. */
 static struct {
     struct hx_state_transfer *transfer;
-    enum hx_hook hook; /* HX_HOOK_SAVE or HX_HOOK_LOAD while that hook runs */
+    const struct hx_version *version; /* whose hook runs, */
+    enum hx_hook hook;                /* HX_HOOK_SAVE or HX_HOOK_LOAD */
 } under_way;
 
 static struct hx_state_transfer *transfer_in(enum hx_hook hook)
@@ -167,8 +175,7 @@ static struct hx_state_transfer *transfer_in(enum hx_hook hook)
     struct hx_state_transfer *transfer = under_way.transfer;
     if (!transfer || under_way.hook != hook)
         return NULL;
-    const struct hx_version *saver = hook == HX_HOOK_SAVE ? transfer->from : transfer->to;
-    return hx_module_calling() == saver ? transfer : NULL;
+    return hx_module_calling() == under_way.version ? transfer : NULL;
 }
 
 hx_ret_t hx_state_import_put(const char *name, const void *data, uint64_t bytes)
@@ -243,6 +250,20 @@ static hx_status_t decide(struct hx_state_transfer *transfer, struct hx_report *
     return hooks ? HX_OK : check_fields_fit(from, to, report);
 }
 
+static size_t blob_bytes(const struct hx_version *saver)
+{
+    return saver->state_bytes + BLOB_SLACK + HX_BLOB_FIELDS_MAX * sizeof(struct blob_record);
+}
+
+static hx_status_t reserve_blob(struct hx_blob *blob, size_t capacity, struct hx_report *report)
+{
+    hx_status_t err = hx_blob_init(blob, capacity);
+    if (err != HX_OK)
+        return hx_report_fail(report, err, "state", "not enough memory to convert %u bytes of state",
+                              (unsigned)capacity);
+    return HX_OK;
+}
+
 hx_status_t hx_state_prepare(struct hx_state_transfer *transfer, struct hx_version *from, struct hx_version *to,
                              struct hx_report *report)
 {
@@ -252,12 +273,7 @@ hx_status_t hx_state_prepare(struct hx_state_transfer *transfer, struct hx_versi
     hx_status_t err = decide(transfer, report);
     if (err != HX_OK || transfer->way != HX_STATE_HOOKS)
         return err;
-    size_t capacity = from->state_bytes + BLOB_SLACK + HX_BLOB_FIELDS_MAX * sizeof(struct blob_record);
-    err = hx_blob_init(&transfer->blob, capacity);
-    if (err != HX_OK)
-        return hx_report_fail(report, err, "state", "not enough memory to convert %u bytes of state",
-                              (unsigned)capacity);
-    return HX_OK;
+    return reserve_blob(&transfer->blob, blob_bytes(from), report);
 }
 
 /* ---- carrying ------------------------------------------------------------------------------------------------------- */
@@ -266,6 +282,7 @@ static hx_status_t run_state_hook(struct hx_state_transfer *transfer, struct hx_
                                   struct hx_report *report)
 {
     under_way.transfer = transfer;
+    under_way.version = version;
     under_way.hook = hook;
     hx_ret_t result = hx_version_hook(version, hook, 0);
     under_way.transfer = NULL;
@@ -276,17 +293,26 @@ static hx_status_t run_state_hook(struct hx_state_transfer *transfer, struct hx_
                           result == HX_E_FAULT ? version->fault : hx_err_text(result));
 }
 
-static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_report *report)
+/* Into the blob, which is open then. */
+static hx_status_t save(struct hx_state_transfer *transfer, struct hx_version *version, struct hx_report *report)
 {
     struct hx_blob *blob = &transfer->blob;
-    hx_status_t err = run_state_hook(transfer, transfer->from, HX_HOOK_SAVE, report);
+    hx_status_t err = run_state_hook(transfer, version, HX_HOOK_SAVE, report);
     if (err != HX_OK)
         return err;
-    hx_blob_seal(blob, transfer->from->record->version, transfer->from->schema);
+    hx_blob_seal(blob, version->record->version, version->schema);
     err = hx_blob_open(blob);
     if (err != HX_OK)
         return hx_report_fail(report, err, "blob", "the saved state is damaged: %s", hx_err_text(err));
-    transfer->bytes = blob->used;
+    return HX_OK;
+}
+
+static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_report *report)
+{
+    hx_status_t err = save(transfer, transfer->from, report);
+    if (err != HX_OK)
+        return err;
+    transfer->bytes = transfer->blob.used;
     return run_state_hook(transfer, transfer->to, HX_HOOK_LOAD, report);
 }
 
@@ -316,6 +342,23 @@ hx_status_t hx_state_carry(struct hx_state_transfer *transfer, struct hx_report 
     }
     return HX_E_INTERNAL;
 }
+
+#if HX_CHECKS
+hx_status_t hx_state_prepare_again(struct hx_state_transfer *transfer, struct hx_report *report)
+{
+    size_t capacity = blob_bytes(transfer->to);
+    if (transfer->blob.capacity >= capacity)
+        return HX_OK;
+    hx_blob_fini(&transfer->blob);
+    return reserve_blob(&transfer->blob, capacity, report);
+}
+
+hx_status_t hx_state_save_again(struct hx_state_transfer *transfer, struct hx_report *report)
+{
+    clear(&transfer->blob);
+    return save(transfer, transfer->to, report);
+}
+#endif
 
 void hx_state_commit(struct hx_version *from, struct hx_version *to, enum hx_state_way way)
 {

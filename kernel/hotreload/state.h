@@ -45,6 +45,10 @@ HX_NODISCARD hx_status_t hx_state_prepare(struct hx_state_transfer *transfer, st
                                           struct hx_version *to, struct hx_report *report);
 /* Carries the state over; nothing of @from changes. No allocation, no sleep. On refusal @to's state is undefined. */
 HX_NODISCARD hx_status_t hx_state_carry(struct hx_state_transfer *transfer, struct hx_report *report);
+/* For the audit, only with HX_CHECKS: room for what @to will save, reserved after hx_state_prepare() (HX_E_NOMEM), and its
+ * saving, after hx_state_carry(): HX_OK, and the blob holds it, open. Its error is reported; no allocation, no sleep. */
+HX_NODISCARD hx_status_t hx_state_prepare_again(struct hx_state_transfer *transfer, struct hx_report *report);
+HX_NODISCARD hx_status_t hx_state_save_again(struct hx_state_transfer *transfer, struct hx_report *report);
 /* The swap is final, or taken back: for shared pages, who owns what. */
 void hx_state_commit(struct hx_version *from, struct hx_version *to, enum hx_state_way way);
 void hx_state_revert(struct hx_version *to, enum hx_state_way way);

@@ -3,17 +3,19 @@
  * swap.c - the transaction; see swap.h.
  *
  * Policy: each step returns and leaves cleaning up to hx_swap_run(), which knows from its members what there is to undo.
- * Invariant: module->running changes in publish() alone, with all slots of all members closed.
+ * Invariant: a running version goes in hx_lifecycle_publish() alone, with all slots of all members closed.
  */
 #include "swap.h"
 
-#include <interrupts/router.h>
-#include <lib/err.h>
+#include "probation.h"
+
+#include "audit.h"
+
+#include <hal/hx_lock.h>
 #include <lib/fmt.h>
+#include <orchestrator/declared.h>
 #include <orchestrator/lifecycle.h>
 #include <string.h>
-
-static uint64_t probation_ns = 1000000000u;
 
 struct member {
     const struct hx_swap_part *part;
@@ -22,7 +24,7 @@ struct member {
     struct hx_state_transfer transfer;
     struct hx_swap_record *record;
     bool cyclic;  /* it was taken before those that it requires, because they require it */
-    bool claimed; /* new interrupt lines are reserved */
+    bool claimed; /* what it declares anew is reserved */
     bool carried; /* the new version has the state */
 };
 
@@ -36,16 +38,6 @@ static struct swap {
 
 #define FOR_MEMBERS(each, swap)                                                                                        \
     for (struct member *each = (swap)->member; each < (swap)->member + (swap)->set.count; each++)
-
-void hx_swap_set_probation_ns(uint64_t duration_ns)
-{
-    probation_ns = duration_ns;
-}
-
-uint64_t hx_swap_probation_ns(void)
-{
-    return probation_ns;
-}
 
 static struct hx_report *report_of(const struct member *member)
 {
@@ -218,8 +210,10 @@ static hx_status_t reserve(struct swap *swap, struct member *member)
 {
     (void)swap;
     hx_status_t err = hx_state_prepare(&member->transfer, member->old, member->new, report_of(member));
+    if (HX_CHECKS && err == HX_OK)
+        err = hx_audit_prepare(&member->transfer, report_of(member));
     if (err == HX_OK)
-        err = hx_irq_claim_all(member->module, member->new, report_of(member));
+        err = hx_declared_claim_all(member->module, member->new, report_of(member));
     member->claimed = err == HX_OK;
     return err;
 }
@@ -241,30 +235,6 @@ static hx_status_t for_all(struct swap *swap, const char *step,
 
 /* ---- the blackout --------------------------------------------------------------------------------------------------- */
 
-/* All slots of all are closed, preemption is off. */
-static void publish(const struct hx_version_set *set)
-{
-    uint32_t lines = 0; /* a bit for each that has some */
-    hx_irq_flags_t flags = hx_irq_save();
-    for (uint32_t i = 0; i < set->count; i++) {
-        struct hx_module *module = set->module[i];
-        struct hx_version *gone = module->running, *version = set->version[i];
-        module->running = version;
-        hx_module_rename(module, hx_version_name(version));
-        hx_module_retract(module, gone, version);
-        if (gone->irqs_count || version->irqs_count) {
-            hx_irq_bind(module, version);
-            lines |= 1u << i;
-        }
-    }
-    for (uint32_t i = 0; i < set->count; i++) {
-        hx_module_open(set->module[i], set->version[i]);
-        if (lines >> i & 1u)
-            hx_irq_replay(set->module[i]);
-    }
-    hx_irq_restore(flags);
-}
-
 /* The state of a version that has faulted is not to be trusted, and the fault was not the new one's. */
 static hx_status_t carry(struct swap *swap, struct member *member)
 {
@@ -277,6 +247,12 @@ static hx_status_t carry(struct swap *swap, struct member *member)
     hx_status_t err = hx_state_carry(&member->transfer, report_of(member));
     member->carried = err == HX_OK;
     return err;
+}
+
+static hx_status_t audit(struct swap *swap, struct member *member)
+{
+    (void)swap;
+    return hx_audit_run(&member->transfer, report_of(member));
 }
 
 /* What the observers have of the old one is lost where the state is. */
@@ -295,8 +271,13 @@ static hx_status_t cross(struct swap *swap)
     if (err != HX_OK)
         return err;
     err = for_all(swap, "state", carry);
+    if (HX_CHECKS && err == HX_OK)
+        err = for_all(swap, "audit", audit);
     if (err == HX_OK) {
-        publish(&swap->set);
+        FOR_MEMBERS(member, swap)
+        if (member->transfer.way == HX_STATE_NONE)
+            hx_declared_forsake(member->module);
+        hx_lifecycle_publish(&swap->set);
         uint64_t blackout_ns = hx_hal_clock_ns() - closed_ns;
         FOR_MEMBERS(member, swap)
         {
@@ -314,153 +295,6 @@ static hx_status_t cross(struct swap *swap)
 
 /* ---- after it ------------------------------------------------------------------------------------------------------- */
 
-/* What probation needs to know of the swap; one a module. */
-static struct hx_swap_record *record_of(const struct hx_module *module)
-{
-    return hx_history_get(module->pending_swap);
-}
-
-struct hx_swap_record *hx_swap_pending(const struct hx_module *module)
-{
-    return module->previous ? record_of(module) : NULL;
-}
-
-/* Those that share @module's probation, in the order of their swap, with their predecessors; count 0: it has none. */
-static void pending_with(const struct hx_module *module, struct hx_version_set *out)
-{
-    struct hx_module *other = NULL;
-    out->count = 0;
-    while (module->previous && (other = hx_module_next(other))) {
-        if (!other->previous || other->pending_transaction != module->pending_transaction)
-            continue;
-        uint32_t at = out->count++;
-        for (; at > 0 && out->module[at - 1]->pending_swap > other->pending_swap; at--) {
-            out->module[at] = out->module[at - 1];
-            out->version[at] = out->version[at - 1];
-        }
-        out->module[at] = other;
-        out->version[at] = other->previous;
-    }
-}
-
-/* A version that is not published any more: fini unless it is the one that faulted, then everything that it has. */
-static void discard(struct hx_version *version, bool call_fini)
-{
-    if (version && call_fini)
-        hx_version_fini(version);
-    hx_version_destroy(version);
-}
-
-static void commit_one(struct hx_module *module)
-{
-    struct hx_version *old = module->previous;
-    struct hx_swap_record *record = record_of(module);
-    hx_timer_disarm(&module->probation);
-    hx_irq_release_others(module, module->running);
-    hx_state_commit(old, module->running, module->pending_way);
-    module->previous = NULL;
-    discard(old, true);
-    if (record)
-        record->outcome = HX_SWAP_COMMITTED;
-}
-
-hx_status_t hx_swap_commit(struct hx_module *module)
-{
-    struct hx_version_set set;
-    pending_with(module, &set);
-    for (uint32_t i = set.count; i-- > 0;)
-        commit_one(set.module[i]);
-    return set.count ? HX_OK : HX_E_NOENT;
-}
-
-/* What befell @culprit, as the others tell it. */
-static void blame(struct hx_report *report, const struct hx_report *cause, const char *culprit)
-{
-    report->step = cause->step;
-    hx_report_fail(report, cause->err, cause->subject, "with %s: %s", culprit, cause->message);
-}
-
-static void note_reverted(struct hx_module *module, const struct hx_report *cause, const struct hx_module *culprit,
-                          uint64_t calls)
-{
-    struct hx_swap_record *record = record_of(module);
-    if (!record)
-        return;
-    record->outcome = HX_SWAP_REVERTED;
-    record->calls_since = calls;
-    if (module == culprit)
-        record->report = *cause;
-    else
-        blame(&record->report, cause, culprit->name);
-}
-
-/* From the opening on, a fault is the old version's. Its slots are closed, nobody is inside. Returns the version that goes. */
-static struct hx_version *give_up(struct hx_module *module, bool *out_faulted)
-{
-    struct hx_version *new = module->running;
-    *out_faulted = module->faulted || module->state == HX_MODULE_ERROR || new->fault[0];
-    hx_state_revert(new, module->pending_way);
-    module->previous = NULL;
-    module->faulted = false;
-    if (module->state == HX_MODULE_ERROR)
-        module->state = HX_MODULE_RUNNING; /* a legal edge: one who stayed inside until now kept it from coming back */
-    return new;
-}
-
-static hx_status_t restart(struct hx_module *module, struct hx_report *report)
-{
-    hx_ret_t started = hx_version_hook(module->running, HX_HOOK_START, 1);
-    if (started >= 0)
-        return HX_OK;
-    hx_status_t err = hx_report_fail(report, (hx_status_t)started, hx_hook_name(HX_HOOK_START),
-                                     "%s, the version that came back, does not start: %s", module->name,
-                                     started == HX_E_FAULT ? module->running->fault : hx_err_text(started));
-    hx_lifecycle_fail(module);
-    return err;
-}
-
-hx_status_t hx_swap_revert(struct hx_module *module, const struct hx_report *cause, struct hx_swap_record **out_record,
-                           struct hx_report *report)
-{
-    struct hx_version_set set;
-    struct hx_version *gone[HX_SET_MAX];
-    uint64_t calls[HX_SET_MAX];
-    bool faulted[HX_SET_MAX];
-    pending_with(module, &set);
-    if (!set.count)
-        return HX_E_NOENT;
-    for (uint32_t i = 0; i < set.count; i++) {
-        hx_timer_disarm(&set.module[i]->probation);
-        calls[i] = hx_module_calls(set.module[i]) - set.module[i]->calls_at_swap;
-    }
-    report->step = "drain";
-    hx_status_t err = hx_lifecycle_close(set.module, set.count, report);
-    if (err != HX_OK)
-        return err;
-    for (uint32_t i = 0; i < set.count; i++)
-        gone[i] = give_up(set.module[i], &faulted[i]);
-    publish(&set);
-    for (uint32_t i = 0; i < set.count; i++) {
-        hx_lifecycle_notify(gone[i], set.version[i], false);
-        /* Its state is the swap's; what has become ready or ended since must be told again. */
-        hx_lifecycle_notify(set.version[i], NULL, true);
-    }
-    hx_preempt_enable();
-    hx_module_wake_callers();
-    *out_record = record_of(module);
-    for (uint32_t i = set.count; i-- > 0;) {
-        note_reverted(set.module[i], cause, module, calls[i]);
-        hx_irq_release_others(set.module[i], set.version[i]);
-        discard(gone[i], !faulted[i]);
-    }
-    report->step = "start";
-    for (uint32_t i = 0; i < set.count; i++) {
-        hx_status_t started = restart(set.module[i], report);
-        err = err == HX_OK ? started : err;
-    }
-    return err;
-}
-
 static hx_status_t start_new(struct swap *swap, struct member *member)
 {
     (void)swap;
@@ -470,22 +304,24 @@ static hx_status_t start_new(struct swap *swap, struct member *member)
 static hx_status_t check_new(struct swap *swap, struct member *member)
 {
     (void)swap;
-    hx_status_t err = hx_version_try_hook(member->new, HX_HOOK_CHECK, 0, report_of(member));
-    if (err == HX_OK && member->module->faulted)
-        err = hx_report_fail(report_of(member), HX_E_FAULT, member->module->name, "%s", member->module->fault);
-    return err;
+    return hx_version_try_hook(member->new, HX_HOOK_CHECK, 0, report_of(member));
 }
 
-static void begin_probation(struct member *member)
+/* Since the open, in a call that a check of another made, perhaps. */
+static hx_status_t check_unfaulted(struct swap *swap, struct member *member)
 {
-    struct hx_module *module = member->module;
-    module->previous = member->old;
-    module->pending_swap = member->record->number;
-    module->pending_transaction = member->record->transaction;
-    module->pending_way = member->transfer.way;
-    module->calls_at_swap = hx_module_calls(module);
-    module->swaps++;
-    member->record->outcome = HX_SWAP_PROBATION;
+    (void)swap;
+    if (!member->module->faulted)
+        return HX_OK;
+    return hx_report_fail(report_of(member), HX_E_FAULT, member->module->name, "%s", member->module->fault);
+}
+
+/* Whoever shares the outcome of the step at which it failed. */
+static void share_report(struct swap *swap)
+{
+    FOR_MEMBERS(member, swap)
+    if (member != swap->at)
+        hx_report_share(report_of(member), report_of(swap->at), swap->at->module->name);
 }
 
 /* Undoes everything up to the blackout. */
@@ -496,26 +332,31 @@ static void undo(struct swap *swap)
         if (member->carried)
             hx_state_revert(member->new, member->transfer.way);
         if (member->claimed)
-            hx_irq_release_others(member->module, member->old);
-        discard(member->new, true);
-        if (member != swap->at)
-            blame(report_of(member), report_of(swap->at), swap->at->module->name);
+            hx_declared_release_others(member->module, member->old);
+        if (member->new && !member->new->fault[0])
+            hx_version_fini(member->new);
+        hx_version_destroy(member->new);
     }
+    share_report(swap);
 }
 
-/* What has been published does not start, or does not pass its check. */
-static hx_status_t take_back(struct swap *swap, hx_status_t err)
+/* What has been published does not start, or does not pass its check. While somebody who came in stays, it cannot go. */
+static hx_status_t take_back(struct swap *swap)
 {
-    struct hx_report cause = *report_of(swap->at);
+    struct hx_module *module = swap->at->module;
+    struct hx_report cause = *report_of(swap->at), why;
     struct hx_swap_record *ignored = NULL;
-    hx_status_t reverted = hx_swap_revert(swap->at->module, &cause, &ignored, report_of(swap->at));
-    if (reverted == HX_OK) {
-        *report_of(swap->at) = cause;
-        return err;
+    hx_report_init(&why);
+    hx_status_t err = hx_probation_revert(module, &cause, &ignored, &why);
+    if (module->previous) {
+        hx_lifecycle_fail(module);
+        hx_report_fail(report_of(swap->at), cause.err, why.subject, "%s; it is in Error: %s: `rollback %s'",
+                       cause.message, why.message, module->name);
+        share_report(swap);
+        return cause.err;
     }
-    if (swap->at->module->previous)
-        hx_lifecycle_fail(swap->at->module);
-    return reverted;
+    *report_of(swap->at) = err == HX_OK ? cause : why;
+    return report_of(swap->at)->err;
 }
 
 static hx_status_t run(struct swap *swap)
@@ -543,12 +384,17 @@ static hx_status_t run(struct swap *swap)
         return err;
     }
     FOR_MEMBERS(member, swap)
-    begin_probation(member);
+    {
+        hx_probation_begin(member->module, member->old, member->record);
+        hx_lifecycle_tell(member->module, HX_EVENT_MODULE_SWAPPED);
+    }
     err = for_all(swap, hx_hook_name(HX_HOOK_START), start_new);
     if (err == HX_OK)
         err = for_all(swap, hx_hook_name(HX_HOOK_CHECK), check_new);
+    if (err == HX_OK)
+        err = for_all(swap, hx_hook_name(HX_HOOK_CHECK), check_unfaulted);
     if (err != HX_OK)
-        return take_back(swap, err);
+        return take_back(swap);
     FOR_MEMBERS(member, swap)
     {
         report_of(member)->step = "done";
@@ -607,14 +453,15 @@ static hx_status_t check_ready(struct swap *swap, struct member *member)
 {
     (void)swap;
     const struct hx_module *module = member->module;
-    if (module->state != HX_MODULE_RUNNING)
-        return hx_report_fail(report_of(member), HX_E_STATE, module->name, "%s is %s, not Running; rmmod and insmod it",
-                              module->name, hx_module_state_name(module->state));
-    struct hx_version_set pending;
-    pending_with(module, &pending);
+    struct hx_version_set pending; /* goes with it: a way back that somebody needs is not given away */
+    hx_probation_members(module, &pending);
     for (uint32_t i = 0; i < pending.count; i++)
-        if (pending.module[i]->faulted)
+        if (pending.module[i]->faulted || pending.module[i]->state != HX_MODULE_RUNNING)
             module = pending.module[i];
+    if (module->state != HX_MODULE_RUNNING)
+        return hx_report_fail(report_of(member), HX_E_STATE, module->name, "%s is %s, not Running; %s", module->name,
+                              hx_module_state_name(module->state),
+                              module->previous ? "rollback or commit it first" : "rmmod and insmod it");
     if (module->faulted) /* a moment ago: what is pending is what it goes back to */
         return hx_report_fail(report_of(member), HX_E_FAULT, module->name, "the running version has faulted: %s",
                               module->fault);
@@ -632,11 +479,8 @@ static hx_status_t check_order(struct swap *swap, struct member *member)
 
 static hx_status_t take_part(struct swap *swap, struct member *member)
 {
-    (void)swap;
-    member->module->busy = true;
-    hx_status_t committed = hx_swap_commit(member->module);
-    (void)committed; /* HX_E_NOENT: nothing was pending */
-    return HX_OK;
+    hx_status_t err = hx_probation_commit(member->module);
+    return err == HX_E_FAULT ? check_ready(swap, member) : HX_OK; /* HX_E_NOENT: nothing was pending */
 }
 
 static hx_status_t run_checked(struct swap *swap)
@@ -644,18 +488,19 @@ static hx_status_t run_checked(struct swap *swap)
     hx_status_t err = for_all(swap, "request", check_ready);
     if (err == HX_OK)
         err = for_all(swap, "admit", check_order);
+    if (err == HX_OK)
+        err = for_all(swap, "request", take_part);
     if (err != HX_OK) {
         undo(swap);
         return err;
     }
-    err = for_all(swap, "request", take_part);
-    if (err == HX_OK)
-        err = run(swap);
-    FOR_MEMBERS(member, swap)
-    member->module->busy = false;
-    if (err == HX_OK && probation_ns == 0)
-        err = hx_swap_commit(swap->member->module);
-    return err;
+    err = run(swap);
+    if (err != HX_OK)
+        return err;
+    struct hx_module *first = swap->member->module;
+    if (hx_probation_length_ns() > 0 || hx_probation_commit(first) != HX_OK)
+        hx_probation_arm(first); /* not committed: it has faulted since its check */
+    return HX_OK;
 }
 
 hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_record **out_record)

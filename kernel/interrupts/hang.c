@@ -40,8 +40,13 @@ static struct probe {
 } probes[HX_CPUS_MAX];
 
 static bool is_one_of_many; /* processors; from the first time that one of them idles or stops to */
-static uint32_t busy;       /* a: processors that do not idle, a bit each */
-static uint32_t watcher;    /* a: id + 1 of the idle one that watches them; 0: none does */
+static uint32_t busy = 1;   /* a: processors that do not idle, a bit each; the first one starts the others */
+/*
+ * a: id + 1 of the idle one that watches them, or was idle when it began: its timer is armed; 0: none does. One that is busy
+ * may never come to its timer, so it counts as none. Who begins or stops to idle changes `busy' first and looks here then;
+ * so of two that do so at once one sees the other.
+ */
+static uint32_t watcher;
 
 static struct watch *watch_here(void)
 {
@@ -153,13 +158,23 @@ static bool is_idle(uint32_t id)
     return !(__atomic_load_n(&busy, __ATOMIC_SEQ_CST) >> id & 1);
 }
 
+static bool is_watched(uint32_t who)
+{
+    return who && is_idle(who - 1);
+}
+
+static bool watch_goes(uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&watcher, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
 static void watch_on(struct hx_timer *timer);
 
 static void watch_begin(void)
 {
-    uint32_t nobody = 0;
+    uint32_t who = __atomic_load_n(&watcher, __ATOMIC_SEQ_CST);
     struct watch *self = watch_here();
-    if (!__atomic_compare_exchange_n(&watcher, &nobody, hx_cpu_read(id) + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    if (is_watched(who) || !watch_goes(who, hx_cpu_read(id) + 1))
         return;
     self->idle_looks = 0;
     hx_timer_arm(&self->timer, hx_hal_clock_ns() + HX_HANG_WATCH_NS, watch_on);
@@ -179,11 +194,13 @@ static void find_watcher(void)
 static void watch_on(struct hx_timer *timer)
 {
     struct watch *self = watch_here();
+    uint32_t me = hx_cpu_read(id) + 1;
+    if (__atomic_load_n(&watcher, __ATOMIC_SEQ_CST) != me)
+        return; /* another one has taken over */
     bool any_busy = __atomic_load_n(&busy, __ATOMIC_SEQ_CST) != 0;
     self->idle_looks = any_busy ? 0 : self->idle_looks + 1;
-    if (!is_idle(hx_cpu_read(id)) || self->idle_looks >= HX_HANG_LINGER_LOOKS) {
-        __atomic_store_n(&watcher, 0, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&busy, __ATOMIC_SEQ_CST))
+    if (!is_idle(me - 1) || self->idle_looks >= HX_HANG_LINGER_LOOKS) {
+        if (watch_goes(me, 0) && __atomic_load_n(&busy, __ATOMIC_SEQ_CST))
             find_watcher();
         return;
     }
@@ -198,11 +215,11 @@ void hx_hang_idle_changed(bool idle)
         return;
     is_one_of_many = true;
     if (idle) {
-        if (__atomic_and_fetch(&busy, ~bit, __ATOMIC_SEQ_CST) && !__atomic_load_n(&watcher, __ATOMIC_SEQ_CST))
+        if (__atomic_and_fetch(&busy, ~bit, __ATOMIC_SEQ_CST))
             watch_begin();
     } else {
         (void)__atomic_or_fetch(&busy, bit, __ATOMIC_SEQ_CST);
-        if (!__atomic_load_n(&watcher, __ATOMIC_SEQ_CST))
+        if (!is_watched(__atomic_load_n(&watcher, __ATOMIC_SEQ_CST)))
             find_watcher();
     }
 }
@@ -215,9 +232,9 @@ static __attribute__((noinline)) void tick_of_many(void)
     if (ticks != self->looked) {
         self->looked = ticks;
         look_around(self);
-    } else if (is_idle(hx_cpu_read(id)) && __atomic_load_n(&busy, __ATOMIC_RELAXED)) {
-        watch_begin();
     }
+    if (is_idle(hx_cpu_read(id)) && __atomic_load_n(&busy, __ATOMIC_RELAXED))
+        watch_begin();
 }
 
 static __attribute__((noinline)) void tick_inside(struct hx_trap *trap, struct hx_gate_frame *frame)

@@ -7,7 +7,7 @@
  * the call is only marked, and ends when the import returns (law 3).
  * Ticks need interrupts on. A processor that stands in a call and gets none is seen by another one, which sends it a
  * non-maskable interrupt each millisecond; each that finds it still there counts as a tick. A single processor that loops
- * with interrupts off is lost.
+ * with interrupts off is lost, and so are all that do so at the same time, when nobody is left.
  */
 #pragma once
 #include <gate/gate.h>

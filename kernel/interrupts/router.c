@@ -2,8 +2,6 @@
 /* router.c - see router.h. */
 #include "router.h"
 
-#include "deferred.h"
-
 #include <hal/hx_hal_entry.h>
 #include <lib/fmt.h>
 #include <string.h>
@@ -160,8 +158,6 @@ hx_status_t hx_irq_claim_all(struct hx_module *module, struct hx_version *versio
                                  record->key, held->line, record->line);
         }
     }
-    if (err == HX_OK)
-        err = hx_deferred_claim_all(module, version, report);
     for (; err != HX_OK && claimed > 0; claimed--)
         give_back(LIST_FIRST(&claims));
     return err;
@@ -182,9 +178,7 @@ void hx_irq_bind(struct hx_module *module, const struct hx_version *version)
             disarm(irq);
         }
     }
-    hx_deferred_bind(module, version);
     hx_irq_restore(flags);
-    hx_deferred_resume();
 }
 
 void hx_irq_disarm_all(struct hx_module *module)
@@ -203,7 +197,6 @@ void hx_irq_release_others(struct hx_module *module, const struct hx_version *ke
         if (irq->module == module && !record_of(keep, irq->key))
             give_back(irq);
     }
-    hx_deferred_release_others(module, keep);
 }
 
 /* ---- delivery: interrupts off --------------------------------------------------------------------------------------- */
@@ -256,7 +249,6 @@ void hx_irq_replay(struct hx_module *module)
         lines[irq->line].held = lines[irq->line].held && somebody_waits(&lines[irq->line]);
         mask_or_unmask(irq->line);
     }
-    hx_deferred_resume();
 }
 
 static __attribute__((noinline)) void unhandled(uint32_t number)

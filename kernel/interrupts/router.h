@@ -11,8 +11,6 @@
  * device's (helix/module.h). Interrupts that nobody calls his own, HX_IRQ_STORM in a row, end in the line being masked until
  * one of its modules is replaced.
  *
- * What is claimed, bound and released here includes the module's deferred functions (deferred.h), which go with its lines.
- *
  * Context: claim, bind and release in thread context on CPU 0, by one task at a time. Delivery in interrupt context on CPU 0,
  *          where all lines go, without a lock: what it follows is changed with interrupts off there.
  * Invariant: accepted == served + pending + lost, of every claim, whenever interrupts are on.

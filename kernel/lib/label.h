@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { HX_LABEL_NAME_BYTES = 64 }; /* that a name has room in which is put together for a label */
+
 struct hx_label {
     const char *name; /* may hold anything but NUL: a module's names come from its file */
     uintptr_t va;

@@ -16,6 +16,10 @@
 #include <helix/kv.h>
 #include <hotreload/engine.h>
 #include <interrupts/router.h>
+#include <ipc/channel.h>
+#include <ipc/event_bus.h>
+#include <ipc/grant.h>
+#include <ipc/message_router.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <module/exports.h>
@@ -169,6 +173,122 @@ static hx_status_t bench_wake_round_trip(const char *name)
     return err;
 }
 
+/* ---- channels -------------------------------------------------------------------------------------------------------- */
+
+static struct hx_channel_ends ends;
+static struct hx_holder talker = { .name = "bench" }; /* as a module is one */
+static struct hx_message message = { .type = HX_MESSAGE_NOTIFICATION,
+                                     .priority = HX_PRIORITY_NORMAL,
+                                     .payload = HX_PAYLOAD_INLINE,
+                                     .bytes = HX_INLINE_MAX };
+
+/* A message in, and the same out again. */
+__attribute__((noinline)) static uint64_t loop_channel(uint64_t rounds)
+{
+    struct hx_message received;
+    hx_handle_t in = ends.end[0], out = ends.end[1];
+    hx_status_t bad = HX_OK;
+    uint64_t start = hx_arch_tsc();
+    for (uint64_t i = 0; i < rounds; i++) {
+        bad |= hx_ipc_send(in, &talker, &message, HX_WAIT_NOT);
+        bad |= hx_ipc_receive(out, &talker, &received, HX_WAIT_NOT);
+    }
+    return bad == HX_OK ? hx_arch_tsc() - start : 0;
+}
+
+static hx_status_t bench_channel_self(const char *name)
+{
+    talker.self = hx_task_current()->handle;
+    hx_status_t err = hx_ipc_create(16, &talker, &ends);
+    uint64_t insns = err == HX_OK ? loop_channel(ROUNDS) : 0;
+    hx_handle_close_all(&talker);
+    if (insns == 0)
+        return complain(name, hx_err_text(err));
+    report(name, insns / ROUNDS);
+    return HX_OK;
+}
+
+/* Rounds of one of the pair, none of which fails. */
+static __attribute__((noinline)) hx_status_t ask(uint32_t rounds)
+{
+    struct hx_message received;
+    hx_handle_t end = ends.end[0];
+    hx_status_t bad = HX_OK;
+    for (uint32_t i = 0; i < rounds; i++) {
+        bad |= hx_ipc_send(end, &talker, &message, UINT64_MAX);
+        bad |= hx_ipc_receive(end, &talker, &received, UINT64_MAX);
+    }
+    return bad;
+}
+
+static __attribute__((noinline)) hx_status_t answer(uint32_t rounds)
+{
+    struct hx_message received;
+    hx_handle_t end = ends.end[1];
+    hx_status_t bad = HX_OK;
+    for (uint32_t i = 0; i < rounds; i++) {
+        bad |= hx_ipc_receive(end, &talker, &received, UINT64_MAX);
+        bad |= hx_ipc_send(end, &talker, &message, UINT64_MAX);
+    }
+    return bad;
+}
+
+/* Each waits for the other's message before it sends its own: so every message is handed over. */
+static hx_status_t answerer(void *argument)
+{
+    hx_status_t bad;
+    if (argument) {
+        bad = answer(SWITCH_ROUNDS);
+    } else {
+        bad = ask(SWITCH_ROUNDS / 4);
+        pair.start = hx_arch_tsc();
+        bad |= ask(SWITCH_ROUNDS - 1 - SWITCH_ROUNDS / 4);
+        pair.end = hx_arch_tsc();
+        bad |= ask(1);
+    }
+    if (bad == HX_OK)
+        pair.done++;
+    hx_waitq_wake_all(&pair.finished);
+    return bad;
+}
+
+/* Each sends, lets the other go first, and then receives what that has sent: so every message is queued. */
+static hx_status_t queuer(void *argument)
+{
+    uint32_t me = (uint32_t)(uintptr_t)argument;
+    struct hx_message received;
+    hx_status_t err = HX_OK;
+    for (uint32_t i = 0; err == HX_OK && i < SWITCH_ROUNDS; i++) {
+        if (!me && i == SWITCH_ROUNDS / 4)
+            pair.start = hx_arch_tsc();
+        if (!me && i == SWITCH_ROUNDS - 1)
+            pair.end = hx_arch_tsc();
+        err = hx_ipc_send(ends.end[me], &talker, &message, UINT64_MAX);
+        hx_task_yield();
+        if (err == HX_OK)
+            err = hx_ipc_receive(ends.end[me], &talker, &received, UINT64_MAX);
+    }
+    pair.done++;
+    hx_waitq_wake_all(&pair.finished);
+    return err;
+}
+
+static hx_status_t bench_channel_pair(const char *name)
+{
+    bool handover = strcmp(name, "channel_handover_64") == 0;
+    talker.self = hx_task_current()->handle;
+    hx_status_t err = hx_ipc_create(16, &talker, &ends);
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    err = run_pair(name, handover ? answerer : queuer, "ping", "pong");
+    for (uint32_t i = 0; i < 2; i++)
+        if (hx_handle_close(ends.end[i], &talker) != HX_OK)
+            err = HX_E_FAILED;
+    if (err == HX_OK)
+        report(name, (pair.end - pair.start) / (SWITCH_ROUNDS - 1 - SWITCH_ROUNDS / 4));
+    return err;
+}
+
 static hx_status_t nothing(void *argument)
 {
     (void)argument;
@@ -192,6 +312,65 @@ static hx_status_t bench_create_join(const char *name)
         return complain(name, hx_err_text(err));
     report(name, (hx_arch_tsc() - start) / JOIN_ROUNDS);
     return HX_OK;
+}
+
+/* ---- events ---------------------------------------------------------------------------------------------------------- */
+
+static void nobody_wakes(struct hx_subscription *subscription)
+{
+    (void)subscription;
+}
+
+/* One subscriber, who is told of each event and looks at none. */
+static hx_status_t bench_event_publish(const char *name)
+{
+    struct hx_topic *topic = NULL;
+    struct hx_event event = { .type = HX_EVENT_CUSTOM, .bytes = 8 };
+    struct hx_subscription subscription = { .filter.types = HX_EVENTS_ALL, .notify = nobody_wakes };
+    struct hx_holder holder = { .self = hx_handle_make(HX_HANDLE_MODULE, 0, 0), .name = name };
+    hx_status_t err = hx_topic_create("bench", &holder, &topic);
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    hx_event_subscribe(topic, &subscription, false);
+    uint64_t start = hx_arch_tsc();
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        subscription.notified = false;
+        hx_event_publish(topic, &holder, &event);
+    }
+    report(name, (hx_arch_tsc() - start) / ROUNDS);
+    hx_event_unsubscribe(&subscription);
+    hx_topic_destroy(topic);
+    return HX_OK;
+}
+
+/* A request through the router and the gate to a module's service, and its reply. */
+static hx_status_t ask_service(const char *name)
+{
+    struct hx_message request = { .payload = HX_PAYLOAD_INLINE, .bytes = HX_INLINE_MAX };
+    hx_handle_t service = hx_router_find("echo");
+    hx_status_t err = HX_OK;
+    uint64_t start = hx_arch_tsc();
+    for (uint32_t i = 0; err == HX_OK && i < ROUNDS; i++)
+        err = hx_router_request(service, &hx_kernel_holder, &request, UINT64_MAX);
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    report(name, (hx_arch_tsc() - start) / ROUNDS);
+    return HX_OK;
+}
+
+static hx_status_t bench_router_request(const char *name)
+{
+    struct hx_slice file;
+    struct hx_report why;
+    struct hx_module *module = NULL;
+    hx_report_init(&why);
+    if (hx_pack_find(pack, "svc_echo.hxm", &file) != HX_OK)
+        return complain(name, "svc_echo.hxm is not in the initrd");
+    if (hx_lifecycle_load(file, "", &module, &why) != HX_OK)
+        return complain(name, why.message);
+    hx_status_t err = ask_service(name);
+    hx_status_t unloaded = hx_lifecycle_unload(module, &why);
+    return err == HX_OK && unloaded != HX_OK ? complain(name, why.message) : err;
 }
 
 /* ---- interrupts ------------------------------------------------------------------------------------------------------ */
@@ -287,6 +466,43 @@ static hx_status_t bench_self_ipi(const char *name)
     hx_status_t err = measure_self_ipi(name, module);
     hx_status_t unloaded = hx_lifecycle_unload(module, &why);
     return err == HX_OK && unloaded != HX_OK ? complain(name, why.message) : err;
+}
+
+/* ---- grants ---------------------------------------------------------------------------------------------------------- */
+
+static struct hx_holder hands[2] = { { .name = "left" }, { .name = "right" } };
+
+/* To the other hand and back again, as often as there are slots and more. */
+static hx_status_t hand_over(hx_handle_t grant, uint64_t *out_insns)
+{
+    struct hx_message_memory memory = { .grant = grant };
+    struct hx_grant *taken = NULL;
+    hx_status_t err = HX_OK;
+    uint64_t start = hx_arch_tsc();
+    for (uint32_t i = 0; err == HX_OK && i < SWITCH_ROUNDS; i++) {
+        err = hx_grant_take(memory.grant, &hands[i % 2], HX_GRANT_READ | HX_GRANT_WRITE, &taken);
+        if (err == HX_OK)
+            err = hx_grant_accept(taken, &hands[(i + 1) % 2], &memory);
+    }
+    *out_insns = (hx_arch_tsc() - start) / SWITCH_ROUNDS;
+    return err;
+}
+
+/* Whatever the size: nothing is copied, and one entry of a page directory maps all of it. */
+static hx_status_t bench_grant(const char *name)
+{
+    uint64_t insns = 0;
+    hx_handle_t grant = HX_HANDLE_NONE;
+    uintptr_t va;
+    hx_status_t err = hx_grant_make(strcmp(name, "grant_1m") == 0 ? 1 << 20 : 1 << 12, &hands[0], &grant, &va);
+    if (err == HX_OK)
+        err = hand_over(grant, &insns);
+    hx_handle_close_all(&hands[0]);
+    hx_handle_close_all(&hands[1]);
+    if (err != HX_OK)
+        return complain(name, hx_err_text(err));
+    report(name, insns);
+    return HX_OK;
 }
 
 /* ---- modules --------------------------------------------------------------------------------------------------------- */
@@ -524,10 +740,17 @@ static const struct {
     { "gate_overhead", bench_gate },
     { "context_switch", bench_context_switch },
     { "wake_round_trip", bench_wake_round_trip },
+    { "channel_self_64", bench_channel_self },
+    { "channel_round_trip_64", bench_channel_pair },
+    { "channel_handover_64", bench_channel_pair },
     { "task_create_join", bench_create_join },
+    { "event_publish", bench_event_publish },
+    { "router_request", bench_router_request },
     { "timer_tick_busy", bench_interrupt },
     { "irq_line_rtc", bench_interrupt },
     { "irq_self_ipi", bench_self_ipi },
+    { "grant_4k", bench_grant },
+    { "grant_1m", bench_grant },
     { "module_load_10", bench_load },
     { "module_unload_10", bench_load },
     { "module_reloc_1000", bench_reloc_1000 },

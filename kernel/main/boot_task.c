@@ -164,8 +164,11 @@ static hx_status_t boot_task(void *argument)
         load_modules();
     if (safe)
         hx_log_line(HX_LOG_INFO, NULL, "safe: no module is loaded");
-    if (hx_boot_option(boot, "bench", names, sizeof(names)) == HX_OK)
-        hx_bench_run(names, &initrd);
+    if (hx_boot_option(boot, "bench", names, sizeof(names)) == HX_OK) {
+        if (hx_bench_run)
+            hx_bench_run(names, &initrd);
+        hx_log_line(HX_LOG_WARN, NULL, "bench: this kernel has no benchmarks; boot helix-bench.bin");
+    }
     return hx_console_start();
 }
 

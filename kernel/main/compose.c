@@ -8,15 +8,19 @@
 #include <debug/console.h>
 #include <debug/log.h>
 #include <hotreload/engine.h>
+#include <hotreload/probation.h>
 #include <interrupts/exception.h>
 #include <interrupts/hang.h>
 #include <interrupts/router.h>
+#include <ipc/grant.h>
 #include <mm/mm.h>
+#include <orchestrator/callbacks.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
 #include <string.h>
 
 #include "processors.h"
+#include "topics.h"
 
 /* ---- what rooms are told -------------------------------------------------------------------------------------------- */
 
@@ -32,7 +36,9 @@ static void provider_went(struct hx_slot *slot)
         hx_sched_forget_all();
 }
 
-static const struct hx_lifecycle_observer observer = { .came = provider_came, .went = provider_went };
+static const struct hx_lifecycle_observer observer = { .came = provider_came,
+                                                       .went = provider_went,
+                                                       .happened = hx_topics_module_happened };
 static const struct hx_gate_policy gate_policy = { .wait = hx_engine_gate_wait, .hung = hx_hang_ended };
 
 static void tell(bool bad, const char *line)
@@ -67,6 +73,7 @@ static void line_stormed(uint32_t line, const struct hx_module *module)
     hx_log_line(HX_LOG_WARN, module->name,
                 "line %u is masked: %u interrupts in a row that nobody called his own; reload a module of it", line,
                 (unsigned)HX_IRQ_STORM);
+    hx_topics_line_stormed(line, module->name);
 }
 
 static const struct hx_irq_policy irq_policy = { .refusal = line_refusal, .stormed = line_stormed };
@@ -182,7 +189,7 @@ static void apply_options(const struct hx_boot_info *info)
     }
     if (option(info, "probation_ms", value, sizeof(value))) {
         if (parse_ms(value, &ns))
-            hx_swap_set_probation_ns(ns);
+            hx_probation_set_length_ns(ns);
         else
             bad_option("probation_ms", value, "a number of milliseconds");
     }
@@ -198,10 +205,16 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_lifecycle_bind(&observer);
     hx_irq_bind_policy(&irq_policy);
     hx_engine_bind(tell);
+    hx_callbacks_bind_tell(tell);
     console_env.pack = hx_initrd();
     hx_console_bind(&console_env);
     hx_module_registry_init();
+    hx_grant_init();
     apply_options(info);
+    *out_what = "topics";
+    hx_status_t err = hx_topics_create();
+    if (err != HX_OK)
+        return err;
     *out_what = "interfaces";
     return hx_interface_init();
 }

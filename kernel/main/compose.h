@@ -25,6 +25,7 @@ const struct hx_pack *hx_initrd(void);
 /* "hx_task_yield+0x12/0x40" or "rr_pick+0x4/0x80 (sched_rr)" into @text; returns the length, 0 when nothing is known.
  * @is_return: @ip is where a call comes back to. */
 size_t hx_symbolise(uintptr_t ip, bool is_return, char *text, size_t bytes);
-/* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: there is none. */
-bool hx_core_function_at(uintptr_t va, struct hx_label *out);
-bool hx_core_function(uint32_t index, struct hx_label *out);
+/* The core's own functions: the one that holds @va; that of number @index, ascending by address. False: there is none.
+ * The label's name lies in @name. */
+bool hx_core_function_at(uintptr_t va, struct hx_label *out, char name[HX_LABEL_NAME_BYTES]);
+bool hx_core_function(uint32_t index, struct hx_label *out, char name[HX_LABEL_NAME_BYTES]);

@@ -5,20 +5,28 @@
  * The stub has marked the frame, so a fault in here is the kernel's own, except in hx_hal_copy(): every span is copied by
  * it before it is looked at.
  */
+#include "exports.h"
+
 #include <debug/log.h>
 #include <hal/hx_import.h>
 #include <hotreload/state.h>
-#include <interrupts/deferred.h>
 #include <interrupts/router.h>
 #include <string.h>
 
-/* Copies a span that names something: at most HX_NAME_MAX - 1 bytes, NUL appended. */
-static hx_status_t copy_name(char out[HX_NAME_MAX], const void *name, uint64_t name_bytes)
+hx_status_t hx_export_copy_name(char out[HX_NAME_MAX], const void *name, uint64_t name_bytes)
 {
     if (name_bytes == 0 || name_bytes >= HX_NAME_MAX)
         return HX_E_INVAL;
     out[name_bytes] = 0;
     return hx_hal_copy(out, name, name_bytes);
+}
+
+void hx_export_wait_restartable(void)
+{
+    struct hx_gate_frame *frame = hx_gate_frame();
+    const struct hx_slot_info *info = hx_slot_info(frame->slot);
+    if (info->kind == HX_SLOT_KIND_CALLBACKS && info->sleepable)
+        hx_task_current()->restartable = frame;
 }
 
 hx_ret_t hx_export_hx_log(uint64_t level, const void *text, uint64_t text_bytes)
@@ -60,7 +68,7 @@ hx_ret_t hx_export_hx_port_write8(uint64_t port, uint64_t value)
 hx_ret_t hx_export_hx_irq_count(const void *key, uint64_t key_bytes)
 {
     char name[HX_NAME_MAX];
-    hx_status_t err = copy_name(name, key, key_bytes);
+    hx_status_t err = hx_export_copy_name(name, key, key_bytes);
     if (err != HX_OK)
         return err;
     const struct hx_version *version = hx_module_calling();
@@ -68,34 +76,24 @@ hx_ret_t hx_export_hx_irq_count(const void *key, uint64_t key_bytes)
     return irq ? (hx_ret_t)irq->accepted : HX_E_NOENT;
 }
 
-hx_ret_t hx_export_hx_defer(const void *key, uint64_t key_bytes)
-{
-    char name[HX_NAME_MAX];
-    hx_status_t err = copy_name(name, key, key_bytes);
-    if (err != HX_OK)
-        return err;
-    const struct hx_version *version = hx_module_calling();
-    return version ? hx_deferred_ask(version->module, name) : HX_E_NOENT;
-}
-
 hx_ret_t hx_export_hx_state_put(const void *name, uint64_t name_bytes, const void *data, uint64_t data_bytes)
 {
     char field[HX_NAME_MAX];
-    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : copy_name(field, name, name_bytes);
+    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : hx_export_copy_name(field, name, name_bytes);
     return err == HX_OK ? hx_state_import_put(field, data, data_bytes) : err;
 }
 
 hx_ret_t hx_export_hx_state_get(const void *name, uint64_t name_bytes, uint64_t offset, void *data, uint64_t data_bytes)
 {
     char field[HX_NAME_MAX];
-    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : copy_name(field, name, name_bytes);
+    hx_status_t err = data_bytes > HX_SPAN_MAX ? HX_E_LIMIT : hx_export_copy_name(field, name, name_bytes);
     return err == HX_OK ? hx_state_import_get(field, offset, data, data_bytes) : err;
 }
 
 hx_ret_t hx_export_hx_state_size(const void *name, uint64_t name_bytes)
 {
     char field[HX_NAME_MAX];
-    hx_status_t err = copy_name(field, name, name_bytes);
+    hx_status_t err = hx_export_copy_name(field, name, name_bytes);
     return err == HX_OK ? hx_state_import_size(field) : err;
 }
 
@@ -103,6 +101,6 @@ hx_ret_t hx_export_hx_sleep_ns(uint64_t duration_ns)
 {
     if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off) || !hx_irq_enabled())
         return HX_E_STATE;
-    uint64_t now = hx_hal_clock_ns();
-    return hx_task_sleep_until(duration_ns < UINT64_MAX - now ? now + duration_ns : UINT64_MAX - 1);
+    uint64_t deadline_ns = hx_export_wait_begin(duration_ns);
+    return hx_export_wait_end(hx_task_sleep_until(deadline_ns));
 }

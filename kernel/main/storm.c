@@ -8,12 +8,11 @@
  */
 #include "storm.h"
 
+#include "trial.h"
+
 #include <hal/hx_hal.h>
-#include <hotreload/engine.h>
 #include <interrupts/exception.h>
 #include <lib/err.h>
-#include <lib/fmt.h>
-#include <string.h>
 #include <task/mutex.h>
 
 enum {
@@ -30,21 +29,16 @@ enum {
 };
 static const uint64_t patience_ns = 120000000000u; /* of a machine whose CPUs are not always run */
 
-static const char *const files[] = {
-    "sched_rr.hxm", "sched_rr-2.hxm", "sched_prio.hxm", "sched_fair.hxm", "sched_edf.hxm",
-};
-
 struct count {
     uint64_t value __attribute__((aligned(64)));
     uint64_t seed;
 };
 
 static struct {
-    const struct hx_pack *pack;
-    char module[HX_NAME_MAX]; /* the scheduler's name now */
+    struct hx_trial trial;
     uint64_t seed;
     bool over;
-    uint32_t swaps, complaints;
+    uint32_t complaints;
     uint32_t running; /* survivors and mothers that have not ended */
     struct hx_waitq ended;
     struct count survivor[SURVIVORS], mother[MOTHERS];
@@ -63,22 +57,12 @@ static struct {
 } storm;
 
 /* ---- output ---------------------------------------------------------------------------------------------------------- */
-__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    size_t bytes = hx_fmt_v(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    hx_hal_console_write(line, bytes < sizeof(line) ? bytes : sizeof(line) - 1);
-}
-
 static void expect_equal(const char *what, uint64_t got, uint64_t wanted)
 {
     if (got == wanted)
         return;
     storm.complaints++;
-    print("storm: %s: %llu, not %llu\n", what, (unsigned long long)got, (unsigned long long)wanted);
+    hx_trial_print("storm: %s: %llu, not %llu\n", what, (unsigned long long)got, (unsigned long long)wanted);
 }
 
 /* ---- chance ---------------------------------------------------------------------------------------------------------- */
@@ -89,11 +73,6 @@ static uint64_t dice(uint64_t *seed, uint64_t sides)
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
     return *seed % sides;
-}
-
-static void sleep(uint64_t duration_ns)
-{
-    (void)hx_task_sleep_until(hx_hal_clock_ns() + duration_ns);
 }
 
 static void spin(uint64_t turns)
@@ -208,7 +187,7 @@ static hx_status_t survive(void *argument)
     while (!is_over()) {
         __atomic_add_fetch(&count->value, 1, __ATOMIC_RELAXED);
         switch (dice(&count->seed, 9)) {
-        case 0: sleep(dice(&count->seed, NAP_NS_MAX)); break;
+        case 0: hx_trial_sleep(dice(&count->seed, NAP_NS_MAX)); break;
         case 1: spin(dice(&count->seed, SPIN_MAX)); break;
         case 2: wait_in_crowd(); break;
         case 3: call_crowd(dice(&count->seed, 2)); break;
@@ -231,9 +210,9 @@ static hx_status_t live_shortly(void *argument)
 {
     uint64_t seed = (uint64_t)(uintptr_t)argument;
     switch (dice(&seed, 6)) {
-    case 0: sleep(dice(&seed, NAP_NS_MAX)); break;
+    case 0: hx_trial_sleep(dice(&seed, NAP_NS_MAX)); break;
     case 1: spin(dice(&seed, SPIN_MAX)); break;
-    case 2: sleep(3600000000000u); break; /* until it is killed */
+    case 2: hx_trial_sleep(3600000000000u); break; /* until it is killed */
     case 3: wait_in_crowd(); break;
     case 4: visit_vaults(&seed); break;
     default: hx_task_yield();
@@ -315,7 +294,7 @@ static bool all_ended(void *context)
 
 static bool are_alone(uint32_t tasks)
 {
-    for (uint64_t begun_ns = hx_hal_clock_ns(); hx_hal_clock_ns() - begun_ns < patience_ns; sleep(MOMENT_NS))
+    for (uint64_t begun_ns = hx_hal_clock_ns(); hx_hal_clock_ns() - begun_ns < patience_ns; hx_trial_sleep(MOMENT_NS))
         if (hx_task_count() <= tasks)
             return true;
     return false;
@@ -334,29 +313,6 @@ static hx_status_t calm(uint32_t tasks)
     return err;
 }
 
-static hx_status_t swap(void)
-{
-    static struct hx_job job;
-    struct hx_slice file;
-    const char *name = files[dice(&storm.seed, HX_ARRAY_SIZE(files))];
-    hx_status_t err = hx_pack_find(storm.pack, name, &file);
-    if (err != HX_OK) {
-        print("storm: %s: it is not in the initrd\n", name);
-        return err;
-    }
-    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = file, .who = "storm", .may_downgrade = true };
-    hx_fmt(job.module, sizeof(job.module), "%s", storm.module);
-    err = hx_engine_run(&job);
-    if (err != HX_OK) {
-        print("storm: %s to %s, swap %u: %s\n", storm.module, name, storm.swaps,
-              job.swap.number ? job.swap.report.message : job.report.message);
-        return err;
-    }
-    memcpy(storm.module, job.swap.new_name, sizeof(storm.module));
-    storm.swaps++;
-    return HX_OK;
-}
-
 /* Nobody who survives stands still. */
 static void expect_progress(void)
 {
@@ -367,41 +323,22 @@ static void expect_progress(void)
     for (uint32_t i = 0; i < SURVIVORS; i++) {
         while (__atomic_load_n(&storm.survivor[i].value, __ATOMIC_RELAXED) == before[i] &&
                hx_hal_clock_ns() - begun_ns < patience_ns)
-            sleep(MOMENT_NS / 10);
+            hx_trial_sleep(MOMENT_NS / 10);
         if (__atomic_load_n(&storm.survivor[i].value, __ATOMIC_RELAXED) == before[i]) {
             storm.complaints++;
-            print("storm: survivor %u stands still since the last swap\n", i);
+            hx_trial_print("storm: survivor %u stands still since the last swap\n", i);
         }
     }
-}
-
-struct census {
-    uint64_t tasks, heap_objects, heap_bytes;
-};
-
-static struct census take_census(void)
-{
-    struct hx_hal_memory_stats stats;
-    hx_hal_memory_stats(&stats);
-    return (struct census){ hx_task_count(), stats.heap_objects, stats.heap_bytes };
-}
-
-static void expect_census(const struct census *wanted)
-{
-    struct census now = take_census();
-    expect_equal("tasks", now.tasks, wanted->tasks);
-    expect_equal("heap objects", now.heap_objects, wanted->heap_objects);
-    expect_equal("heap bytes", now.heap_bytes, wanted->heap_bytes);
 }
 
 static hx_status_t blow(uint32_t swaps)
 {
     hx_status_t err = HX_OK;
     for (uint32_t i = 0; err == HX_OK && i < swaps; i++) {
-        err = swap();
+        err = hx_trial_swap(&storm.trial, &hx_trial_schedulers[dice(&storm.seed, HX_TRIAL_SCHEDULERS)]);
         if ((i + 1) % TELL_EVERY == 0)
-            print("# %u of %u swaps, %llu tasks created, %llu killed\n", i + 1, swaps,
-                  (unsigned long long)storm.created, (unsigned long long)storm.killed);
+            hx_trial_print("# %u of %u swaps, %llu tasks created, %llu killed\n", i + 1, swaps,
+                           (unsigned long long)storm.created, (unsigned long long)storm.killed);
     }
     return err;
 }
@@ -409,7 +346,7 @@ static hx_status_t blow(uint32_t swaps)
 /* Back to the scheduler that one began with, so that what is left can be compared. */
 static hx_status_t run(uint32_t swaps)
 {
-    struct census census = take_census();
+    struct hx_trial_census census = hx_trial_census();
     hx_status_t err = begin();
     if (err == HX_OK)
         err = blow(swaps);
@@ -417,46 +354,34 @@ static hx_status_t run(uint32_t swaps)
         expect_progress();
     hx_status_t ended = calm((uint32_t)census.tasks);
     if (err == HX_OK)
-        expect_census(&census);
+        hx_trial_compare(&census, expect_equal);
     return err == HX_OK ? ended : err;
-}
-
-static uint64_t read_number(const char **text, uint64_t otherwise)
-{
-    uint64_t number = 0;
-    if (**text != ',')
-        return otherwise;
-    for ((*text)++; **text >= '0' && **text <= '9' && number <= SWAPS_MAX; (*text)++)
-        number = number * 10 + (uint64_t)(**text - '0');
-    return number ? number : otherwise;
 }
 
 hx_status_t hx_storm_run(const char *arguments, const struct hx_pack *initrd)
 {
     struct hx_sched_stats before, after;
-    uint32_t swaps = (uint32_t)read_number(&arguments, SWAPS);
-    storm.pack = initrd;
-    storm.seed = read_number(&arguments, 1) * 0x9e3779b97f4a7c15u;
-    hx_fmt(storm.module, sizeof(storm.module), "sched_rr");
-    hx_swap_set_probation_ns(0);
+    uint32_t swaps = (uint32_t)hx_trial_number(&arguments, SWAPS, SWAPS_MAX);
+    storm.seed = hx_trial_number(&arguments, 1, SWAPS_MAX) * 0x9e3779b97f4a7c15u;
+    hx_trial_begin(&storm.trial, "storm", initrd);
     hx_status_t err = run(3); /* what is made once and stays is there now */
     uint64_t faults = hx_exception_unwound();
     hx_sched_stats(&before);
-    storm.swaps = 0;
+    storm.trial.swaps = 0;
     if (err == HX_OK)
         err = run(swaps);
     hx_sched_stats(&after);
     if (err != HX_OK)
         expect_equal(hx_err_text(err), 1, 0);
-    expect_equal("swaps", storm.swaps, swaps);
+    expect_equal("swaps", storm.trial.swaps, swaps);
     expect_equal("faults", hx_exception_unwound() - faults, 0);
     expect_equal("decisions by the core", after.fallbacks - before.fallbacks, 0);
     expect_equal("wrong answers", after.bad_answers - before.bad_answers, 0);
     expect_equal("children that could not be made", storm.lost, 0);
-    print(
+    hx_trial_print(
         "{\"name\": \"storm\", \"cpus\": %u, \"swaps\": %u, \"created\": %llu, \"killed\": %llu, \"joined\": %llu, "
         "\"visits\": %llu, \"orphans\": %llu, \"decisions\": %llu, \"switches\": %llu, \"fallbacks\": %llu, \"bad_answers\": %llu, \"complaints\": %u}\n",
-        hx_hal_cpu_count(), storm.swaps, (unsigned long long)storm.created, (unsigned long long)storm.killed,
+        hx_hal_cpu_count(), storm.trial.swaps, (unsigned long long)storm.created, (unsigned long long)storm.killed,
         (unsigned long long)storm.joined, (unsigned long long)storm.visits, (unsigned long long)storm.orphans,
         (unsigned long long)(after.decisions - before.decisions),
         (unsigned long long)(after.switches - before.switches),

@@ -10,14 +10,13 @@
 #include "sweep.h"
 
 #include "sweep_workload.h"
+#include "trial.h"
 
 #include <arch/x86_64/arch.h>
 #include <hal/hx_hal.h>
-#include <hotreload/engine.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <lib/sort.h>
-#include <string.h>
 
 enum {
     SWAPS_ROUND = 25,          /* from every scheduler to every one */
@@ -29,31 +28,17 @@ enum {
     COUNT_MAX = 100000,
 };
 
-static const struct scheduler {
-    const char *name, *file;
-} schedulers[] = {
-    { "rr 1", "sched_rr.hxm" },   { "rr 2", "sched_rr-2.hxm" }, { "prio", "sched_prio.hxm" },
-    { "fair", "sched_fair.hxm" }, { "edf", "sched_edf.hxm" },
-};
-enum { SCHEDULERS = sizeof(schedulers) / sizeof(schedulers[0]) };
-
 /* Every pair of neighbours is another one; the first follows the last. */
 static const uint8_t way[SWAPS_ROUND] = { 0, 0, 1, 0, 2, 0, 3, 0, 4, 1, 1, 2, 1, 3, 1, 4, 2, 2, 3, 2, 4, 3, 3, 4, 4 };
 
-/* What is the same after each run that ends with the same scheduler. */
-struct census {
-    uint64_t tasks, heap_objects, heap_bytes, frames_free;
-};
-
 static struct {
-    const struct hx_pack *pack;
-    char module[HX_NAME_MAX]; /* the scheduler's name now */
-    uint32_t at;              /* of schedulers */
-    struct census census[SCHEDULERS];
-    uint64_t insns[SCHEDULERS]; /* of the workload, undisturbed */
+    struct hx_trial trial;
+    uint32_t at;                                        /* of hx_trial_schedulers */
+    struct hx_trial_census census[HX_TRIAL_SCHEDULERS]; /* the same after each run that ends with the same scheduler */
+    uint64_t insns[HX_TRIAL_SCHEDULERS];                /* of the workload, undisturbed */
     uint64_t digest;
     uint64_t *hit; /* [count]: instructions from start to where the timer's interrupt came, in a task of the workload */
-    uint32_t count, hits, idle_hits, other_hits, runs, swaps, deviations;
+    uint32_t count, hits, idle_hits, other_hits, runs, deviations;
 } sweep;
 
 /* One run. */
@@ -68,22 +53,13 @@ static struct {
 } run;
 
 /* ---- output ---------------------------------------------------------------------------------------------------------- */
-__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    size_t bytes = hx_fmt_v(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    hx_hal_console_write(line, bytes < sizeof(line) ? bytes : sizeof(line) - 1);
-}
-
 /* Where the run can be had again: `bench=sweep,COUNT,NUMBER`. */
 static void deviation(const char *what)
 {
     sweep.deviations++;
-    print("sweep: deviation: bench=sweep,%u,%u: %s to %s at %llu: %s\n", sweep.count, run.number,
-          schedulers[sweep.at].name, schedulers[run.to].name, (unsigned long long)run.offset, what);
+    hx_trial_print("sweep: deviation: bench=sweep,%u,%u: %s to %s at %llu: %s\n", sweep.count, run.number,
+                   hx_trial_schedulers[sweep.at].name, hx_trial_schedulers[run.to].name, (unsigned long long)run.offset,
+                   what);
 }
 
 static void deviates_by(const char *name, uint64_t got, uint64_t wanted)
@@ -98,33 +74,16 @@ static void deviates_by(const char *name, uint64_t got, uint64_t wanted)
 static void print_unfinished(const char *name, const struct hx_task *task)
 {
     if (task)
-        print("sweep: not ended: %s, %s, told %u, doubted %u, in the inbox %u\n", name, hx_task_state_name(task->state),
-              task->told, task->doubted, task->in_inbox);
+        hx_trial_print("sweep: not ended: %s, %s, told %u, doubted %u, in the inbox %u\n", name,
+                       hx_task_state_name(task->state), task->told, task->doubted, task->in_inbox);
     else
-        print("sweep: not ended: %s, gone\n", name);
+        hx_trial_print("sweep: not ended: %s, gone\n", name);
 }
 
 /* ---- swaps ----------------------------------------------------------------------------------------------------------- */
 static hx_status_t swap_to(uint32_t scheduler)
 {
-    static struct hx_job job;
-    struct hx_slice file;
-    hx_status_t err = hx_pack_find(sweep.pack, schedulers[scheduler].file, &file);
-    if (err != HX_OK) {
-        print("sweep: %s: it is not in the initrd\n", schedulers[scheduler].file);
-        return err;
-    }
-    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = file, .who = "sweep", .may_downgrade = true };
-    hx_fmt(job.module, sizeof(job.module), "%s", sweep.module);
-    err = hx_engine_run(&job);
-    if (err != HX_OK) {
-        print("sweep: %s to %s: %s\n", sweep.module, schedulers[scheduler].file,
-              job.swap.number ? job.swap.report.message : job.report.message);
-        return err;
-    }
-    memcpy(sweep.module, job.swap.new_name, sizeof(sweep.module));
-    sweep.swaps++;
-    return HX_OK;
+    return hx_trial_swap(&sweep.trial, &hx_trial_schedulers[scheduler]);
 }
 
 static bool is_due(void *context)
@@ -167,24 +126,10 @@ static void timer_expired(struct hx_timer *timer)
 }
 
 /* ---- one run --------------------------------------------------------------------------------------------------------- */
-static void sleep(uint64_t duration_ns)
+static void compare_census(const struct hx_trial_census *wanted)
 {
-    (void)hx_task_sleep_until(hx_hal_clock_ns() + duration_ns);
-}
-
-static struct census census_now(void)
-{
-    struct hx_hal_memory_stats stats;
-    hx_hal_memory_stats(&stats);
-    return (struct census){ hx_task_count(), stats.heap_objects, stats.heap_bytes, stats.frames_free };
-}
-
-static void compare_census(const struct census *wanted)
-{
-    struct census now = census_now();
-    deviates_by("tasks", now.tasks, wanted->tasks);
-    deviates_by("heap objects", now.heap_objects, wanted->heap_objects);
-    deviates_by("heap bytes", now.heap_bytes, wanted->heap_bytes);
+    hx_trial_compare(wanted, deviates_by);
+    struct hx_trial_census now = hx_trial_census();
     if (now.frames_free + FRAMES_VARY < wanted->frames_free)
         deviates_by("free frames", now.frames_free, wanted->frames_free);
 }
@@ -200,7 +145,7 @@ static hx_status_t begin_slice(void)
 {
     hx_handle_t task = HX_HANDLE_NONE;
     hx_status_t err = hx_task_create(HX_TASK_POLICY, "first", 128, nothing, NULL, &task);
-    sleep(SLICE_BEGINS_NS);
+    hx_trial_sleep(SLICE_BEGINS_NS);
     return err;
 }
 
@@ -223,7 +168,7 @@ static hx_status_t perform(void)
         err = hx_waitq_wait(&run.done_queue, is_done, NULL, now_ns + LIMIT_NS);
     if (err == HX_OK)
         err = run.swapped;
-    sleep(SETTLES_NS);
+    hx_trial_sleep(SETTLES_NS);
     return err;
 }
 
@@ -269,7 +214,7 @@ static hx_status_t rehearse(void)
             sweep.digest = hx_sweep_workload_digest();
         deviates_by("digest, undisturbed", hx_sweep_workload_digest(), sweep.digest);
         sweep.insns[sweep.at] = hx_sweep_workload_end() - run.start;
-        sweep.census[sweep.at] = census_now();
+        sweep.census[sweep.at] = hx_trial_census();
         run.to = way[(i + 1) % SWAPS_ROUND];
         err = swap_to(run.to);
     }
@@ -277,23 +222,11 @@ static hx_status_t rehearse(void)
     return err;
 }
 
-static uint32_t read_number(const char **text)
-{
-    uint32_t number = 0;
-    if (**text == ',')
-        (*text)++;
-    for (; **text >= '0' && **text <= '9' && number <= COUNT_MAX; (*text)++)
-        number = number * 10 + (uint32_t)(**text - '0');
-    return number;
-}
-
 static hx_status_t prepare(void)
 {
     hx_handle_t task = HX_HANDLE_NONE;
     hx_waitq_init(&run.due_queue);
     hx_waitq_init(&run.done_queue);
-    hx_fmt(sweep.module, sizeof(sweep.module), "sched_rr");
-    hx_swap_set_probation_ns(0);
     sweep.hit = hx_hal_alloc(sweep.count * sizeof(*sweep.hit));
     if (!sweep.hit)
         return HX_E_NOMEM;
@@ -311,13 +244,14 @@ static uint32_t distinct_hits(void)
 
 static void report(void)
 {
-    for (uint32_t i = 0; i < SCHEDULERS; i++)
-        print("{\"name\": \"sweep_workload\", \"scheduler\": \"%s\", \"insns\": %llu}\n", schedulers[i].name,
-              (unsigned long long)sweep.insns[i]);
-    print("{\"name\": \"sweep\", \"runs\": %u, \"swaps\": %u, \"offsets\": %u, \"in_tasks\": %u, \"in_core\": %u, "
-          "\"idle\": %u, \"digest\": \"%016llx\", \"deviations\": %u}\n",
-          sweep.runs, sweep.swaps, distinct_hits(), sweep.hits, sweep.other_hits, sweep.idle_hits,
-          (unsigned long long)sweep.digest, sweep.deviations);
+    for (uint32_t i = 0; i < HX_TRIAL_SCHEDULERS; i++)
+        hx_trial_print("{\"name\": \"sweep_workload\", \"scheduler\": \"%s\", \"insns\": %llu}\n",
+                       hx_trial_schedulers[i].name, (unsigned long long)sweep.insns[i]);
+    hx_trial_print(
+        "{\"name\": \"sweep\", \"runs\": %u, \"swaps\": %u, \"offsets\": %u, \"in_tasks\": %u, \"in_core\": %u, "
+        "\"idle\": %u, \"digest\": \"%016llx\", \"deviations\": %u}\n",
+        sweep.runs, sweep.trial.swaps, distinct_hits(), sweep.hits, sweep.other_hits, sweep.idle_hits,
+        (unsigned long long)sweep.digest, sweep.deviations);
 }
 
 /* This one alone, for which the scheduler is brought to where it would be. */
@@ -330,10 +264,10 @@ static hx_status_t run_only(uint32_t number)
 
 hx_status_t hx_sweep_run(const char *options, const struct hx_pack *pack)
 {
-    sweep.pack = pack;
-    sweep.count = read_number(&options);
+    hx_trial_begin(&sweep.trial, "sweep", pack);
+    sweep.count = (uint32_t)hx_trial_number(&options, 0, COUNT_MAX);
     bool one = *options == ',';
-    uint32_t number = read_number(&options);
+    uint32_t number = (uint32_t)hx_trial_number(&options, 0, COUNT_MAX);
     if (sweep.count == 0 || sweep.count > COUNT_MAX || number >= sweep.count || *options)
         return HX_E_INVAL;
     hx_status_t err = prepare();

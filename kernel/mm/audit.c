@@ -8,8 +8,10 @@
  *        read-only or executable, unless that one, one at most, shows it as shared until it is written, and then one mapping
  *        writes it; it has no alias. The kernel's text and constants are writable nowhere. Executable are frames of images,
  *        where images lie, and the kernel's text, where it was linked; nothing else.
+ *        A grant's frame is mapped once beside the direct map, in the grants' window, and nothing else is mapped there.
  * Locks: hx_mm_lock for both walks, as a rule that counts mappings needs them all at one time.
  */
+#include "grant_memory.h"
 #include "vm.h"
 
 #include <lib/fmt.h>
@@ -37,6 +39,22 @@ struct audit {
 static bool is_alias(uintptr_t va)
 {
     return va >= HX_MM_ALIAS_BASE && va < HX_MM_ALIAS_BASE + (HX_MM_IMAGE_END - HX_MM_KERNEL_BASE);
+}
+
+static bool is_direct(uintptr_t va)
+{
+    return va >= HX_MM_DIRECT_BASE && va < HX_MM_STACK_BASE;
+}
+
+/* Where grants are while they have a holder. */
+static bool is_for_grants(uintptr_t va)
+{
+    return va >= HX_MM_GRANT_BASE && va < HX_MM_GRANT_END;
+}
+
+static bool is_of_grant(uint64_t pa)
+{
+    return hx_frames_run(&hx_mm_frames, pa, HX_FRAMES_GRANT) == 1;
 }
 
 /* Where the kernel was linked, and behind it images. */
@@ -72,7 +90,7 @@ static bool may_matter(uint64_t pa, uint64_t bytes)
 
 static uint32_t seen_add(uint32_t seen, uintptr_t va, uint64_t flags)
 {
-    if (is_alias(va))
+    if (is_alias(va) || is_for_grants(va))
         seen |= SEEN_ALIAS;
     if (!(flags & HX_PTE_NX))
         seen |= is_for_code(va) ? SEEN_EXECUTABLE : SEEN_EXECUTABLE | SEEN_MISPLACED;
@@ -103,6 +121,10 @@ static bool is_bad(uint32_t seen, uint64_t pa)
 /* Of a frame that is no image's: each mapping for itself. */
 static bool is_bad_mapping(uintptr_t va, uint64_t pa, bool writable, bool executable)
 {
+    if (!is_direct(va) && is_for_grants(va) != is_of_grant(pa))
+        return true;
+    if (is_for_grants(va) && va % HX_MM_GRANT_STRIDE == 0 && hx_grant_memory_is_twice(va))
+        return true;
     if (executable && (va - HX_MM_KERNEL_BASE != pa || !is_within(pa, hx_text_start, hx_text_end)))
         return true;
     return writable && is_within(pa, hx_text_start, hx_rodata_end);
@@ -115,7 +137,7 @@ static void note(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, void
 
     audit->executable_bytes += executable ? bytes : 0;
     audit->writable_bytes += writable ? bytes : 0;
-    if (!may_matter(pa, bytes) && !executable) /* most of memory */
+    if (is_direct(va) && !may_matter(pa, bytes) && !executable) /* most of memory */
         return;
     for (uint64_t end = pa + bytes; pa < end; pa += HX_FRAMES_BYTES, va += HX_FRAMES_BYTES) {
         uint8_t *seen = seen_of(audit, pa);
@@ -144,7 +166,7 @@ static void locate(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags, vo
         return;
     va += audit->bad_pa - pa;
     audit->any_va = va;
-    if (is_alias(va))
+    if (is_alias(va) || is_for_grants(va))
         audit->alias_va = va;
     if (flags & HX_PTE_WRITE)
         *(audit->writable_va ? &audit->second_va : &audit->writable_va) = va;
@@ -160,7 +182,10 @@ static void say(const struct audit *audit, char *text, size_t bytes)
 {
     unsigned long long pa = audit->bad_pa;
 
-    if (audit->alias_va)
+    if (!seen_of(audit, pa) && !audit->executable_va && (audit->alias_va || is_of_grant(pa)))
+        (void)hx_fmt(text, bytes, "frame %#llx is %s grant's and mapped at %#lx", pa, is_of_grant(pa) ? "a" : "no",
+                     audit->any_va);
+    else if (seen_of(audit, pa) && audit->alias_va)
         (void)hx_fmt(text, bytes, "frame %#llx of an image has an alias at %#lx", pa, audit->alias_va);
     else if (seen_of(audit, pa) && !is_in_use(pa))
         (void)hx_fmt(text, bytes, "frame %#llx is free and mapped at %#lx", pa, audit->any_va);

@@ -25,7 +25,8 @@ enum hx_frame_use {
     HX_FRAMES_LARGE,     /* one large heap object */
     HX_FRAMES_STACK,
     HX_FRAMES_IMAGE,
-    HX_FRAMES_POOL,    /* pieces of images share it */
+    HX_FRAMES_POOL, /* pieces of images share it */
+    HX_FRAMES_GRANT,
     HX_FRAMES_SCRATCH, /* given back by the function that took it */
 };
 

@@ -9,6 +9,7 @@
  */
 #include "mm.h"
 
+#include "grant_memory.h"
 #include "heap.h"
 #include "image_memory.h"
 #include "paging.h"
@@ -25,8 +26,9 @@
 #define LOW_MEMORY_END MIB /* real-mode tables, firmware, the start of other CPUs */
 #define ARENA_MIN (4 * MIB)
 #define ARENA_MAX (64 * MIB)
-#define ARENA_SHARE 16 /* one part in this many */
-#define BOOKS_SHARE 64 /* at most one part in this many may go into bookkeeping for holes */
+#define ARENA_SHARE 16    /* one part in this many */
+#define BOOKS_SHARE 64    /* at most one part in this many may go into bookkeeping for holes */
+#define PRESSURE_SHARE 16 /* fewer free frames than one in this many are scarce */
 #define DIRECT_BYTES (HX_MM_STACK_BASE - HX_MM_DIRECT_BASE)
 _Static_assert(ARENA_MAX / HX_FRAMES_BYTES <= UINT16_MAX, "frames of images have indices of 16 bits, and one is none");
 _Static_assert((int)HX_FRAMES_BYTES == (int)HX_PAGE_BYTES && (int)HX_FRAMES_BYTES == (int)HX_BOOT_PAGE_BYTES,
@@ -266,6 +268,8 @@ static hx_status_t tables_init(const struct hx_boot_info *info, const struct pla
         err = HX_E_NOMEM;
     if (!err)
         err = hx_stack_init();
+    if (!err)
+        err = hx_grant_memory_init();
     return err;
 }
 
@@ -301,6 +305,46 @@ bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t byte
     return false;
 }
 
+/* ---- pressure ------------------------------------------------------------------------------------------------------- */
+/* As long as the count of free frames lies in the window, nothing has changed. Locked by hx_mm_lock. */
+static struct {
+    uint32_t from, count;
+    bool scarce;
+    void (*changed)(bool scarce, uint64_t free_frames);
+} pressure = { .count = UINT32_MAX };
+
+/* A few frames more are wanted before it is over, so that one that comes and goes does not change it each time. */
+static void open_window(void)
+{
+    uint32_t limit = hx_mm_frames.total / PRESSURE_SHARE, relief = limit + limit / 4;
+
+    pressure.from = pressure.scarce ? 0 : limit;
+    pressure.count = pressure.scarce ? relief : UINT32_MAX - limit;
+}
+
+void hx_mm_bind_pressure(void (*changed)(bool scarce, uint64_t free_frames))
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&hx_mm_lock);
+
+    pressure.changed = changed;
+    open_window();
+    hx_lock_release(&hx_mm_lock, flags);
+}
+
+static __attribute__((noinline)) void change_pressure(void)
+{
+    pressure.scarce = !pressure.scarce;
+    open_window();
+    pressure.changed(pressure.scarce, hx_mm_frames.free);
+}
+
+/* hx_mm_lock is held, and frames may have come or gone. */
+static inline void look_at_pressure(void)
+{
+    if (__builtin_expect(hx_mm_frames.free - pressure.from >= pressure.count, 0))
+        change_pressure();
+}
+
 /* ---- behind the seam ------------------------------------------------------------------------------------------------ */
 void *hx_hal_alloc(size_t bytes)
 {
@@ -309,6 +353,7 @@ void *hx_hal_alloc(size_t bytes)
 
     if (!memory && hx_stack_give_kept())
         memory = hx_heap_alloc(&heap, bytes);
+    look_at_pressure();
     hx_lock_release(&hx_mm_lock, flags);
     if (memory)
         memset(memory, 0, bytes);
@@ -326,6 +371,7 @@ void hx_hal_free(void *memory)
         hx_mm_broken("the head of a slab was overwritten", memory);
     if (err)
         hx_mm_broken("freed what was not allocated", memory);
+    look_at_pressure();
     hx_lock_release(&hx_mm_lock, flags);
 }
 
@@ -340,6 +386,7 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
         .heap_objects = heap.objects,
         .image_pages = hx_image_memory_pages(),
         .image_tables = hx_image_memory_tables(),
+        .grant_pages = hx_grant_memory_pages(),
         .seed_source = seed_source,
     };
     for (enum hx_prot prot = HX_PROT_R; prot <= HX_PROT_RX; prot++)

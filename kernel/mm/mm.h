@@ -6,6 +6,7 @@
  *   0xffff800000000000  all usable memory at its physical address, writable, never executable; the kernel's own text and
  *                       constants read-only; frames of images absent
  *   0xffffc00000000000  task stacks, a guard below each
+ *   0xffffd00000000000  grants, in slots of 2 MiB with as much between them; what a holder may do stands above the leaves
  *   0xffffe00000000000  device registers, uncached; its first page is the window of copy-on-write
  *   0xfffff00000000000  aliases: pages of images while they are written, as far from here as the pages from the kernel's base
  *   0xffffffff80000000  the kernel, at + 1 MiB; behind it, up to 0xffffffffc0000000, images
@@ -19,6 +20,7 @@
 
 #define HX_MM_DIRECT_BASE 0xffff800000000000ul
 #define HX_MM_STACK_BASE 0xffffc00000000000ul
+#define HX_MM_GRANT_BASE 0xffffd00000000000ul
 #define HX_MM_MMIO_BASE 0xffffe00000000000ul
 #define HX_MM_ALIAS_BASE 0xfffff00000000000ul
 #define HX_MM_KERNEL_BASE 0xffffffff80000000ul
@@ -49,6 +51,10 @@ HX_NODISCARD hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_m
 /* Whether [@pa, @pa + @bytes) is usable memory that hx_mm_phys_to_virt() reaches (an initrd must be). */
 bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t bytes);
 
+/* @changed is called when frames get scarce (less than one in sixteen is free) and when they no longer are, with how many are
+ * free: by who allocates or frees, wherever he does, so it may note it and no more. Bound once. */
+void hx_mm_bind_pressure(void (*changed)(bool scarce, uint64_t free_frames));
+
 /* A page below 1 MiB that nobody else uses, for code in real mode; 0: there is none. */
 uint64_t hx_mm_low_page(void);
 
@@ -77,7 +83,7 @@ bool hx_mm_is_stack_guard(uintptr_t address);
  * Walks all tables by frame. @text gets one line: counts, or the first frame that breaks a rule and the addresses: a frame of
  * an image, or of the kernel's text or constants, that has a writable mapping beside the one that it is meant to have; code
  * that is writable; what runs and is no code, or elsewhere than code is; an alias that is left; a mapping of a frame that is
- * free; a page that is shared and whose owner is gone. Not while a piece is unsealed. HX_E_CORRUPT in the second case;
+ * free; a page that is shared and whose owner is gone; a grant's page that is mapped twice, or outside the grants' window. Not while a piece is unsealed. HX_E_CORRUPT in the second case;
  * HX_E_NOMEM: not looked. Interrupts are off throughout.
  */
 HX_NODISCARD hx_status_t hx_mm_audit(char *text, size_t bytes);

@@ -6,6 +6,8 @@
 
 /* INVLPG: forgets the page at @va on this CPU. */
 void hx_paging_flush(uintptr_t va);
+/* Forgets all that is not global on this CPU. */
+void hx_paging_reload(void);
 /* Translates by the tables at @root_pa; turns global pages on where the CPU has them. */
 void hx_paging_load(uint64_t root_pa);
 bool hx_paging_has_nx(void);

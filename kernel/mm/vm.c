@@ -5,7 +5,7 @@
  * Why no table is ever copied or cached: tables lie in the direct map, a leaf is found by three loads, and what is mapped
  * stands in one place only. Before hx_vm_activate() the provisional direct map of boot.S serves in the same way, which is
  * why tables made until then must come from the first 4 GiB.
- * Invariant: entries above the leaves are PRESENT | WRITE | USER without NX. No recursion: the walk keeps four cursors.
+ * Invariant: entries above the leaves are PRESENT | WRITE | USER without NX, but those of grants. No recursion: the walk keeps four cursors.
  */
 #include "vm.h"
 
@@ -101,6 +101,11 @@ hx_status_t hx_vm_map(uintptr_t va, uint64_t pa, uint64_t bytes, uint64_t flags)
 uint64_t *hx_vm_table_get(uintptr_t va)
 {
     return entry_get(va & ~(HX_VM_LARGE_BYTES - 1), 0);
+}
+
+uint64_t *hx_vm_directory_get(uintptr_t va)
+{
+    return entry_get(va & ~(512 * HX_VM_LARGE_BYTES - 1), 1);
 }
 
 static bool table_is_empty(uint64_t pa)

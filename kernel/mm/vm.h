@@ -2,8 +2,8 @@
 /*
  * vm.h - the kernel's page tables: mapping, finding a leaf, walking all leaves.
  *
- * Entries above the leaves carry every right, so that only leaves decide. May be used by: kernel/mm. Locks: hx_mm_lock,
- * except while the machine starts.
+ * Entries above the leaves carry every right, so that only leaves decide; but for grants, grant_memory.c. May be used by:
+ * kernel/mm. Locks: hx_mm_lock, except while the machine starts.
  * Source: Intel SDM vol. 3A, 4.5.
  */
 #pragma once
@@ -53,6 +53,8 @@ HX_NODISCARD hx_status_t hx_vm_map(uintptr_t va, uint64_t pa, uint64_t bytes, ui
 uint64_t *hx_vm_table_get(uintptr_t va);
 /* Gives that table back. None of its leaves is present. */
 void hx_vm_table_put(uintptr_t va);
+/* The 512 entries above such tables, for the 1 GiB around @va, made when they are missing; NULL: no memory. */
+uint64_t *hx_vm_directory_get(uintptr_t va);
 /* The leaf of the 4 KiB page at @va; its table exists. */
 uint64_t *hx_vm_leaf_of(uintptr_t va);
 

@@ -55,6 +55,14 @@ static void release_callbacks(struct hx_ledger_node *node)
     hx_slot_destroy(MODULE_OF(node)->callbacks);
 }
 
+/* What it sent and nobody has received keeps its name, which is stale from now on. */
+static void release_handles(struct hx_ledger_node *node)
+{
+    struct hx_module *module = (struct hx_module *)((char *)node - offsetof(struct hx_module, handles_node));
+    hx_handle_close_all(&module->holder);
+    (void)!hx_handle_close(module->holder.self, &hx_kernel_holder);
+}
+
 hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx_report *report)
 {
     const struct hx_module *holder = hx_module_holding(name);
@@ -74,11 +82,19 @@ hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx
         return hx_report_fail(report, module ? HX_E_LIMIT : HX_E_NOMEM, name,
                               module ? "all slots are taken; unload a module" : "not enough memory for the module");
     }
+    if (hx_handle_open(HX_HANDLE_MODULE, module, &hx_kernel_holder, 0, &module->holder.self) != HX_OK) {
+        hx_slot_destroy(callbacks);
+        hx_hal_free(module);
+        return hx_report_fail(report, HX_E_LIMIT, name, "all handles are taken; unload a module");
+    }
+    module->holder.name = module->name;
+    module->holder.limit = HX_MODULE_HANDLES_MAX;
     module->state = HX_MODULE_LOADING;
     module->callbacks = callbacks;
     module->loaded_ns = hx_hal_clock_ns();
     hx_ledger_init(&module->ledger);
     hx_ledger_enter(&module->ledger, &module->callbacks_node, "callbacks", release_callbacks);
+    hx_ledger_enter(&module->ledger, &module->handles_node, "handles", release_handles);
     hx_irq_flags_t flags = hx_module_registry_lock();
     set_name(module, name);
     TAILQ_INSERT_TAIL(&registry.all, module, link);
@@ -88,21 +104,21 @@ hx_status_t hx_module_create(const char *name, struct hx_module **out, struct hx
     return HX_OK;
 }
 
-static void release_deferred(struct hx_ledger_node *node)
+static void release_calls(struct hx_ledger_node *node)
 {
-    hx_slot_destroy(((struct hx_module *)((char *)node - offsetof(struct hx_module, deferred_node)))->deferred);
+    hx_slot_destroy(((struct hx_module *)((char *)node - offsetof(struct hx_module, calls_node)))->calls);
 }
 
-hx_status_t hx_module_need_deferred(struct hx_module *module)
+hx_status_t hx_module_need_calls(struct hx_module *module)
 {
     char slot_name[HX_NAME_MAX];
-    if (module->deferred)
+    if (module->calls)
         return HX_OK;
-    hx_fmt(slot_name, sizeof(slot_name), "%.20s:deferred", module->name);
-    module->deferred = hx_slot_create(slot_name, HX_SLOT_KIND_CALLBACKS, true);
-    if (!module->deferred)
+    hx_fmt(slot_name, sizeof(slot_name), "%.20s:calls", module->name);
+    module->calls = hx_slot_create(slot_name, HX_SLOT_KIND_CALLBACKS, true);
+    if (!module->calls)
         return HX_E_LIMIT;
-    hx_ledger_enter(&module->ledger, &module->deferred_node, "deferred functions", release_deferred);
+    hx_ledger_enter(&module->ledger, &module->calls_node, "calls", release_calls);
     return HX_OK;
 }
 
@@ -209,8 +225,8 @@ void hx_module_open(struct hx_module *module, struct hx_version *version)
     for (uint32_t i = 0; i < version->provides_count; i++)
         hx_slot_publish(version->provides[i].interface->slot, &version->provides[i].vtable, module);
     hx_slot_publish(module->callbacks, &version->callbacks_vtable, module);
-    if (version->deferred_count)
-        hx_slot_publish(module->deferred, &version->deferred_vtable, module);
+    if (version->callbacks_count)
+        hx_slot_publish(module->calls, &version->calls_vtable, module);
     hx_module_registry_unlock(flags);
 }
 
@@ -225,8 +241,8 @@ static void for_slots(const struct hx_module *module, bool atomic, void (*each)(
     }
     if (atomic)
         each(module->callbacks);
-    else if (version->deferred_count)
-        each(module->deferred);
+    else if (version->callbacks_count)
+        each(module->calls);
 }
 
 void hx_module_close(struct hx_module *module, bool atomic)
@@ -277,8 +293,8 @@ void hx_module_retract(struct hx_module *module, const struct hx_version *versio
             hx_slot_retract(version->provides[i].interface->slot);
     if (!keep)
         hx_slot_retract(module->callbacks);
-    if (module->deferred && (!keep || !keep->deferred_count))
-        hx_slot_retract(module->deferred);
+    if (module->calls && (!keep || !keep->callbacks_count))
+        hx_slot_retract(module->calls);
     hx_module_wake_callers();
 }
 
@@ -291,13 +307,13 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic)
             return true;
     }
     if (!atomic)
-        return version->deferred_count && hx_slot_inside(module->deferred);
+        return version->callbacks_count && hx_slot_inside(module->calls);
     return hx_slot_inside(module->callbacks);
 }
 
 uint64_t hx_module_calls(const struct hx_module *module)
 {
-    uint64_t calls = hx_slot_calls(module->callbacks) + (module->deferred ? hx_slot_calls(module->deferred) : 0);
+    uint64_t calls = hx_slot_calls(module->callbacks) + (module->calls ? hx_slot_calls(module->calls) : 0);
     for (uint32_t i = 0; i < module->running->provides_count; i++)
         calls += hx_slot_calls(module->running->provides[i].interface->slot);
     return calls;
@@ -331,7 +347,15 @@ hx_status_t hx_module_gate_wait(struct hx_slot *slot)
     if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
         return HX_E_CLOSED;
     struct gate_wait wait = { .slot = slot, .frame = hx_gate_frame() };
-    hx_status_t err = hx_waitq_wait(&registry.callers, wait_is_over, &wait, hx_hal_clock_ns() + gate_wait_ns);
+    struct hx_task_patience *patience = hx_task_current()->patience;
+    uint64_t deadline_ns = hx_hal_clock_ns() + gate_wait_ns;
+    if (patience && patience->frame != wait.frame->prev)
+        patience = NULL; /* it is that of a call around this one */
+    if (patience && patience->deadline_ns < deadline_ns)
+        deadline_ns = patience->deadline_ns;
+    hx_status_t err = hx_waitq_wait(&registry.callers, wait_is_over, &wait, deadline_ns);
+    if (patience)
+        patience->passed_ns = hx_hal_clock_ns();
     return err == HX_OK && stands_in_leaving(wait.frame) ? HX_E_CLOSED : err;
 }
 

@@ -6,16 +6,19 @@
  * is `running`; replacing a version is one store of it with all the module's slots closed. The name follows the running
  * version: when a swap brings in an image of another name that provides the same, the identity is renamed.
  *
- * Context: thread. Changed by one task at a time (the worker, or the boot task before it, on CPU 0); `busy` says that a
- * transaction is under way. Others on CPU 0 read with preemption off.
+ * Context: thread. Changed by one task at a time (the worker, or the boot task before it, on CPU 0). Others on CPU 0 read with
+ * preemption off.
  * Locks: the registry's. Traps look modules up on every CPU and hold it while they use what they found: the list and the
  * names change under it, and a version is freed only after whoever held it has let go (hx_version_destroy). It also stands
  * between the worker and a fault's handler, who both change the state of a module's slots.
  */
 #pragma once
+#include <ipc/handle.h>
 #include <task/task.h>
 
 #include "version.h"
+
+enum { HX_MODULE_HANDLES_MAX = HX_HANDLES_MAX / 8 };
 
 enum hx_module_state {
     HX_MODULE_LOADING,
@@ -35,15 +38,16 @@ struct hx_module {
     LIST_ENTRY(hx_module) name_link; /* its bucket */
     char name[HX_NAME_MAX];
     enum hx_module_state state;
-    bool busy;                   /* a load, swap or unload has not finished */
     struct hx_version *running;  /* the version cell */
     struct hx_version *previous; /* while the running one is on probation */
     struct hx_slot *callbacks;   /* interrupt handlers; atomic */
-    struct hx_slot *deferred;    /* deferred functions; sleepable. NULL: it has not had any */
+    struct hx_slot *calls;       /* the other callbacks; sleepable. NULL: it has not had any */
+    struct hx_callbacks *called; /* they: orchestrator/callbacks.h; NULL: likewise */
     struct hx_ledger ledger;     /* identity half: what outlives versions */
-    struct hx_ledger_node callbacks_node, deferred_node;
-    bool faulted;    /* r: slots were closed by a fault; the worker decides */
-    uint32_t faults; /* r: that the text below stands for: the first one's, and others before it was answered */
+    struct hx_ledger_node callbacks_node, calls_node, handles_node;
+    struct hx_holder holder; /* of its handles; holder.self is its own */
+    bool faulted;            /* r: slots were closed by a fault; the worker decides */
+    uint32_t faults;         /* r: that the text below stands for: the first one's, and others before it was answered */
     char fault[128]; /* r: what the last fault was that was not a hook's, and in which function; kept while faulted */
     char backtrace[168]; /* r: of the same: its functions, innermost first */
     uint64_t loaded_ns;
@@ -72,8 +76,8 @@ HX_NODISCARD hx_status_t hx_module_create(const char *name, struct hx_module **o
 /* Releases the identity's ledger and forgets it. Its versions are gone already. */
 void hx_module_destroy(struct hx_module *module);
 
-/* Has the slot `deferred' made, absent, if there is none. HX_E_LIMIT. */
-HX_NODISCARD hx_status_t hx_module_need_deferred(struct hx_module *module);
+/* Has the slot `calls' made, absent, if there is none. HX_E_LIMIT. */
+HX_NODISCARD hx_status_t hx_module_need_calls(struct hx_module *module);
 
 /* By hash; NULL. */
 struct hx_module *hx_module_find(const char *name);
@@ -111,8 +115,8 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic);
 /* Calls that the module's slots have served so far. */
 uint64_t hx_module_calls(const struct hx_module *module);
 
-/* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds. HX_E_CLOSED for who waits
- * inside a module that others wait to see empty: they may be the same that would open the slot. */
+/* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds, or as
+ * long as the task has patience for (task.h). HX_E_CLOSED for who waits inside a module that others wait to see empty: they may be the same that would open the slot. */
 hx_status_t hx_module_gate_wait(struct hx_slot *slot);
 /* Whoever waits there looks again. */
 void hx_module_wake_callers(void);

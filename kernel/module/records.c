@@ -99,7 +99,9 @@ static const struct {
     [HX_RECORDS_PORTS] = KIND(".hx.ports", hx_ports_record, HX_PORTS_MAX),
     [HX_RECORDS_PARAMS] = KIND(".hx.params", hx_param_record, HX_PARAMS_MAX),
     [HX_RECORDS_FIELDS] = KIND(".hx.fields", hx_field_record, HX_FIELDS_MAX),
-    [HX_RECORDS_DEFERRED] = KIND(".hx.deferred", hx_deferred_record, HX_DEFERRED_MAX),
+    [HX_RECORDS_CALLBACKS] = KIND(".hx.callbacks", hx_callback_record, HX_CALLBACKS_MAX),
+    [HX_RECORDS_CHANNELS] = KIND(".hx.channels", hx_channel_record, HX_CHANNEL_RECORDS_MAX),
+    [HX_RECORDS_TOPICS] = KIND(".hx.topics", hx_topic_record, HX_TOPIC_RECORDS_MAX),
 #undef KIND
 };
 
@@ -145,7 +147,9 @@ static void find_arrays(struct check *check)
     out->provides = array_of(check, HX_RECORDS_PROVIDES, &out->provides_count);
     out->requires = array_of(check, HX_RECORDS_REQUIRES, &out->requires_count);
     out->irqs = array_of(check, HX_RECORDS_IRQS, &out->irqs_count);
-    out->deferred = array_of(check, HX_RECORDS_DEFERRED, &out->deferred_count);
+    out->callbacks = array_of(check, HX_RECORDS_CALLBACKS, &out->callbacks_count);
+    out->channels = array_of(check, HX_RECORDS_CHANNELS, &out->channels_count);
+    out->topics = array_of(check, HX_RECORDS_TOPICS, &out->topics_count);
     out->ports = array_of(check, HX_RECORDS_PORTS, &out->ports_count);
     out->params = array_of(check, HX_RECORDS_PARAMS, &out->params_count);
     out->fields = array_of(check, HX_RECORDS_FIELDS, &out->fields_count);
@@ -365,19 +369,84 @@ static void check_irqs(struct check *check)
     }
 }
 
-static void check_deferred(struct check *check)
+const char *hx_callback_kind_name(uint32_t kind)
 {
-    const struct hx_deferred_record *deferred = check->out->deferred;
-    for (uint32_t i = 0; i < check->out->deferred_count; i++) {
-        bool named = hx_name_is_proper(deferred[i].key);
-        const char *fault = code_fault(check->image, (const void *)deferred[i].function, true);
+    static const char *const names[HX_CALLBACK_KINDS] = { "?", "deferred", "timer", "event", "task", "service" };
+    return names[kind < HX_CALLBACK_KINDS ? kind : 0];
+}
+
+/* What is wrong with what a callback is due for; NULL: nothing. */
+static const char *callback_fault(const struct hx_callback_record *record)
+{
+    switch (record->kind) {
+    case HX_CALLBACK_DEFERRED:
+    case HX_CALLBACK_SERVICE: return NULL;
+    case HX_CALLBACK_TIMER:
+        if (record->number >= HX_TIMER_PERIOD_MIN_NS && record->number <= HX_TIMER_PERIOD_MAX_NS)
+            return NULL;
+        return "its period is shorter than 100,000 ns, or longer than 2^60";
+    case HX_CALLBACK_EVENT:
+        if (!hx_name_is_proper(record->topic))
+            return "its topic is no name";
+        return record->number ? NULL : "it takes no type of event";
+    case HX_CALLBACK_TASK: return record->number <= UINT8_MAX ? NULL : "its priority is above 255";
+    default: return "there is no such kind";
+    }
+}
+
+static void check_callbacks(struct check *check)
+{
+    const struct hx_callback_record *record = check->out->callbacks;
+    for (uint32_t i = 0; i < check->out->callbacks_count; i++) {
+        bool named = hx_name_is_proper(record[i].key);
+        const char *kind = hx_callback_kind_name(record[i].kind), *subject = named ? record[i].key : "callback";
+        const char *fault = code_fault(check->image, (const void *)record[i].function.task, true);
         if (!named || fault)
-            violate(check, HX_E_RANGE, named ? deferred[i].key : "deferred", "broken deferred function %u: its %s %s",
-                    i, named ? "function is" : "key is", named ? fault : "no name; use HX_DEFERRED");
+            violate(check, HX_E_RANGE, subject, "broken callback %u, a %s: its %s %s", i, kind,
+                    named ? "function is" : "key is", named ? fault : "no name; " USE_MACROS);
+        fault = callback_fault(&record[i]);
+        if (fault)
+            violate(check, HX_E_RANGE, subject, "broken callback %u, a %s: %s; correct it", i, kind, fault);
         for (uint32_t j = 0; j < i && named; j++)
-            if (strncmp(deferred[i].key, deferred[j].key, HX_NAME_MAX) == 0)
-                violate(check, HX_E_EXIST, deferred[i].key,
-                        "deferred function %s is declared twice; choose another key", deferred[i].key);
+            if (strncmp(record[i].key, record[j].key, HX_NAME_MAX) == 0)
+                violate(check, HX_E_EXIST, record[i].key, "callback %s is declared twice; choose another key",
+                        record[i].key);
+    }
+}
+
+static void check_channels(struct check *check)
+{
+    const struct hx_channel_record *record = check->out->channels;
+    for (uint32_t i = 0; i < check->out->channels_count; i++) {
+        bool named = hx_name_is_proper(record[i].key);
+        if (!named || record[i].capacity == 0 || record[i].capacity > HX_CHANNEL_CAPACITY_MAX)
+            violate(check, HX_E_RANGE, named ? record[i].key : "channel",
+                    "broken channel record %u: the key is a name, the capacity 1 to %u; correct them", i,
+                    (unsigned)HX_CHANNEL_CAPACITY_MAX);
+        for (uint32_t j = 0; j < i && named; j++)
+            if (strncmp(record[i].key, record[j].key, HX_NAME_MAX) == 0)
+                violate(check, HX_E_EXIST, record[i].key, "channel %s is declared twice; choose another key",
+                        record[i].key);
+    }
+}
+
+/* So that no module can publish what looks like another's, or the kernel's. */
+static void check_topics(struct check *check)
+{
+    const struct hx_topic_record *record = check->out->topics;
+    const char *module = check->out->module->name;
+    size_t bytes = strlen(module);
+    for (uint32_t i = 0; i < check->out->topics_count; i++) {
+        if (!hx_name_is_proper(record[i].name) || strncmp(record[i].name, module, bytes) != 0 ||
+            record[i].name[bytes] != '.' || !record[i].name[bytes + 1]) {
+            violate(check, HX_E_RANGE, "topic",
+                    "broken topic record %u: its name does not begin with \"%s.\"; name it so", i, module);
+            continue;
+        }
+        for (uint32_t j = 0; j < i; j++)
+            if (strncmp(record[i].name, record[j].name, HX_NAME_MAX) == 0)
+                violate(check, HX_E_EXIST, record[i].name, "topic %s is declared twice; choose another name",
+                        record[i].name);
     }
 }
 
@@ -514,7 +583,9 @@ hx_status_t hx_records_check(const struct hx_image *image, struct hx_slice file,
     check_unlinked(&check, file);
     check_interfaces(&check);
     check_irqs(&check);
-    check_deferred(&check);
+    check_callbacks(&check);
+    check_channels(&check);
+    check_topics(&check);
     check_ports(&check);
     check_fields(&check);
     check_params(&check);

@@ -17,7 +17,9 @@ enum {
     HX_PROVIDES_MAX = 4,
     HX_REQUIRES_MAX = 8,
     HX_IRQS_MAX = 4,
-    HX_DEFERRED_MAX = 4,
+    HX_CALLBACKS_MAX = 8,
+    HX_CHANNEL_RECORDS_MAX = 4,
+    HX_TOPIC_RECORDS_MAX = 4,
     HX_PORTS_MAX = 4,
     HX_PARAMS_MAX = 16,
     HX_FIELDS_MAX = 64,
@@ -28,12 +30,15 @@ struct hx_records {
     const struct hx_module_record *module;
     const struct hx_interface_record *provides, *requires;
     const struct hx_irq_record *irqs;
-    const struct hx_deferred_record *deferred;
+    const struct hx_callback_record *callbacks;
+    const struct hx_channel_record *channels;
+    const struct hx_topic_record *topics;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
     const uint64_t *constructors, *destructors; /* addresses; called forwards and backwards */
-    uint32_t provides_count, requires_count, irqs_count, deferred_count, ports_count, params_count, fields_count;
+    uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
+    uint32_t callbacks_count, channels_count, topics_count;
     uint32_t constructors_count, destructors_count;
     size_t state_bytes; /* that the fields take, from the start of the state */
 };
@@ -64,6 +69,8 @@ struct hx_slice hx_records_ops(const struct hx_image *image, const struct hx_int
 /* The operations of one that is provided; returns how many. */
 uint32_t hx_records_vtable(const struct hx_image *image, const struct hx_interface_record *record,
                            const void *out_op[HX_OPS_MAX]);
+/* "timer", "task": for people. */
+const char *hx_callback_kind_name(uint32_t kind);
 /* The function of a hook; NULL: the module has none. */
 const void *hx_records_hook(const struct hx_module_record *record, enum hx_hook hook);
 

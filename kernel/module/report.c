@@ -22,3 +22,9 @@ hx_status_t hx_report_fail(struct hx_report *report, hx_status_t err, const char
     report->err = err;
     return err;
 }
+
+void hx_report_share(struct hx_report *report, const struct hx_report *cause, const char *culprit)
+{
+    report->step = cause->step;
+    hx_report_fail(report, cause->err, cause->subject, "with %s: %s", culprit, cause->message);
+}

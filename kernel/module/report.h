@@ -18,3 +18,5 @@ void hx_report_init(struct hx_report *report);
 /* Fills the report (the step stays) and returns @err. */
 __attribute__((format(printf, 4, 5))) hx_status_t hx_report_fail(struct hx_report *report, hx_status_t err,
                                                                  const char *subject, const char *format, ...);
+/* @cause, which befell @culprit, as others tell it who share the outcome. */
+void hx_report_share(struct hx_report *report, const struct hx_report *cause, const char *culprit);

@@ -35,15 +35,17 @@ struct hx_version {
     struct hx_slot *hooks; /* enum hx_hook; for as long as the version lives */
     struct hx_gate_vtable hooks_vtable;
     struct hx_gate_vtable callbacks_vtable; /* operation i is irqs[i]'s handler */
-    struct hx_gate_vtable deferred_vtable;  /* which operation is whose the identity says: interrupts/deferred.h */
+    struct hx_gate_vtable calls_vtable;     /* which operation is whose the identity says: orchestrator/callbacks.h */
 
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
     uint32_t constructors_count, destructors_count;
     struct hx_provided provides[HX_PROVIDES_MAX];
     struct hx_interface_use requires[HX_REQUIRES_MAX];
     const struct hx_irq_record *irqs; /* the rest: in the image, checked */
-    const struct hx_deferred_record *deferred;
-    uint32_t deferred_count;
+    const struct hx_callback_record *callbacks;
+    const struct hx_channel_record *channels;
+    const struct hx_topic_record *topics;
+    uint32_t callbacks_count, channels_count, topics_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;

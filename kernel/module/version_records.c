@@ -99,7 +99,7 @@ static void collect_callbacks(struct hx_version *version)
     vtable_clear(&version->callbacks_vtable);
     for (uint32_t i = 0; i < version->irqs_count; i++)
         version->callbacks_vtable.op[i] = (const void *)version->irqs[i].handler;
-    vtable_clear(&version->deferred_vtable);
+    vtable_clear(&version->calls_vtable);
 }
 
 /* ---- the declared state ---------------------------------------------------------------------------------------------- */
@@ -192,8 +192,12 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->record = records->module;
     version->irqs = records->irqs;
     version->irqs_count = records->irqs_count;
-    version->deferred = records->deferred;
-    version->deferred_count = records->deferred_count;
+    version->callbacks = records->callbacks;
+    version->callbacks_count = records->callbacks_count;
+    version->channels = records->channels;
+    version->channels_count = records->channels_count;
+    version->topics = records->topics;
+    version->topics_count = records->topics_count;
     version->ports = records->ports;
     version->ports_count = records->ports_count;
     version->params = records->params;

@@ -7,14 +7,15 @@
  */
 #include "lifecycle.h"
 
+#include "declared.h"
+
 #include <hal/hx_import.h>
-#include <interrupts/router.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <string.h>
 
-static const uint64_t drain_ns = 1000000000u; /* how long a drain waits for who is inside */
-static const uint64_t drain_poll_ns = 1000000u;
+static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for who is inside */
+static const uint64_t drain_poll_ns = 1000000u; /* in the end; it begins with a 32nd of that */
 
 static const struct hx_lifecycle_observer *observer;
 
@@ -38,11 +39,28 @@ bool hx_lifecycle_is_legal(enum hx_module_state from, enum hx_module_state to)
     return from < HX_MODULE_STATE_COUNT && to < HX_MODULE_STATE_COUNT && (legal_edges[from] >> to & 1u);
 }
 
+void hx_lifecycle_tell(const struct hx_module *module, enum hx_event_type what)
+{
+    if (observer && observer->happened)
+        observer->happened(module, what);
+}
+
+static enum hx_event_type event_of(enum hx_module_state from, enum hx_module_state to)
+{
+    if (to == HX_MODULE_RUNNING && from == HX_MODULE_INITIALIZING)
+        return HX_EVENT_MODULE_LOADED;
+    if (to == HX_MODULE_UNLOADING && (from == HX_MODULE_STOPPED || from == HX_MODULE_ERROR))
+        return HX_EVENT_MODULE_UNLOADED;
+    return HX_EVENT_MODULE_STATE;
+}
+
 hx_status_t hx_lifecycle_transition(struct hx_module *module, enum hx_module_state next)
 {
-    if (!hx_lifecycle_is_legal(module->state, next))
+    enum hx_module_state before = module->state;
+    if (!hx_lifecycle_is_legal(before, next))
         return HX_E_STATE;
     module->state = next;
+    hx_lifecycle_tell(module, event_of(before, next));
     return HX_OK;
 }
 
@@ -71,7 +89,8 @@ void hx_lifecycle_fail(struct hx_module *module)
     (void)legal; /* every state but Unloading has the edge, and only the worker unloads; or it is there already */
     if (!module->faulted) /* it was a hook's */
         hx_fmt(module->fault, sizeof(module->fault), "%s", module->running->fault);
-    hx_irq_disarm_all(module);
+    hx_declared_disarm(module);
+    hx_declared_forsake(module);
     hx_module_fail(module);
     hx_lifecycle_notify(module->running, NULL, false);
 }
@@ -131,12 +150,14 @@ static hx_status_t report_insider(const struct hx_module *module, struct hx_repo
 
 static hx_status_t wait_until_empty(struct hx_module *module, bool atomic, uint64_t deadline, struct hx_report *report)
 {
-    while (hx_module_is_inside(module, atomic)) {
+    for (uint64_t poll_ns = drain_poll_ns / 32; hx_module_is_inside(module, atomic);) {
         if (hx_hal_clock_ns() >= deadline)
             return report_insider(module, report);
-        hx_status_t err = hx_task_sleep_until(hx_hal_clock_ns() + drain_poll_ns);
+        hx_task_break_waits(module);
+        hx_status_t err = hx_task_sleep_until(hx_hal_clock_ns() + poll_ns);
         if (err != HX_OK)
             return err;
+        poll_ns = poll_ns < drain_poll_ns ? 2 * poll_ns : drain_poll_ns;
     }
     return HX_OK;
 }
@@ -208,21 +229,48 @@ void hx_lifecycle_reopen(struct hx_module *module)
     }
     hx_irq_flags_t flags = hx_irq_save();
     hx_module_reopen(module);
-    hx_irq_replay(module);
+    hx_declared_replay(module);
+    hx_irq_restore(flags);
+}
+
+void hx_lifecycle_publish(const struct hx_version_set *set)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct hx_module *module = set->module[i];
+        struct hx_version *gone = module->running, *version = set->version[i];
+        module->running = version;
+        hx_module_rename(module, hx_version_name(version));
+        hx_module_retract(module, gone, version);
+        hx_declared_bind(module, gone, version);
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        hx_module_open(set->module[i], set->version[i]);
+        hx_declared_replay(set->module[i]);
+    }
     hx_irq_restore(flags);
 }
 
 /* ---- teardown: the one way out -------------------------------------------------------------------------------------- */
 
-/* Nobody is inside and the slots are closed, failed or were never opened. */
+/*
+ * Takes back what was published. The slots are closed or failed and empty, and preemption is off, so that no task of this CPU
+ * finds a scheduler that is closed, and not yet gone; it is on again on return.
+ */
+static void retire(struct hx_module *module)
+{
+    hx_declared_disarm(module);
+    hx_lifecycle_notify(module->running, NULL, false);
+    hx_module_retract(module, module->running, NULL);
+    hx_preempt_enable();
+}
+
+/* Nothing of it is published; what it declares may be another's. */
 static void teardown(struct hx_module *module)
 {
     struct hx_version *version = module->running;
-    if (version) {
-        hx_module_retract(module, version, NULL);
-        if (module->state != HX_MODULE_ERROR && !module->faulted)
-            hx_version_fini(version);
-    }
+    if (version && module->state != HX_MODULE_ERROR && !module->faulted)
+        hx_version_fini(version);
     hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_UNLOADING);
     (void)legal;
     struct hx_version *previous = module->previous;
@@ -273,7 +321,10 @@ static void publish_first(struct hx_module *module)
     hx_preempt_disable();
     hx_module_open(module, module->running);
     module->calls_before = hx_module_calls(module);
-    hx_irq_bind(module, module->running);
+    hx_irq_flags_t flags = hx_irq_save();
+    hx_declared_bind(module, NULL, module->running);
+    hx_declared_replay(module);
+    hx_irq_restore(flags);
     hx_lifecycle_notify(module->running, NULL, true);
     hx_preempt_enable();
 }
@@ -285,7 +336,7 @@ static hx_status_t withdraw(struct hx_module *module, hx_status_t err, struct hx
     struct hx_report inside;
     hx_report_init(&inside);
     if (hx_lifecycle_close(&module, 1, &inside) == HX_OK) {
-        hx_preempt_enable();
+        retire(module);
         return err;
     }
     hx_lifecycle_fail(module);
@@ -305,7 +356,7 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
     if (err == HX_OK)
-        err = hx_irq_claim_all(module, module->running, report);
+        err = hx_declared_claim_all(module, module->running, report);
     if (err != HX_OK)
         return err;
     report->step = "init";
@@ -334,20 +385,13 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
     err = hx_module_create(name, &module, report);
     if (err != HX_OK)
         return err;
-    module->busy = true;
     err = bring_up(module, file, params, report);
-    if (err != HX_OK && module->state == HX_MODULE_ERROR) {
-        module->busy = false;
+    if (err != HX_OK && module->state == HX_MODULE_ERROR)
         return err;
-    }
     if (err != HX_OK) {
-        bool was_published = module->running && hx_slot_info(module->callbacks)->state != HX_SLOT_ABSENT;
-        if (was_published)
-            hx_lifecycle_notify(module->running, NULL, false);
         teardown(module);
         return err;
     }
-    module->busy = false;
     report->step = "done";
     report->err = HX_OK;
     *out = module;
@@ -398,20 +442,16 @@ hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *repo
     if (err != HX_OK)
         return err;
     bool crashed = module->state == HX_MODULE_ERROR;
-    module->busy = true;
     report->step = "drain";
     if (!crashed)
         err = stop_running(module, report);
     else if ((err = drain(module, false, hx_hal_clock_ns() + drain_ns, report)) == HX_OK)
         err = drain(module, true, hx_hal_clock_ns() + drain_ns, report);
-    if (err != HX_OK) {
-        module->busy = false;
+    if (err != HX_OK)
         return err;
-    }
-    hx_irq_disarm_all(module);
-    hx_lifecycle_notify(module->running, NULL, false);
-    if (!crashed)
-        hx_preempt_enable();
+    if (crashed)
+        hx_preempt_disable();
+    retire(module);
     teardown(module);
     report->step = "done";
     report->err = HX_OK;

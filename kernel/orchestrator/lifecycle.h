@@ -7,6 +7,7 @@
  * Context: the worker, or the boot task before there is one.
  */
 #pragma once
+#include <helix/ipc.h>
 #include <module/module.h>
 
 /* Moves @module to @next, or HX_E_STATE when there is no such edge (the state stays). */
@@ -37,13 +38,20 @@ void hx_lifecycle_fail(struct hx_module *module);
 HX_NODISCARD hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count, struct hx_report *report);
 /* Undoes the closing, and delivers the interrupts of meanwhile. What a fault has closed stays closed. */
 void hx_lifecycle_reopen(struct hx_module *module);
+/* After a closing: each module of @set runs its version from now on, under its name, and what both provide is open again, with
+ * the interrupts of meanwhile. Preemption stays off. */
+void hx_lifecycle_publish(const struct hx_version_set *set);
 
 /* The new version provides what the kernel's own scheduling or another room keeps books on: they are told through these. */
 struct hx_lifecycle_observer {
     void (*came)(struct hx_slot *slot); /* a provider that knows nothing yet has been published */
     void (*went)(struct hx_slot *slot); /* the slot has no provider any more */
+    /* May be NULL. HX_EVENT_MODULE_*; preemption may be off. */
+    void (*happened)(const struct hx_module *module, enum hx_event_type what);
 };
 void hx_lifecycle_bind(const struct hx_lifecycle_observer *observer);
+/* Tells the observer what has become of @module, beyond its state, of which transitions tell. */
+void hx_lifecycle_tell(const struct hx_module *module, enum hx_event_type what);
 /* Tells the observer about each slot that @version provides and @other (may be NULL) does not. */
 void hx_lifecycle_notify(const struct hx_version *version, const struct hx_version *other, bool came);
 /* Checks that what @version provides is free or @module's own already, and no version's that probation may bring back; and

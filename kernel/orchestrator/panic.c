@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <task/task.h>
 
 enum step {
     STEP_NONE,
@@ -77,6 +78,9 @@ static void print_message(void)
 {
     hx_hal_console_emergency("\r\n", 2);
     hx_panic_print("panic: %s", panic.text);
+    const struct hx_task *task = hx_task_current();
+    hx_panic_print("panic: in task %.*s on CPU %u%s", HX_NAME_MAX, task ? task->name : "(none)", hx_cpu_read(id),
+                   hx_cpu_read(irq_depth) ? ", in an interrupt" : "");
 }
 
 /* Without a trap there are no registers, so one is taken: it comes back through hx_panic(), to the same step. */

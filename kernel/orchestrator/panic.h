@@ -2,7 +2,7 @@
 /*
  * panic.h - the end of a machine that cannot go on: say everything that helps, then stop as the owner asked.
  *
- * Steps, in order: the message, the registers, the backtrace, the hooks, the end. Each is guarded: a fault or a panic
+ * Steps, in order: the message and who runs, the registers, the backtrace, the hooks, the end. Each is guarded: a fault or a panic
  * inside a step says so in one line and goes on with the step after it. Everything goes out through the emergency path of
  * the console; nothing here takes a lock, allocates or trusts a pointer that it need not.
  *

@@ -23,6 +23,8 @@
  */
 #include "schedule.h"
 
+#include <hal/hx_lock.h>
+
 static inline void policy_enter(void)
 {
     hx_cpu_add32(preempt_off, 1);
@@ -121,38 +123,71 @@ static inline void wait_for_swap(void)
         wait_for_swap_now();
 }
 
+/* ---- for the audit -------------------------------------------------------------------------------------------------- */
+#if HX_CHECKS
+bool hx_sched_is_estranged;
+static bool is_provided;
+#endif
+
+/* A first provider believes nothing; what comes without its predecessor's state may be one of before. */
+static inline void note_provider(bool provided)
+{
+#if HX_CHECKS
+    hx_sched_is_estranged = provided && is_provided;
+    is_provided = provided;
+#else
+    (void)provided;
+#endif
+}
+
+static inline void note_telling(hx_handle_t task)
+{
+    if (HX_CHECKS)
+        __atomic_store_n(&hx_sched_book()->telling, task, __ATOMIC_RELAXED);
+}
+
+static inline void note_forgotten(struct hx_task *task, bool forgotten)
+{
+    if (HX_CHECKS && task)
+        task->forgotten = forgotten;
+}
+
+/* ---- asking --------------------------------------------------------------------------------------------------------- */
 /*
- * Calls the policy. What a gate answers that was closed at that moment is not the policy's; but a policy that gives it for an
+ * Calls the policy, about @task. What a gate answers that was closed at that moment is not the policy's; but a policy that gives it for an
  * answer, every time, is not asked for ever.
  */
 enum { ASKED_MAX = 16 };
-#define ASK(call)                                                                                                      \
+#define ASK(task, call)                                                                                                \
     ({                                                                                                                 \
         hx_ret_t answer_;                                                                                              \
         uint32_t asked_ = 0;                                                                                           \
+        note_telling(task);                                                                                            \
         do {                                                                                                           \
             wait_for_swap();                                                                                           \
             policy_enter();                                                                                            \
             answer_ = (call);                                                                                          \
             policy_leave();                                                                                            \
         } while (hx_unlikely(answer_ == HX_E_CLOSED) && hx_cpu_read(id) != 0 && ++asked_ < ASKED_MAX);                 \
+        note_telling(HX_HANDLE_NONE);                                                                                  \
         answer_;                                                                                                       \
     })
 
 /* ---- what the policy is told ---------------------------------------------------------------------------------------- */
 void hx_sched_tell_removed(hx_handle_t task)
 {
-    (void)!ASK(hx_sched_remove(task)); /* one that it does not know is none of our worries */
+    note_forgotten(hx_task_lookup(task), true);
+    (void)!ASK(task, hx_sched_remove(task)); /* one that it does not know is none of our worries */
 }
 
 void hx_sched_tell_priority(hx_handle_t task, uint8_t priority)
 {
-    (void)!ASK(hx_sched_adjust(task, priority));
+    (void)!ASK(task, hx_sched_adjust(task, priority));
 }
 
 hx_ret_t hx_sched_tell_reservation(hx_handle_t task, uint64_t runtime_ns, uint64_t period_ns, uint64_t deadline_ns)
 {
-    return ASK(hx_sched_reserve(task, runtime_ns, period_ns, deadline_ns));
+    return ASK(task, hx_sched_reserve(task, runtime_ns, period_ns, deadline_ns));
 }
 
 /*
@@ -166,7 +201,7 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
         inbox_remove(book, task);
         task->told = true;
         const void *asked = hx_slots[HX_SLOT_hx_sched].vtable;
-        hx_ret_t answer = ASK(hx_sched_ready(task->handle, task->priority, hx_sched_here(task->news)));
+        hx_ret_t answer = ASK(task->handle, hx_sched_ready(task->handle, task->priority, hx_sched_here(task->news)));
         if (hx_unlikely(answer < 0)) {
             task->told = false;
             hx_sched_inbox_add(book, task);
@@ -174,6 +209,7 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
             return false;
         }
         task->doubted = false;
+        note_forgotten(task, false);
         task->news = HX_SCHED_WOKEN; /* it is told once that a task is new */
         book->patient = answer == HX_SCHED_LATER ? asked : NULL;
         *want |= answer == HX_SCHED_REPLACE;
@@ -234,6 +270,7 @@ static struct hx_task *choose_ourselves(struct hx_sched_book *book, struct hx_ta
         inbox_remove(book, task);
     bool queued = task->told || task->doubted;
     set_picked(book, task);
+    note_forgotten(task, true);
     policy_rotate(book, task);
     if (!queued)
         return task;
@@ -266,7 +303,10 @@ static bool any_told(const struct hx_sched_book *book)
 static hx_ret_t ask(struct hx_sched_book *book, hx_handle_t prev, uint64_t reason, uint64_t ran_ns, uint64_t now_ns)
 {
     book->stats.decisions++;
-    return ASK(hx_sched_pick(prev, hx_sched_here(reason), ran_ns, now_ns));
+    hx_ret_t answer = ASK(prev, hx_sched_pick(prev, hx_sched_here(reason), ran_ns, now_ns));
+    if (HX_CHECKS && answer >= 0)
+        note_forgotten(hx_task_lookup(prev), false);
+    return answer;
 }
 
 /*
@@ -474,6 +514,7 @@ static void forget_everywhere(void)
 void hx_sched_forget_all(void)
 {
     hx_irq_flags_t flags = hx_irq_save();
+    note_provider(false);
     forget_everywhere();
     hx_irq_restore(flags);
 }
@@ -482,6 +523,7 @@ void hx_sched_announce_all(void)
 {
     bool want = false;
     hx_irq_flags_t flags = hx_irq_save();
+    note_provider(true);
     forget_everywhere();
     if (hx_sched_is_open())
         (void)tell_inbox(hx_sched_book(), &want);

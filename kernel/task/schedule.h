@@ -213,6 +213,7 @@ struct hx_sched_book {
     uint64_t gone_switches; /* of tasks that are no more */
     struct hx_sched_stats stats;
     struct hx_task *idle;
+    hx_handle_t telling; /* only with HX_CHECKS: whom the question that is under way, or about to be, is about */
     /* Written by other CPUs, atomically. */
     struct hx_task *mail __attribute__((aligned(64)));
     struct hx_errand *errands;
@@ -220,6 +221,7 @@ struct hx_sched_book {
 };
 
 extern struct hx_sched_book hx_sched_book_template;
+extern bool hx_sched_is_estranged; /* only with HX_CHECKS: the policy may believe what was once true */
 extern const struct hx_slot_info *hx_sched_slot;
 
 static inline struct hx_sched_book *hx_sched_book(void)

@@ -20,6 +20,13 @@ static struct {
     uint32_t live;
 } table = { .lock = HX_LOCK_INIT(HX_RANK_TASK) };
 
+static void (*life_told)(const struct hx_task *task, bool begins);
+
+void hx_task_bind_life(void (*told)(const struct hx_task *task, bool begins))
+{
+    life_told = told;
+}
+
 /* ---- table ---------------------------------------------------------------------------------------------------------- */
 struct hx_task *hx_task_enter(void)
 {
@@ -128,6 +135,8 @@ static void begin(struct hx_task *task, uint32_t cpu, hx_handle_t *out)
     task->cpu = (uint8_t)cpu;
     task->on_its_way = true;
     *out = publish(task); /* before it can run */
+    if (life_told)
+        life_told(task, true);
     if (cpu != hx_cpu_read(id)) {
         hx_sched_send(task, cpu);
         return;
@@ -179,6 +188,8 @@ static void die(struct hx_task *task, hx_status_t status)
 {
     hx_handle_t handle = task->handle;
     struct hx_task *joiner;
+    if (life_told)
+        life_told(task, false);
     task->state = HX_TASK_DEAD;
     __atomic_store_n(&task->handle, HX_HANDLE_NONE,
                      __ATOMIC_SEQ_CST); /* before those who wait are looked for: see join */
@@ -257,6 +268,31 @@ hx_status_t hx_task_kill(hx_handle_t task)
 {
     struct hx_errand errand = { .task = task, .work = kill };
     return hx_sched_run_errand(&errand);
+}
+
+/* The task is on this CPU. */
+static hx_status_t break_wait(struct hx_task *task, const uint64_t argument[3])
+{
+    const struct hx_gate_frame *frame = task->restartable;
+    bool waits = task->state == HX_TASK_BLOCKED || task->state == HX_TASK_SLEEPING;
+    if (!frame || frame != task->frame || !waits || task == hx_task_current() || task->wanted ||
+        (uint64_t)(uintptr_t)hx_slot_info(frame->slot)->owner != argument[0] || !hx_task_unwait(task))
+        return HX_E_STATE;
+    task->wait_result = HX_E_RESTART;
+    hx_sched_ready_add(task, HX_SCHED_WOKEN);
+    return HX_OK;
+}
+
+void hx_task_break_waits(const void *owner)
+{
+    uint32_t used = __atomic_load_n(&table.used, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < used; i++) {
+        struct hx_errand errand = { .task = hx_tasks[i].handle, .work = break_wait, .argument = { (uintptr_t)owner } };
+        if (!__atomic_load_n(&hx_tasks[i].restartable, __ATOMIC_RELAXED))
+            continue;
+        hx_status_t broken = hx_sched_run_errand(&errand);
+        (void)broken; /* else it does not wait, or not there */
+    }
 }
 
 struct join {

@@ -53,6 +53,13 @@ struct hx_waitq {
         }                                                                                                              \
     }
 
+/* Of a task that calls through the gate: how long that call, none within it, may stand at a closed slot. */
+struct hx_task_patience {
+    const struct hx_gate_frame *frame; /* in which it calls; NULL: outside every module */
+    uint64_t deadline_ns;
+    uint64_t passed_ns; /* when it began to call, or the gate let it go on */
+};
+
 /*
  * An entry of the table of tasks: its memory is used again for others and never given back, so a stale pointer finds a task,
  * and the handle says whether it is the one that was meant. Only the CPU that it is on changes it, with interrupts off.
@@ -81,17 +88,21 @@ struct hx_task {
     bool kill_pending;
     bool on_its_way;                 /* ready, and sent to `cpu`, whose books it is not in yet */
     uint8_t base;                    /* the priority of its own */
+    bool forgotten;                  /* only with HX_CHECKS: the policy need not know it until it is told again */
     TAILQ_ENTRY(hx_task) core_link;  /* core tasks: in the core's list, while ready */
     struct hx_task_ring ring;        /* policy tasks: in the core's list, while ready and while running */
     TAILQ_ENTRY(hx_task) inbox_link; /* ready, and the policy has not been told */
     struct hx_task *woke;            /* became ready while this one runs, and is in no list yet: HX_TASK_NEWS */
-    struct hx_task *mail_next;       /* in a CPU's mailbox; nobody's: the next free entry */
+    struct hx_task *mail_next; /* in a CPU's mailbox; taken off a queue with others; nobody's: the next free entry */
     /* waiting */
     struct hx_waitq *waiting_on; /* blocked: NULL or the queue that it is on; ready: NULL or the one that woke it */
     struct hx_timer timeout;
     hx_status_t wait_result;
+    struct hx_gate_frame *restartable; /* of the call whose wait may be broken off; NULL: none may. Written by itself */
+    void *place;        /* of who waits for something to be handed over: see handover.h. NULL: it has been */
     hx_handle_t joined; /* the task whose end it waited for, and how that ended */
     hx_status_t joined_status;
+    struct hx_task_patience *patience; /* the innermost; NULL: it has as much as anybody */
     /* life */
     hx_status_t (*body)(void *argument);
     void *argument;
@@ -115,6 +126,8 @@ _Noreturn void hx_task_idle(void);
 /* @changed(true) is called when a CPU begins to wait for interrupts, @changed(false) when it has something to do again: on
  * that CPU, interrupts off. Bound once, before tasks are made. */
 void hx_task_bind_idle(void (*changed)(bool idle));
+/* @told is called with each task that has been made and has not run, and with each that ends: interrupts off. Bound once. */
+void hx_task_bind_life(void (*told)(const struct hx_task *task, bool begins));
 
 /* ---- life ----------------------------------------------------------------------------------------------------------- */
 /*
@@ -132,6 +145,9 @@ _Noreturn void hx_task_exit(hx_status_t status);
  * HX_E_STALE; HX_E_PERM for core and idle tasks; HX_E_STATE as hx_task_set_priority(). Thread context.
  */
 HX_NODISCARD hx_status_t hx_task_kill(hx_handle_t task);
+/* Breaks off the restartable waits of tasks that wait innermost in a slot of @owner: they end with HX_E_RESTART, unless what they
+ * wait for is there. One that is only about to wait is passed over. Thread context. */
+void hx_task_break_waits(const void *owner);
 /* Waits for the end of @task and gives its exit status. HX_E_STALE: it is gone already; HX_E_INVAL: it is the caller;
  * HX_E_TIMEOUT, HX_E_KILLED, HX_E_STATE as hx_waitq_wait(). */
 HX_NODISCARD hx_status_t hx_task_join(hx_handle_t task, uint64_t deadline_ns, hx_status_t *out_status);
@@ -188,6 +204,8 @@ HX_NODISCARD hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)
  * the next: a queue must outlive those whom it woke until they have run or are gone. */
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue);
 uint32_t hx_waitq_wake_all(struct hx_waitq *queue);
+/* How many wait there, for a person. */
+uint32_t hx_waitq_count(struct hx_waitq *queue);
 
 /* ---- the policy ----------------------------------------------------------------------------------------------------- */
 enum {

@@ -5,7 +5,7 @@
  * A task that waits is on at most one queue and has at most one timer armed; whoever comes first, a wake, the timer or a
  * kill, takes it off the queue and says by wait_result which it was. The timer and the kill come on the task's own CPU. A
  * wake may come on another: it takes the task off, says so by wait_ring.next = NULL, and posts it to its CPU; until it gets
- * there the task is nobody else's.
+ * there the task is nobody else's. So is one that is woken together with others, until its turn comes.
  *
  * Lock: a queue's pointer to its first member. Who exchanges it for LOCKED and gets something else has the queue, and gives it
  * back with one store; so it costs little more than reading it. Held for a few instructions, interrupts off, and no other
@@ -13,12 +13,9 @@
  * Order: a waiter queues, which is an exchange, and then evaluates its condition; who wakes makes it true, and then takes the
  *        lock. One of the two exchanges comes first: so either the waiter sees the condition, or is seen on the queue.
  */
-#include "schedule.h"
-
-#include <hal/hx_lock.h>
+#include "handover.h"
 
 #define TASK_OF_TIMEOUT(timer) ((struct hx_task *)((char *)(timer)-offsetof(struct hx_task, timeout)))
-#define LOCKED ((struct hx_task_ring *)1)
 
 /* ---- the queue ------------------------------------------------------------------------------------------------------ */
 void hx_waitq_init(struct hx_waitq *queue)
@@ -26,94 +23,50 @@ void hx_waitq_init(struct hx_waitq *queue)
     hx_task_ring_init(&queue->waiters);
 }
 
-static inline struct hx_task_ring *try_lock(struct hx_waitq *queue)
-{
-    if (HX_CHECKS && hx_cpu_read(lock_rank) >= HX_RANK_WAITQ)
-        __builtin_trap(); /* out of order */
-    return __atomic_exchange_n(&queue->waiters.next, LOCKED, __ATOMIC_SEQ_CST);
-}
-
-/* Returns the first member, or the queue's own ring. Interrupts off. */
-static struct hx_task_ring *lock(struct hx_waitq *queue)
+struct hx_task_ring *hx_waitq_lock(struct hx_waitq *queue)
 {
     struct hx_task_ring *first;
-    while (hx_unlikely((first = try_lock(queue)) == LOCKED))
+    while (hx_unlikely((first = hx_waitq_try_lock(queue)) == HX_WAITQ_LOCKED))
         hx_hal_lock_wait();
     return first;
-}
-
-static inline void unlock(struct hx_waitq *queue, struct hx_task_ring *first)
-{
-    __atomic_store_n(&queue->waiters.next, first, __ATOMIC_RELEASE);
-}
-
-/* The next two: locked. They return who is the first now; the queue's own ring stands for it meanwhile. */
-static inline struct hx_task_ring *insert(struct hx_waitq *queue, struct hx_task_ring *first, struct hx_task *task)
-{
-    struct hx_task_ring *head = &queue->waiters, *before = head->prev;
-    /* From the end: constant time among equals. */
-    while (hx_unlikely(before != head) && HX_TASK_OF(before, wait_ring)->priority < task->priority)
-        before = before->prev;
-    if (hx_unlikely(before != head)) {
-        hx_task_ring_insert_after(before, &task->wait_ring);
-        return first;
-    }
-    task->wait_ring.next = first;
-    task->wait_ring.prev = head;
-    first->prev = &task->wait_ring;
-    return &task->wait_ring;
-}
-
-static inline struct hx_task_ring *take_out(struct hx_waitq *queue, struct hx_task_ring *first,
-                                            struct hx_task_ring *member)
-{
-    if (hx_unlikely(member != first)) {
-        hx_task_ring_remove(member);
-        return first;
-    }
-    struct hx_task_ring *next = member->next;
-    next->prev = &queue->waiters;
-    return next;
-}
-
-static inline void enter(struct hx_waitq *queue, struct hx_task *task)
-{
-    task->waiting_on = queue;
-    struct hx_task_ring *first = try_lock(queue);
-    if (hx_unlikely(first == LOCKED))
-        first = lock(queue);
-    unlock(queue, insert(queue, first, task));
 }
 
 /* @task is on this CPU. False: another CPU has taken it off. */
 static bool leave(struct hx_waitq *queue, struct hx_task *task)
 {
-    struct hx_task_ring *first = lock(queue);
+    struct hx_task_ring *first = hx_waitq_lock(queue);
     bool on_it = task->wait_ring.next != NULL;
     if (on_it)
-        first = take_out(queue, first, &task->wait_ring);
-    unlock(queue, first);
+        first = hx_waitq_take_out(queue, first, &task->wait_ring);
+    hx_waitq_unlock(queue, first);
     return on_it;
 }
 
-/* @queue is locked, and @first its first member. */
-static inline struct hx_task *take_first(struct hx_waitq *queue, struct hx_task_ring *first)
+struct hx_task *hx_waitq_take_locked(struct hx_waitq *queue, struct hx_task_ring *first)
 {
-    struct hx_task *task = HX_TASK_OF(first, wait_ring);
-    struct hx_task_ring *next = take_out(queue, first, first);
-    if (task->cpu != hx_cpu_read(id))
-        task->wait_ring.next = NULL;
-    unlock(queue, next);
-    return task;
+    if (first == HX_WAITQ_LOCKED)
+        first = hx_waitq_lock(queue);
+    if (first != &queue->waiters)
+        return hx_waitq_take_first(queue, first);
+    hx_waitq_unlock(queue, first);
+    return NULL;
 }
 
 struct hx_task *hx_waitq_take(struct hx_waitq *queue)
 {
-    struct hx_task_ring *first = lock(queue);
-    if (first != &queue->waiters)
-        return take_first(queue, first);
-    unlock(queue, first);
-    return NULL;
+    return hx_waitq_take_locked(queue, hx_waitq_lock(queue));
+}
+
+uint32_t hx_waitq_count(struct hx_waitq *queue)
+{
+    uint32_t count = 0;
+    hx_irq_flags_t flags = hx_irq_save();
+    struct hx_task_ring *first = hx_waitq_lock(queue);
+    for (const struct hx_task_ring *at = first; at != &queue->waiters; at = at->next)
+        count++;
+    hx_waitq_unlock(queue, first);
+    hx_irq_restore(flags);
+    return count;
 }
 
 /* In one go: who wakes meanwhile must not find the queue without it. */
@@ -124,18 +77,18 @@ void hx_waitq_reorder(struct hx_task *task, uint8_t priority)
         task->priority = priority;
         return;
     }
-    struct hx_task_ring *first = lock(queue);
+    struct hx_task_ring *first = hx_waitq_lock(queue);
     task->priority = priority;
     if (task->wait_ring.next)
-        first = insert(queue, take_out(queue, first, &task->wait_ring), task);
-    unlock(queue, first);
+        first = hx_waitq_insert(queue, hx_waitq_take_out(queue, first, &task->wait_ring), task);
+    hx_waitq_unlock(queue, first);
 }
 
 uint8_t hx_waitq_priority(struct hx_waitq *queue)
 {
-    struct hx_task_ring *first = lock(queue);
+    struct hx_task_ring *first = hx_waitq_lock(queue);
     uint8_t priority = first == &queue->waiters ? 0 : HX_TASK_OF(first, wait_ring)->priority;
-    unlock(queue, first);
+    hx_waitq_unlock(queue, first);
     return priority;
 }
 
@@ -188,13 +141,13 @@ static void timed_out(struct hx_timer *timer)
 static __attribute__((noinline)) uint32_t wake_one_slowly(struct hx_waitq *queue, struct hx_task_ring *first,
                                                           hx_irq_flags_t flags)
 {
-    if (first == LOCKED)
-        first = lock(queue);
+    if (first == HX_WAITQ_LOCKED)
+        first = hx_waitq_lock(queue);
     bool any = first != &queue->waiters;
     if (any)
-        hx_waitq_wake_taken(take_first(queue, first), HX_OK);
+        hx_waitq_wake_taken(hx_waitq_take_first(queue, first), HX_OK);
     else
-        unlock(queue, first);
+        hx_waitq_unlock(queue, first);
     hx_irq_restore(flags);
     if (any)
         hx_sched_point();
@@ -205,25 +158,43 @@ static __attribute__((noinline)) uint32_t wake_one_slowly(struct hx_waitq *queue
 uint32_t hx_waitq_wake_one(struct hx_waitq *queue)
 {
     hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task_ring *first = try_lock(queue);
-    if (hx_unlikely(first == LOCKED || first == &queue->waiters))
+    struct hx_task_ring *first = hx_waitq_try_lock(queue);
+    if (hx_unlikely(first == HX_WAITQ_LOCKED || first == &queue->waiters))
         return wake_one_slowly(queue, first, flags);
     struct hx_task *task = HX_TASK_OF(first, wait_ring);
     if (hx_unlikely(!hx_sched_may_tell_later(task) || task->timeout.armed))
         return wake_one_slowly(queue, first, flags);
-    unlock(queue, take_out(queue, first, first));
+    hx_waitq_unlock(queue, hx_waitq_take_out(queue, first, first));
     task->wait_result = HX_OK;
     hx_sched_tell_later(task);
     hx_irq_restore(flags);
     return 1;
 }
 
+/* In their order, by mail_next. Under one hold of the lock: who queues again meanwhile is not among them. */
+static struct hx_task *take_all(struct hx_waitq *queue)
+{
+    struct hx_task *all = NULL, **end = &all;
+    struct hx_task_ring *head = &queue->waiters, *next;
+    for (struct hx_task_ring *member = hx_waitq_lock(queue); member != head; member = next) {
+        next = member->next;
+        member->next = NULL;
+        *end = HX_TASK_OF(member, wait_ring);
+        end = &(*end)->mail_next;
+    }
+    *end = NULL;
+    head->prev = head;
+    hx_waitq_unlock(queue, head);
+    return all;
+}
+
 uint32_t hx_waitq_wake_all(struct hx_waitq *queue)
 {
     uint32_t woken = 0;
     hx_irq_flags_t flags = hx_irq_save();
-    struct hx_task *task;
-    while ((task = hx_waitq_take(queue))) {
+    struct hx_task *task = take_all(queue), *next;
+    for (; task; task = next) {
+        next = task->mail_next; /* before the mail has it */
         hx_waitq_wake_taken(task, HX_OK);
         woken++;
     }
@@ -309,7 +280,7 @@ static __attribute__((noinline)) hx_status_t wait_slowly(struct hx_waitq *queue,
                 err = HX_OK;
             break;
         }
-        enter(queue, task);
+        hx_waitq_enter(queue, task);
         if (condition(context)) {
             stay(task, queue);
             break;
@@ -329,7 +300,7 @@ hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *contex
     struct hx_task *task = hx_task_current();
     if (hx_unlikely(task->heed != HX_TASK_NEWS || !hx_cpu_is_thread()))
         return wait_slowly(queue, condition, context, deadline_ns, flags, false);
-    enter(queue, task);
+    hx_waitq_enter(queue, task);
     if (hx_unlikely(condition(context)))
         stay(task, queue);
     else {
@@ -339,6 +310,29 @@ hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *contex
     }
     hx_irq_restore(flags);
     return HX_OK;
+}
+
+hx_status_t hx_handover_result(const struct hx_task *task)
+{
+    if (!task->place)
+        return HX_OK;
+    hx_status_t err = result_of(task);
+    return err == HX_OK ? HX_E_EMPTY : err;
+}
+
+/* One that may not wait ends, perhaps: not with the lock. */
+hx_status_t hx_handover_wait_slowly(struct hx_waitq *queue, struct hx_lock *lock, void *place, uint64_t deadline_ns)
+{
+    struct hx_task *task = hx_task_current();
+    if (!hx_cpu_is_thread() || task->class == HX_TASK_IDLE || task->kill_pending) {
+        hx_lock_release(lock, 0);
+        return hx_cpu_is_thread() ? may_wait(task) : HX_E_STATE;
+    }
+    task->place = place;
+    hx_waitq_enter(queue, task);
+    hx_lock_release(lock, 0);
+    stop_any(task, queue, deadline_ns);
+    return hx_handover_result(task);
 }
 
 hx_status_t hx_task_sleep_until(uint64_t deadline_ns)

@@ -7,7 +7,6 @@
 #include <asm/prctl.h>
 #include <hal/hx_hal_entry.h>
 #include <linux/membarrier.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +29,7 @@ static struct {
     uint8_t *area; /* HX_CPUS_MAX copies of the template */
     size_t copy_bytes;
     uint32_t cpus;
-    uint32_t pokes;                    /* atomic: bit a CPU */
+    uint32_t pokes, probes;            /* atomic: bit a CPU */
     uint64_t heap_bytes, heap_objects; /* atomic */
     uint64_t fail_in;                  /* allocations until the one that fails, 0: none */
     bool failed;
@@ -141,6 +140,12 @@ uint32_t hal_host_pokes_take(void)
 void hx_hal_cpu_probe(uint32_t cpu)
 {
     HAL_HOST_CHECK(cpu < host.cpus && cpu != hx_cpu_read(id), "CPU %u of %u is probed", cpu, host.cpus);
+    __atomic_or_fetch(&host.probes, 1u << cpu, __ATOMIC_SEQ_CST);
+}
+
+uint32_t hal_host_probes_take(void)
+{
+    return __atomic_exchange_n(&host.probes, 0, __ATOMIC_SEQ_CST);
 }
 
 void hx_hal_cpu_stop_others(void)
@@ -162,25 +167,26 @@ void hal_host_init(void)
     HAL_HOST_CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0, "no membarrier(2)");
     hal_host_context_init();
     hal_host_image_init();
+    hal_host_grant_init();
     hal_host_trap_init();
 }
 
 const char *hal_host_leftovers(void)
 {
     static char text[256];
-    uint64_t pages = hal_host_image_pages(), stacks = hal_host_live_stacks();
+    uint64_t pages = hal_host_image_pages(), stacks = hal_host_live_stacks(), grant_pages = hal_host_grant_pages();
     if (hal_host_image_open_pieces())
         return "pieces that are not sealed";
-    if (!host.heap_objects && !pages && !stacks && irq_on && !hx_cpu_read(preempt_off) && !hx_cpu_read(irq_depth) &&
-        !hx_cpu_read(frame))
+    if (!host.heap_objects && !pages && !stacks && !grant_pages && irq_on && !hx_cpu_read(preempt_off) &&
+        !hx_cpu_read(irq_depth) && !hx_cpu_read(frame))
         return NULL;
     snprintf(
         text, sizeof(text),
-        "%llu heap objects (%llu bytes), %llu image pages, %llu stacks; interrupts %s, preemption off %u, interrupt "
+        "%llu heap objects (%llu bytes), %llu image pages, %llu grant pages, %llu stacks; interrupts %s, preemption off %u, interrupt "
         "depth %u, gate frame %p",
         (unsigned long long)host.heap_objects, (unsigned long long)host.heap_bytes, (unsigned long long)pages,
-        (unsigned long long)stacks, irq_on ? "on" : "off", hx_cpu_read(preempt_off), hx_cpu_read(irq_depth),
-        (void *)hx_cpu_read(frame));
+        (unsigned long long)grant_pages, (unsigned long long)stacks, irq_on ? "on" : "off", hx_cpu_read(preempt_off),
+        hx_cpu_read(irq_depth), (void *)hx_cpu_read(frame));
     return text;
 }
 
@@ -210,27 +216,31 @@ bool hal_host_has_failed(void)
     return host.failed;
 }
 
+enum { HEAD_BYTES = 16 }; /* before what is allocated: keeps its alignment */
+
 void *hx_hal_alloc(size_t bytes)
 {
     HAL_HOST_CHECK(bytes > 0 && bytes <= 16 << 20, "hx_hal_alloc(%zu)", bytes);
     HAL_HOST_CHECK(!irq_on || !hx_cpu_read(irq_depth), "hx_hal_alloc in an interrupt, interrupts on");
     if (!hal_host_may_allocate())
         return NULL;
-    void *memory = calloc(1, bytes);
-    HAL_HOST_CHECK(memory, "the host has no memory left");
-    __atomic_add_fetch(&host.heap_bytes, malloc_usable_size(memory), __ATOMIC_RELAXED);
+    uint64_t *head = calloc(1, HEAD_BYTES + bytes);
+    HAL_HOST_CHECK(head, "the host has no memory left");
+    *head = bytes; /* what was asked for: the host's allocator gives more, now this much, now that */
+    __atomic_add_fetch(&host.heap_bytes, bytes, __ATOMIC_RELAXED);
     __atomic_add_fetch(&host.heap_objects, 1, __ATOMIC_RELAXED);
-    return memory;
+    return (uint8_t *)head + HEAD_BYTES;
 }
 
 void hx_hal_free(void *memory)
 {
     if (!memory)
         return;
+    uint64_t *head = (uint64_t *)(void *)((uint8_t *)memory - HEAD_BYTES);
     HAL_HOST_CHECK(host.heap_objects > 0, "hx_hal_free(%p): nothing is allocated", memory);
-    __atomic_sub_fetch(&host.heap_bytes, malloc_usable_size(memory), __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&host.heap_bytes, *head, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&host.heap_objects, 1, __ATOMIC_RELAXED);
-    free(memory);
+    free(head);
 }
 
 void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
@@ -242,6 +252,7 @@ void hx_hal_memory_stats(struct hx_hal_memory_stats *out)
         .heap_bytes = host.heap_bytes,
         .heap_objects = host.heap_objects,
         .image_pages = hal_host_image_pages(),
+        .grant_pages = hal_host_grant_pages(),
         .seed_source = "nothing",
     };
 }

@@ -23,9 +23,11 @@ const char *hal_host_leftovers(void);
 void hal_host_cpu_enter(uint32_t id);
 /* CPUs that were poked since the last call, a bit each. */
 uint32_t hal_host_pokes_take(void);
+/* The same of probes, which do nothing else. */
+uint32_t hal_host_probes_take(void);
 
 /* ---- allocation ---------------------------------------------------------------------------------------------------------- */
-/* The @nth allocation from now on fails, heap, image and stack counted together; 0: none does. */
+/* The @nth allocation from now on fails, heap, image, grant and stack counted together; 0: none does. */
 void hal_host_fail_at(uint64_t nth);
 /* Whether the failure has happened. */
 bool hal_host_has_failed(void);

@@ -34,6 +34,9 @@ uint32_t hal_host_image_open_pieces(void); /* not sealed */
 /* A write to @address faulted: true when it was the first to a shared page, which is now the writer's own. */
 bool hal_host_image_copy_on_write(uintptr_t address);
 
+void hal_host_grant_init(void);
+uint64_t hal_host_grant_pages(void);
+
 void hal_host_trap_init(void);
 /* Stack pointer of what the running trap interrupted, 0 outside. */
 uintptr_t hal_host_trapped_sp(void);

@@ -10,6 +10,7 @@
 #include <arch/x86_64/arch.h>
 #include <hal/hx_hal_entry.h>
 #include <hal/hx_lock.h>
+#include <interrupts/exception.h>
 #include <main/processors.h>
 #include <mm/vm.h>
 #include <orchestrator/panic.h>
@@ -355,6 +356,101 @@ static bool long_runs_go_everywhere(void)
     return all_could(0);
 }
 
+static bool grants_go_everywhere(void)
+{
+    static const uint32_t sizes[] = { 1, 300, HX_HAL_GRANT_PAGES };
+    enum { SLOT = HX_HAL_GRANT_SLOTS - 1 };
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(sizes); i++) {
+        struct hx_hal_grant *grant = hx_hal_grant_alloc(sizes[i]);
+        EXPECT(grant);
+        watched_va = hx_hal_grant_va(SLOT) + (sizes[i] - 1) * (uintptr_t)HX_PAGE_BYTES;
+        EXPECT(all_could(0));
+        hx_hal_grant_attach(grant, SLOT, HX_PROT_RW);
+        EXPECT(all_could(2));
+        hx_hal_grant_detach(grant, SLOT);
+        EXPECT(!can_read(watched_va) && all_could(0));
+        hx_hal_grant_attach(grant, SLOT, HX_PROT_R);
+        EXPECT(!can_write(watched_va) && all_could(1));
+        hx_hal_grant_detach(grant, SLOT);
+        EXPECT(all_could(0));
+        hx_hal_grant_free(grant);
+    }
+    return true;
+}
+
+static struct hx_hal_grant *ball; /* nobody else's slots are where it goes */
+static uint32_t gone, late;
+
+/* Writes where the grant is until it is told that it is gone: from then on each write must fault. */
+static void write_on(void)
+{
+    const uint8_t byte = 1;
+
+    add(&begun);
+    while (!load(&gone))
+        (void)!hx_hal_copy((void *)watched_va, &byte, 1);
+    if (hx_hal_copy((void *)watched_va, &byte, 1) == HX_OK)
+        add(&late);
+}
+
+/* Its translations are in use on every CPU at the moment of detaching. */
+static bool grants_are_taken_from_writers(void)
+{
+    enum { ROUNDS = 20 };
+
+    ball = hx_hal_grant_alloc(2);
+    EXPECT(ball);
+    late = 0;
+    for (uint32_t slot = 0; slot < ROUNDS; slot++) {
+        begun = 0;
+        store(&gone, 0);
+        watched_va = hx_hal_grant_va(slot);
+        hx_hal_grant_attach(ball, slot, HX_PROT_RW);
+        give_all(write_on);
+        bool there = becomes(&begun, hx_hal_cpu_count() - 1);
+        hx_hal_grant_detach(ball, slot);
+        store(&gone, 1);
+        EXPECT(all_done() && there);
+    }
+    hx_hal_grant_free(ball);
+    EXPECT(load(&late) == 0);
+    return true;
+}
+
+/* Each its own slots. */
+static void attach_and_detach(void)
+{
+    for (uint32_t i = 0; i < 20; i++) {
+        uint32_t slot = self() * 20 + i;
+        struct hx_hal_grant *grant = hx_hal_grant_alloc(1 + i);
+        if (!grant) {
+            add(&refused);
+            continue;
+        }
+        hx_hal_grant_attach(grant, slot, HX_PROT_RW);
+        *(volatile uint32_t *)hx_hal_grant_va(slot) = self();
+        hx_hal_grant_detach(grant, slot);
+        hx_hal_grant_attach(grant, slot, HX_PROT_R);
+        if (can_write(hx_hal_grant_va(slot)) || *(volatile uint32_t *)hx_hal_grant_va(slot) != self())
+            add(&refused);
+        hx_hal_grant_detach(grant, slot);
+        if (can_read(hx_hal_grant_va(slot)))
+            add(&refused);
+        hx_hal_grant_free(grant);
+    }
+}
+
+static bool all_change_hands_at_once(void)
+{
+    refused = 0;
+    give_all(attach_and_detach);
+    attach_and_detach();
+    EXPECT(all_done());
+    EXPECT(load(&refused) == 0);
+    return true;
+}
+
 static struct hx_lock door = HX_LOCK_INIT(1);
 static uint32_t waits;
 
@@ -379,6 +475,62 @@ static bool lock_waiters_forget(void)
     hx_lock_release(&door, flags);
     EXPECT(there);
     return all_done();
+}
+
+/* It is probed meanwhile, too: an NMI serves both, and none is taken for the hardware's. */
+static bool deaf_one_forgets(void)
+{
+    enum { ROUNDS = 20 };
+    uint64_t nmis = hx_exception_nmis();
+
+    if (is_alone())
+        return true;
+    EXPECT(deaf_one());
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &watched_va) == HX_OK);
+        uint32_t before = load(&probes[1]);
+        hx_hal_cpu_probe(1);
+        hx_hal_image_free(watched_va, HX_PAGE_BYTES);
+        EXPECT(becomes(&probes[1], before + 1));
+    }
+    EXPECT(load(&is_deaf) == 1);
+    store(&may_hear, 1);
+    EXPECT(all_done());
+    EXPECT(hx_exception_nmis() == nmis);
+    return true;
+}
+
+static uint32_t finds;
+
+/* Looks at a page again and again, interrupts off, until it is told to stop. */
+static void look_deaf(void)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+
+    while (!load(&may_hear))
+        store(&finds, can_write(watched_va) ? 2 : 1);
+    hx_irq_restore(flags);
+}
+
+static bool deaf_one_sees_the_change(void)
+{
+    if (is_alone())
+        return true;
+    EXPECT(hx_hal_image_alloc(HX_PAGE_BYTES, &watched_va) == HX_OK);
+    store(&may_hear, 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        store(&finds, 0);
+        if (i == 0)
+            give(1, look_deaf);
+        EXPECT(becomes(&finds, 2));
+        hx_hal_image_protect(watched_va, HX_PAGE_BYTES, HX_PROT_R);
+        EXPECT(becomes(&finds, 1));
+        hx_hal_image_protect(watched_va, HX_PAGE_BYTES, HX_PROT_RW);
+    }
+    store(&may_hear, 1);
+    EXPECT(all_done());
+    hx_hal_image_free(watched_va, HX_PAGE_BYTES);
+    return true;
 }
 
 /* Takes rights away again and again while everybody does. */
@@ -605,7 +757,12 @@ static const struct selftest_case cases[] = {
     { "a probe arrives where interrupts are off, and is told as one", probes_arrive_in_cli },
     { "a right that a page loses is lost on every CPU", rights_go_everywhere },
     { "that holds for more pages than are forgotten one by one", long_runs_go_everywhere },
+    { "a grant comes and goes on every CPU, whatever its size", grants_go_everywhere },
+    { "a grant is taken from CPUs that write to it", grants_are_taken_from_writers },
+    { "all CPUs attach and detach grants at once", all_change_hands_at_once },
     { "who waits for a lock with interrupts off forgets translations meanwhile", lock_waiters_forget },
+    { "who has interrupts off for good forgets translations all the same", deaf_one_forgets },
+    { "and finds what has changed", deaf_one_sees_the_change },
     { "all CPUs may take away mappings at once", all_unmap_at_once },
     { "the audit passes while other CPUs map and unmap", audit_passes_meanwhile },
     { "a stack that another CPU had can be used at once", stacks_change_hands },

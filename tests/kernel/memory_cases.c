@@ -210,6 +210,52 @@ static bool copy_stops_at_the_fault(void)
     return true;
 }
 
+/* ---- grants --------------------------------------------------------------------------------------------------------- */
+static bool grants_are_where_they_should_be(void)
+{
+    static const uint32_t sizes[] = { 1, 2, 511, 512 };
+
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(sizes); i++) {
+        struct hx_hal_grant *grant = hx_hal_grant_alloc(sizes[i]);
+        uintptr_t va = hx_hal_grant_va(i), end = va + sizes[i] * (uintptr_t)HX_PAGE_BYTES, last = end - 1;
+        EXPECT(grant);
+        EXPECT(!can_read(va));
+        hx_hal_grant_attach(grant, i, HX_PROT_RW);
+        EXPECT(is_filled((const uint8_t *)va, end - va, 0));
+        memset((void *)va, RETURN_INSTRUCTION, end - va);
+        EXPECT(can_write(va) && can_write(last) && !can_run(va) && !can_read(va - 1) && !can_read(end));
+        hx_hal_grant_detach(grant, i);
+        EXPECT(!can_read(va) && !can_read(last));
+        hx_hal_grant_attach(grant, HX_HAL_GRANT_SLOTS - 1, HX_PROT_R);
+        uintptr_t there = hx_hal_grant_va(HX_HAL_GRANT_SLOTS - 1);
+        EXPECT(is_filled((const uint8_t *)there, end - va, RETURN_INSTRUCTION) && !can_read(va));
+        EXPECT(!can_write(there) && !can_write(there + (last - va)) && !can_run(there) &&
+               !can_read(there + (end - va)));
+        hx_hal_grant_detach(grant, HX_HAL_GRANT_SLOTS - 1);
+        hx_hal_grant_free(grant);
+    }
+    return true;
+}
+
+static bool grants_fault_as_a_module_fault(void)
+{
+    struct hx_hal_grant *grant = hx_hal_grant_alloc(1);
+    uintptr_t va = hx_hal_grant_va(3);
+
+    EXPECT(grant);
+    hx_hal_grant_attach(grant, 3, HX_PROT_RW);
+    EXPECT(module_call(OP_WRITE, va, 7) == HX_OK && *(volatile uint8_t *)va == 7);
+    hx_hal_grant_detach(grant, 3);
+    EXPECT(module_call(OP_WRITE, va, 8) == HX_E_FAULT && module_call(OP_READ, va, 0) == HX_E_FAULT);
+    hx_hal_grant_attach(grant, 4, HX_PROT_R);
+    va = hx_hal_grant_va(4);
+    EXPECT(module_call(OP_READ, va, 0) == 7 && module_call(OP_WRITE, va, 8) == HX_E_FAULT);
+    EXPECT(*(volatile uint8_t *)va == 7);
+    hx_hal_grant_detach(grant, 4);
+    hx_hal_grant_free(grant);
+    return true;
+}
+
 /* ---- audit ---------------------------------------------------------------------------------------------------------- */
 static bool audit_passes(void)
 {
@@ -406,6 +452,43 @@ static bool audit_guards_state(void)
     return true;
 }
 
+static bool audit_guards_grants(void)
+{
+    struct hx_hal_grant *grant = hx_hal_grant_alloc(3);
+    uintptr_t va = hx_hal_grant_va(9), page_va;
+    char text[160];
+
+    EXPECT(grant && hx_hal_image_alloc(HX_PAGE_BYTES, &page_va) == HX_OK);
+    uint64_t image_pa = *hx_vm_leaf_of(page_va) & HX_PTE_FRAME;
+    for (enum hx_prot prot = HX_PROT_R; prot <= HX_PROT_RW; prot++) {
+        hx_hal_grant_attach(grant, 9, prot);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+        EXPECT(audit_with_second(va, HX_VM_R, text, sizeof(text)) == HX_E_CORRUPT &&
+               names(text, "is a grant's and mapped"));
+        uint64_t stranger_pa = (uintptr_t)data / HX_PAGE_BYTES * HX_PAGE_BYTES - HX_MM_KERNEL_BASE;
+        EXPECT(audit_with(va, stranger_pa, HX_VM_RW, text, sizeof(text)) == HX_E_CORRUPT);
+        EXPECT(names(text, "is no grant's and mapped"));
+        EXPECT(audit_with(va, image_pa, HX_VM_R, text, sizeof(text)) == HX_E_CORRUPT && names(text, "has an alias at"));
+        uint64_t *entry = hx_vm_directory_get(va) + (va - HX_MM_GRANT_BASE) / HX_VM_LARGE_BYTES;
+        entry[2] = *entry; /* the next slot */
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_E_CORRUPT && names(text, "is a grant's and mapped"));
+        entry[2] = 0;
+        hx_vm_flush(hx_hal_grant_va(10), 3);
+        *entry &= ~HX_PTE_NX;
+        uint64_t kept = hx_vm_leaf_of(va)[1];
+        hx_vm_leaf_of(va)[1] &= ~HX_PTE_NX;
+        hx_vm_flush(va, 3);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_E_CORRUPT && names(text, "and executable at"));
+        hx_vm_leaf_of(va)[1] = kept;
+        hx_vm_flush(va, 3);
+        hx_hal_grant_detach(grant, 9);
+        EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    }
+    hx_hal_image_free(page_va, HX_PAGE_BYTES);
+    hx_hal_grant_free(grant);
+    return true;
+}
+
 static bool audit_guards_the_kernel(void)
 {
     const uintptr_t constant[] = { (uintptr_t)hx_text_start, (uintptr_t)hx_rodata_start, (uintptr_t)hx_rodata_end - 1 };
@@ -483,6 +566,29 @@ static bool no_memory_is_said(void)
     return true;
 }
 
+/* Memory ends in the middle of a grant: nothing of it is kept. */
+static bool half_a_grant_is_none(void)
+{
+    enum { PAGES = 20, GRANTS_MAX = 32 };
+    struct hx_hal_grant *grant[GRANTS_MAX];
+    struct hx_hal_memory_stats stats;
+    uint32_t count = 0;
+
+    struct hx_hal_grant *one = hx_hal_grant_alloc(PAGES / 2);
+    struct hoard *others = hoard_take();
+    hx_hal_grant_free(one);
+    while (count < GRANTS_MAX && (grant[count] = hx_hal_grant_alloc(PAGES)))
+        count++;
+    hx_hal_memory_stats(&stats);
+    one = hx_hal_grant_alloc(PAGES / 2);
+    hx_hal_grant_free(one);
+    for (uint32_t i = 0; i < count; i++)
+        hx_hal_grant_free(grant[i]);
+    EXPECT(hoard_give(others));
+    EXPECT(one && count < GRANTS_MAX && stats.grant_pages == (uint64_t)count * PAGES);
+    return true;
+}
+
 static bool kept_stacks_are_given(void)
 {
     uintptr_t stack = (uintptr_t)hx_hal_stack_alloc();
@@ -512,6 +618,9 @@ static const struct selftest_case cases[] = {
     { "stacks have unmapped guards, known bounds, and when freed are kept or gone", stacks_are_guarded },
     { "a copy from or to an address that faults is refused", bad_copies_are_refused },
     { "a copy that runs into a guard keeps what it has copied", copy_stops_at_the_fault },
+    { "a grant is zeroed, seen in its slot alone and as it may be there, and never runs",
+      grants_are_where_they_should_be },
+    { "a module faults where its grant was, or may only be read", grants_fault_as_a_module_fault },
     { "the audit passes", audit_passes },
     { "the audit names a writable alias of text", audit_finds_writable_text },
     { "the audit reports an executable alias of data", audit_finds_executable_data },
@@ -521,8 +630,11 @@ static const struct selftest_case cases[] = {
       audit_guards_pieces },
     { "the audit finds an alias that is left, whatever it allows", audit_finds_any_alias },
     { "the audit finds a second mapping of state: alone, shared and handed over", audit_guards_state },
+    { "the audit finds a grant that is mapped twice, elsewhere or executable, and what is no grant in the window",
+      audit_guards_grants },
     { "the audit finds a writable mapping of the kernel's text and constants", audit_guards_the_kernel },
     { "without free frames, or with one, everything refuses and nothing is lost", no_memory_is_said },
+    { "a grant for which memory does not suffice leaves nothing", half_a_grant_is_none },
     { "stacks that are kept are given back when memory runs out", kept_stacks_are_given },
 };
 const struct selftest_group selftest_memory = { cases, HX_ARRAY_SIZE(cases) };

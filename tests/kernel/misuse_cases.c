@@ -32,6 +32,8 @@ struct call {
     uintptr_t va, other_va;
     size_t bytes;
     enum hx_prot prot;
+    struct hx_hal_grant *grant;
+    uint32_t slot;
 };
 
 /* @call is refused, with hx_mm_lock held, in the words @wanted. */
@@ -85,6 +87,21 @@ static void region_commit(const struct call *call)
 static void heap_free(const struct call *call)
 {
     hx_hal_free((void *)call->va);
+}
+
+static void grant_free(const struct call *call)
+{
+    hx_hal_grant_free(call->grant);
+}
+
+static void grant_attach(const struct call *call)
+{
+    hx_hal_grant_attach(call->grant, call->slot, HX_PROT_R);
+}
+
+static void grant_detach(const struct call *call)
+{
+    hx_hal_grant_detach(call->grant, call->slot);
 }
 
 static void table_put(const struct call *call)
@@ -282,6 +299,30 @@ static bool tables_in_use_are_kept(void)
     return true;
 }
 
+#define PUT_WRONG "a grant is put where one is, or twice"
+#define TAKEN_WRONG "a grant is taken from where it is not"
+
+static bool slots_are_checked(void)
+{
+    struct hx_hal_grant *grant = hx_hal_grant_alloc(1), *other = hx_hal_grant_alloc(1);
+
+    EXPECT(grant && other);
+    REFUSED(PUT_WRONG, grant_attach, .grant = grant, .slot = HX_HAL_GRANT_SLOTS);
+    REFUSED(TAKEN_WRONG, grant_detach, .grant = grant, .slot = 5);
+    hx_hal_grant_attach(grant, 5, HX_PROT_RW);
+    REFUSED(PUT_WRONG, grant_attach, .grant = grant, .slot = 6);
+    REFUSED(PUT_WRONG, grant_attach, .grant = other, .slot = 5);
+    REFUSED(TAKEN_WRONG, grant_detach, .grant = other, .slot = 5);
+    REFUSED(TAKEN_WRONG, grant_detach, .grant = grant, .slot = 6);
+    REFUSED(TAKEN_WRONG, grant_detach, .grant = grant, .slot = HX_HAL_GRANT_SLOTS);
+    REFUSED("a grant is freed in its slot", grant_free, .grant = grant);
+    EXPECT(can_write(hx_hal_grant_va(5)) && !can_read(hx_hal_grant_va(6)));
+    hx_hal_grant_detach(grant, 5);
+    hx_hal_grant_free(grant);
+    hx_hal_grant_free(other);
+    return true;
+}
+
 static const struct selftest_case cases[] = {
     { "a large piece is not freed nor sealed in part, nor with another permission", piece_sizes_are_checked },
     { "an image is not freed in part", image_ends_are_checked },
@@ -289,6 +330,7 @@ static const struct selftest_case cases[] = {
       pieces_are_no_images },
     { "state is shared with one image at a time, and neither freed nor protected in it", sharing_is_once },
     { "what is not state is not shared, on either side", only_state_is_shared },
+    { "a grant is in one slot, and a slot holds one grant", slots_are_checked },
     { "the heap's mistakes are said while its lock is held", heap_is_checked_under_the_lock },
     { "a table with a leaf in it is not given back", tables_in_use_are_kept },
 };

@@ -248,6 +248,31 @@ def other_processor():
             equal(guest.poweroff(), 0, "exit code")
 
 
+@case("while another processor loops with interrupts off, modules are loaded and unloaded: nobody waits for it")
+def other_processor_loops():
+    kind = "loop_interrupts_off"
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), shipped("svc_kv"), shipped("drv_rtc")],
+                      [fixture("crash_sched"), fixture("good_minimal")])
+        with boot(initrd=initrd, smp=2, cmdline="probation_ms=60000") as guest:
+            world = World(guest)
+            since = len(guest.screen.lines)
+            for name in "cd":  # two on each processor, so that there is something to choose
+                guest.run(f"spawn {name}")
+            # The twentieth choice comes a moment later, so the loop falls into what follows.
+            guest.run(f"reload sched_rr crash_sched.hxm cpu=1 {world.parameters(kind)}")
+            end = time.monotonic() + 40
+            while not any("sched_rr: hang" in line for line in guest.screen.lines[since:]):
+                guest.run("insmod good_minimal.hxm")
+                guest.run("rmmod good_minimal")  # refused when the processor does not answer for a second
+                assert time.monotonic() < end, "the loop has not begun"
+            world.names(kind, "sched_rr", since)
+            guest.wait_line("reverted to sched_rr 1.0.0", limit_s=LOG_LIMIT_S, since=since)
+            guest.run("rmmod good_minimal")
+            world.goes_on(kind, None)
+            equal(guest.poweroff(), 0, "exit code")
+
+
 @case("no export hands a module something of the kernel's to hold: a lock, a processor, an interrupt flag")
 def nothing_to_hold():
     with open(os.path.join(ROOT, "include", "helix", "kernel.h"), encoding="ascii") as header:

@@ -303,6 +303,21 @@ def info():
     equal(shown["params"], [{"name": "limit", "bytes": 2, "default": 700, "summary": "keys at most"}], "params")
     equal([(f["name"], f["type"], f["count"], f["offset"]) for f in shown["fields"]],
           [("used", "u32", 1, 0), ("keys", "u8", 64, 4), ("times", "i64", 3, 72)], "fields")
+    module("later.hxm", named("later") + "static hx_ret_t work(uint64_t count) { return (hx_ret_t)count; }\n"
+           'HX_DEFERRED("work", work);\nHX_TIMER("beat", 1000000, work);\nHX_CHANNEL("in", 8);\n'
+           'HX_TOPIC("later.news");\nstatic hx_ret_t hear(const struct hx_event *event, uint64_t bytes)\n'
+           '{ return event->bytes > bytes; }\nHX_SUBSCRIBE("ear", "hx.modules", HX_EVENTS_ALL, hear);')
+    shown = json.loads(done("info", "--json", "later.hxm"))
+    equal(sorted((c["key"], c["kind"], c["number"], c.get("topic")) for c in shown["callbacks"]),
+          [("beat", "timer", 1000000, None), ("ear", "event", 2**64 - 1, "hx.modules"), ("work", "deferred", 0, None)],
+          "callbacks")
+    equal((shown["channels"], shown["topics"]), ([{"key": "in", "capacity": 8}], ["later.news"]), "channels, topics")
+    equal(sorted(done("info", "-F", "callbacks", "later.hxm").splitlines()), ["beat timer", "ear event", "work deferred"],
+          "callbacks, bare")
+    text = done("info", "later.hxm")
+    for part in ("deferred   work\n", "timer      beat: every 1000000 ns\n", "channel    in: 8 messages each way\n",
+                 "topic      later.news\n", "event      ear: of hx.modules, types 0xffffffffffffffff\n"):
+        contains(text, part)
     text = done("info", "kv.hxm")
     for part in ("provides   hx.kv 1.0\n", "requires   hx.rtc 1.1\n", "irq        tick: line 8\n",
                  "param      limit=700 (u16): keys at most\n", "field      times: i64[3] at 72\n"):

@@ -15,17 +15,19 @@ static const struct hx_label core[] = { { "core_first", 0x1000, 0x40 },
                                         { "core_second", 0x1040, 0x20 },
                                         { "core_first.cold", 0x2000, 0x10 } };
 
-static bool core_function(uint32_t index, struct hx_label *out)
+static bool core_function(uint32_t index, struct hx_label *out, char name[HX_LABEL_NAME_BYTES])
 {
     if (index >= HX_ARRAY_SIZE(core))
         return false;
+    snprintf(name, HX_LABEL_NAME_BYTES, "%s", core[index].name);
     *out = core[index];
+    out->name = name;
     return true;
 }
 
-static bool core_function_at(uintptr_t va, struct hx_label *out)
+static bool core_function_at(uintptr_t va, struct hx_label *out, char name[HX_LABEL_NAME_BYTES])
 {
-    for (uint32_t i = 0; core_function(i, out); i++)
+    for (uint32_t i = 0; core_function(i, out, name); i++)
         if (va - out->va < out->bytes)
             return true;
     return false;

@@ -125,6 +125,8 @@ Test(lifecycle, a_second_provider_or_name_is_refused)
     ASSERT_CENSUS(before);
     cr_assert_eq(world_load("sched_rr.hxm", &job), HX_E_EXIST);
     ASSERT_CENSUS(before);
+    cr_assert_eq(hx_slot_info(&hx_slots[HX_SLOT_hx_sched])->state, HX_SLOT_OPEN, "the first provides on");
+    cr_assert_eq(hx_slot_info(&hx_slots[HX_SLOT_hx_sched])->owner, hx_module_find("sched_rr"));
 }
 
 Test(lifecycle, parameters_are_set_before_init_and_checked)

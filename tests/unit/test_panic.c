@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_panic.c - the order of the dump, and that nothing that goes wrong in it stops it. */
 #include <orchestrator/panic.h>
+#include <task/task.h>
 
 #include "../host/hal_host.h"
 #include <criterion/criterion.h>
@@ -96,6 +97,22 @@ Test(panic, message_backtrace_hooks_and_end_come_in_order)
     cr_assert_eq(end_how, HAL_HOST_HALT);
     cr_assert(hx_panic_has_begun());
     cr_assert_not(hx_irq_enabled());
+}
+
+Test(panic, it_names_the_task_and_the_cpu)
+{
+    static struct hx_task task = { .name = "a_task_of_thirty_one_characters" };
+    hx_cpu_write(current, &task);
+    hx_cpu_write(irq_depth, 1);
+    PANIC(NULL, "out of luck");
+    EXPECT_IN_ORDER("panic: out of luck\r\n",
+                    "panic: in task a_task_of_thirty_one_characters on CPU 0, in an interrupt\r\n", "backtrace");
+}
+
+Test(panic, before_there_are_tasks_it_names_none)
+{
+    PANIC(NULL, "out of luck");
+    EXPECT_IN_ORDER("panic: in task (none) on CPU 0\r\n", "backtrace");
 }
 
 Test(panic, it_exits_with_its_own_code_when_asked_to)

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <module/records.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,26 +326,27 @@ Test(records, an_interface_twice_is_refused)
     hx_ldr_unload(good.image, &env);
 }
 
-/* Two deferred functions, as good as the rest. */
-static struct hx_deferred_record *defer_two(struct good *good)
+/* Two callbacks, as good as the rest. */
+static struct hx_callback_record *call_two(struct good *good)
 {
     struct hx_image_piece *rodata = &good->image->part[HX_PART_RODATA];
     size_t off = (rodata->bytes + 7) & ~(size_t)7;
-    struct hx_deferred_record *two = (struct hx_deferred_record *)(rodata->memory + off);
+    struct hx_callback_record *two = (struct hx_callback_record *)(rodata->memory + off);
     memset(two, 0, 2 * sizeof(*two));
     strcpy(two[0].key, "soon");
     strcpy(two[1].key, "later");
-    two[0].function = two[1].function = good->bell->handler;
+    two[0].function.count = two[1].function.count = good->bell->handler;
+    two[0].kind = two[1].kind = HX_CALLBACK_DEFERRED;
     rodata->bytes = off + 2 * sizeof(*two);
-    good->image->records[HX_RECORDS_DEFERRED] = (struct hx_image_range){ off, 2 * sizeof(*two) };
+    good->image->records[HX_RECORDS_CALLBACKS] = (struct hx_image_range){ off, 2 * sizeof(*two) };
     return two;
 }
 
-static void expect_deferred(void (*spoil)(struct hx_deferred_record *two), hx_status_t err, const char *text)
+static void expect_callbacks(void (*spoil)(struct hx_callback_record *two), hx_status_t err, const char *text)
 {
     struct good good = good_open();
     struct told told = { 0 };
-    struct hx_deferred_record *two = defer_two(&good);
+    struct hx_callback_record *two = call_two(&good);
     if (spoil)
         spoil(two);
     cr_assert_eq(check(&good, &told), err, "%s", told.message[0]);
@@ -353,27 +355,136 @@ static void expect_deferred(void (*spoil)(struct hx_deferred_record *two), hx_st
     hx_ldr_unload(good.image, &env);
 }
 
-static void unname(struct hx_deferred_record *two)
+static void unname(struct hx_callback_record *two)
 {
     two[1].key[0] = 0;
 }
 
-static void lead_nowhere(struct hx_deferred_record *two)
+static void lead_nowhere(struct hx_callback_record *two)
 {
-    two[0].function = NULL;
+    two[0].function.count = NULL;
 }
 
-static void name_alike(struct hx_deferred_record *two)
+static void name_alike(struct hx_callback_record *two)
 {
     strcpy(two[1].key, "soon");
 }
 
-Test(records, deferred_functions_have_keys_of_their_own_and_lie_in_the_image)
+static void be_no_kind(struct hx_callback_record *two)
 {
-    expect_deferred(NULL, HX_OK, "");
-    expect_deferred(unname, HX_E_RANGE, "broken deferred function 1: its key is no name");
-    expect_deferred(lead_nowhere, HX_E_RANGE, "broken deferred function 0: its function is");
-    expect_deferred(name_alike, HX_E_EXIST, "soon is declared twice");
+    two[1].kind = HX_CALLBACK_KINDS;
+}
+
+static void hurry(struct hx_callback_record *two)
+{
+    two[0].kind = HX_CALLBACK_TIMER;
+    two[0].number = HX_TIMER_PERIOD_MIN_NS - 1;
+}
+
+static void never_come(struct hx_callback_record *two)
+{
+    two[0].kind = HX_CALLBACK_TIMER;
+    two[0].number = HX_TIMER_PERIOD_MAX_NS + 1;
+}
+
+static void tick_well(struct hx_callback_record *two)
+{
+    two[0].kind = two[1].kind = HX_CALLBACK_TIMER;
+    two[0].number = HX_TIMER_PERIOD_MIN_NS;
+    two[1].number = HX_TIMER_PERIOD_MAX_NS;
+}
+
+static void listen_nowhere(struct hx_callback_record *two)
+{
+    two[1].kind = HX_CALLBACK_EVENT;
+    two[1].number = 1;
+}
+
+static void listen_to_nothing(struct hx_callback_record *two)
+{
+    two[1].kind = HX_CALLBACK_EVENT;
+    strcpy(two[1].topic, "hx.time");
+}
+
+static void be_too_urgent(struct hx_callback_record *two)
+{
+    two[1].kind = HX_CALLBACK_TASK;
+    two[1].number = 256;
+}
+
+Test(records, callbacks_have_keys_of_their_own_and_lie_in_the_image)
+{
+    expect_callbacks(NULL, HX_OK, "");
+    expect_callbacks(unname, HX_E_RANGE, "broken callback 1, a deferred: its key is no name");
+    expect_callbacks(lead_nowhere, HX_E_RANGE, "broken callback 0, a deferred: its function is");
+    expect_callbacks(name_alike, HX_E_EXIST, "soon is declared twice");
+}
+
+Test(records, what_a_callback_is_due_for_makes_sense)
+{
+    expect_callbacks(be_no_kind, HX_E_RANGE, "there is no such kind");
+    expect_callbacks(tick_well, HX_OK, "");
+    expect_callbacks(hurry, HX_E_RANGE, "its period is shorter");
+    expect_callbacks(never_come, HX_E_RANGE, "or longer");
+    expect_callbacks(listen_nowhere, HX_E_RANGE, "its topic is no name");
+    expect_callbacks(listen_to_nothing, HX_E_RANGE, "takes no type of event");
+    expect_callbacks(be_too_urgent, HX_E_RANGE, "its priority is above 255");
+}
+
+/* @count records of @bytes, zeroes, as good as any other. */
+static void *append_records(struct good *good, enum hx_image_records kind, size_t count, size_t bytes)
+{
+    struct hx_image_piece *rodata = &good->image->part[HX_PART_RODATA];
+    size_t off = (rodata->bytes + 7) & ~(size_t)7;
+    memset(rodata->memory + off, 0, count * bytes);
+    rodata->bytes = off + count * bytes;
+    good->image->records[kind] = (struct hx_image_range){ off, count * bytes };
+    return rodata->memory + off;
+}
+
+static void expect_channels(const char *first, uint32_t capacity, const char *second, hx_status_t err, const char *text)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_channel_record *two = append_records(&good, HX_RECORDS_CHANNELS, 2, sizeof(*two));
+    strcpy(two[0].key, first);
+    strcpy(two[1].key, second);
+    two[0].capacity = capacity;
+    two[1].capacity = 1;
+    cr_assert_eq(check(&good, &told), err, "%s", told.message[0]);
+    cr_assert(err == HX_OK || strstr(told.message[0], text), "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+Test(records, channels_have_keys_and_a_capacity)
+{
+    expect_channels("in", HX_CHANNEL_CAPACITY_MAX, "out", HX_OK, "");
+    expect_channels("", 1, "out", HX_E_RANGE, "broken channel record 0");
+    expect_channels("in", 0, "out", HX_E_RANGE, "the capacity 1 to 1024");
+    expect_channels("in", HX_CHANNEL_CAPACITY_MAX + 1, "out", HX_E_RANGE, "broken channel record 0");
+    expect_channels("in", 1, "in", HX_E_EXIST, "channel in is declared twice");
+}
+
+static void expect_topics(const char *first, const char *second, hx_status_t err, const char *text)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_topic_record *two = append_records(&good, HX_RECORDS_TOPICS, 2, sizeof(*two));
+    const char *module = good.module->name;
+    snprintf(two[0].name, sizeof(two[0].name), "%s%s", module, first);
+    snprintf(two[1].name, sizeof(two[1].name), "%s%s", second[0] == '.' ? module : "", second);
+    cr_assert_eq(check(&good, &told), err, "%s", told.message[0]);
+    cr_assert(err == HX_OK || strstr(told.message[0], text), "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+Test(records, a_topic_begins_with_its_modules_name)
+{
+    expect_topics(".news", ".weather", HX_OK, "");
+    expect_topics(".news", ".news", HX_E_EXIST, "is declared twice");
+    expect_topics(".news", "hx.modules", HX_E_RANGE, "broken topic record 1: its name does not begin with");
+    expect_topics("x.news", ".weather", HX_E_RANGE, "broken topic record 0");
+    expect_topics(".", ".weather", HX_E_RANGE, "broken topic record 0");
 }
 
 static void break_three(struct good *good)

@@ -32,7 +32,7 @@ void world_begin(uint64_t probation_ms)
     hx_gate_bind(&policy);
     hx_lifecycle_bind(&observer);
     hx_module_registry_init();
-    hx_swap_set_probation_ns(probation_ms * 1000000);
+    hx_probation_set_length_ns(probation_ms * 1000000);
     cr_assert_eq(hx_interface_init(), HX_OK);
     cr_assert_eq(hx_task_init(), HX_OK);
     cr_assert_eq(hx_engine_start(), HX_OK);
@@ -143,6 +143,7 @@ struct census world_census(void)
     return (struct census){ .heap_bytes = stats.heap_bytes,
                             .heap_objects = stats.heap_objects,
                             .image_pages = stats.image_pages,
+                            .grant_pages = stats.grant_pages,
                             .modules = hx_module_count() };
 }
 

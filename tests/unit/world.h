@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <hotreload/engine.h>
+#include <hotreload/probation.h>
 #include <orchestrator/lifecycle.h>
 
 #include "../host/hal_host.h"
@@ -27,7 +28,7 @@ const char *world_version(const char *module);
 
 /* What exists: compared before and after. */
 struct census {
-    uint64_t heap_bytes, heap_objects, image_pages, modules;
+    uint64_t heap_bytes, heap_objects, image_pages, grant_pages, modules;
 };
 struct census world_census(void);
 #define ASSERT_CENSUS(before)                                                                                          \
@@ -39,6 +40,8 @@ struct census world_census(void);
                      then_.heap_bytes);                                                                                \
         cr_assert_eq(now_.image_pages, then_.image_pages, "image pages: %lu, before %lu", now_.image_pages,            \
                      then_.image_pages);                                                                               \
+        cr_assert_eq(now_.grant_pages, then_.grant_pages, "grant pages: %lu, before %lu", now_.grant_pages,            \
+                     then_.grant_pages);                                                                               \
         cr_assert_eq(now_.modules, then_.modules, "modules: %lu, before %lu", now_.modules, then_.modules);            \
     } while (0)
 

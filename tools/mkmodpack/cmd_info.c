@@ -57,6 +57,27 @@ static void print_interfaces(const struct hx_mp_module *module, const char *titl
     }
 }
 
+static void print_callbacks(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_callback_record *record = hx_mp_callbacks(module, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned long long number = record[i].number;
+
+        printf("%-10s %s", hx_callback_kind_name(record[i].kind), record[i].key);
+        if (record[i].kind == HX_CALLBACK_TIMER)
+            printf(": every %llu ns", number);
+        else if (record[i].kind == HX_CALLBACK_EVENT)
+            printf(": of %s, types 0x%llx", record[i].topic, number);
+        else if (record[i].kind == HX_CALLBACK_TASK)
+            printf(": priority %llu", number);
+        else if (record[i].kind == HX_CALLBACK_SERVICE)
+            printf(": repeatable codes 0x%llx", number);
+        putchar('\n');
+    }
+}
+
 static void print_declarations(const struct hx_mp_module *module)
 {
     size_t count;
@@ -65,9 +86,13 @@ static void print_declarations(const struct hx_mp_module *module)
     for (size_t i = 0; i < count; i++)
         printf("irq        %s: %s %u%s\n", irq[i].key, irq[i].flags & HX_IRQ_GSI ? "GSI" : "line", irq[i].line,
                irq[i].flags & HX_IRQ_EDGE ? ", edge" : "");
-    const struct hx_deferred_record *deferred = hx_mp_deferred(module, &count);
+    print_callbacks(module);
+    const struct hx_channel_record *channel = hx_mp_channels(module, &count);
     for (size_t i = 0; i < count; i++)
-        printf("deferred   %s\n", deferred[i].key);
+        printf("channel    %s: %u messages each way\n", channel[i].key, channel[i].capacity);
+    const struct hx_topic_record *topic = hx_mp_topics(module, &count);
+    for (size_t i = 0; i < count; i++)
+        printf("topic      %s\n", topic[i].name);
     const struct hx_ports_record *ports = hx_mp_ports(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("ports      0x%x to 0x%x\n", ports[i].first, ports[i].last);
@@ -157,6 +182,38 @@ static void json_devices(const struct hx_mp_module *module)
     hx_mp_json_close(']');
 }
 
+static void json_callbacks(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_callback_record *record = hx_mp_callbacks(module, &count);
+
+    hx_mp_json_open("callbacks", '[');
+    for (size_t i = 0; i < count; i++) {
+        hx_mp_json_open(NULL, '{');
+        hx_mp_json_text("key", record[i].key);
+        hx_mp_json_text("kind", hx_callback_kind_name(record[i].kind));
+        hx_mp_json_number("number", record[i].number);
+        if (record[i].kind == HX_CALLBACK_EVENT)
+            hx_mp_json_text("topic", record[i].topic);
+        hx_mp_json_close('}');
+    }
+    hx_mp_json_close(']');
+    const struct hx_channel_record *channel = hx_mp_channels(module, &count);
+    hx_mp_json_open("channels", '[');
+    for (size_t i = 0; i < count; i++) {
+        hx_mp_json_open(NULL, '{');
+        hx_mp_json_text("key", channel[i].key);
+        hx_mp_json_number("capacity", channel[i].capacity);
+        hx_mp_json_close('}');
+    }
+    hx_mp_json_close(']');
+    const struct hx_topic_record *topic = hx_mp_topics(module, &count);
+    hx_mp_json_open("topics", '[');
+    for (size_t i = 0; i < count; i++)
+        hx_mp_json_text(NULL, topic[i].name);
+    hx_mp_json_close(']');
+}
+
 static void json_params(const struct hx_mp_module *module)
 {
     size_t count;
@@ -221,6 +278,7 @@ static void print_json(const struct hx_mp_module *module)
     record = hx_mp_requires(module, &count);
     json_interfaces(module, "requires", record, count);
     json_devices(module);
+    json_callbacks(module);
     json_params(module);
     json_fields(module);
     hx_mp_json_open("imports", '[');
@@ -315,6 +373,33 @@ static void show_irqs(const struct hx_mp_module *module)
         printf("%s %u\n", irq[i].key, irq[i].line);
 }
 
+static void show_callbacks(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_callback_record *record = hx_mp_callbacks(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s %s\n", record[i].key, hx_callback_kind_name(record[i].kind));
+}
+
+static void show_channels(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_channel_record *channel = hx_mp_channels(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        printf("%s %u\n", channel[i].key, channel[i].capacity);
+}
+
+static void show_topics(const struct hx_mp_module *module)
+{
+    size_t count;
+    const struct hx_topic_record *topic = hx_mp_topics(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        puts(topic[i].name);
+}
+
 static void show_ports(const struct hx_mp_module *module)
 {
     size_t count;
@@ -368,6 +453,9 @@ static const struct field {
     { "provides", show_provides },
     { "requires", show_requires },
     { "irqs", show_irqs },
+    { "callbacks", show_callbacks },
+    { "channels", show_channels },
+    { "topics", show_topics },
     { "ports", show_ports },
     { "params", show_params },
     { "fields", show_fields },

@@ -130,10 +130,22 @@ const struct hx_irq_record *hx_mp_irqs(const struct hx_mp_module *module, size_t
     return module->records.irqs;
 }
 
-const struct hx_deferred_record *hx_mp_deferred(const struct hx_mp_module *module, size_t *out_count)
+const struct hx_callback_record *hx_mp_callbacks(const struct hx_mp_module *module, size_t *out_count)
 {
-    *out_count = module->records.deferred_count;
-    return module->records.deferred;
+    *out_count = module->records.callbacks_count;
+    return module->records.callbacks;
+}
+
+const struct hx_channel_record *hx_mp_channels(const struct hx_mp_module *module, size_t *out_count)
+{
+    *out_count = module->records.channels_count;
+    return module->records.channels;
+}
+
+const struct hx_topic_record *hx_mp_topics(const struct hx_mp_module *module, size_t *out_count)
+{
+    *out_count = module->records.topics_count;
+    return module->records.topics;
 }
 
 const struct hx_ports_record *hx_mp_ports(const struct hx_mp_module *module, size_t *out_count)

@@ -307,6 +307,54 @@ static void judge_irqs(struct pair *pair)
             note(pair, "irq", "%s, line %u, is given back", irq[i].key, irq[i].line);
 }
 
+static const struct hx_callback_record *callback_called(const struct hx_mp_module *module, const char *key)
+{
+    size_t count;
+    const struct hx_callback_record *record = hx_mp_callbacks(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(record[i].key, key) == 0)
+            return &record[i];
+    return NULL;
+}
+
+static void judge_callbacks(struct pair *pair)
+{
+    size_t count;
+    const struct hx_callback_record *record = hx_mp_callbacks(pair->new, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct hx_callback_record *before = callback_called(pair->old, record[i].key);
+        const char *kind = hx_callback_kind_name(record[i].kind);
+
+        if (before && before->kind != record[i].kind)
+            refuse(pair, kind, "%s was a %s: declare it under another key", record[i].key,
+                   hx_callback_kind_name(before->kind));
+        else if (before && strcmp(before->topic, record[i].topic) != 0)
+            note(pair, kind, "%s changes from topic %s to %s: what it has not been told of the first is lost",
+                 record[i].key, before->topic, record[i].topic);
+        else if (!before)
+            note(pair, kind, "%s is added", record[i].key);
+    }
+    record = hx_mp_callbacks(pair->old, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!callback_called(pair->new, record[i].key))
+            note(pair, hx_callback_kind_name(record[i].kind), "%s is given back", record[i].key);
+}
+
+static void judge_channels(struct pair *pair)
+{
+    size_t new_count, old_count;
+    const struct hx_channel_record *new = hx_mp_channels(pair->new, &new_count);
+    const struct hx_channel_record *old = hx_mp_channels(pair->old, &old_count);
+
+    for (size_t i = 0; i < new_count; i++)
+        for (size_t j = 0; j < old_count; j++)
+            if (strcmp(new[i].key, old[j].key) == 0 && new[i].capacity != old[j].capacity)
+                refuse(pair, "channel", "%s changes its capacity from %u to %u: declare it under another key",
+                       new[i].key, old[j].capacity, new[i].capacity);
+}
+
 static bool has_ports(const struct hx_mp_module *module, const struct hx_ports_record *wanted)
 {
     size_t count;
@@ -388,6 +436,8 @@ void hx_mp_judge(struct hx_mp_verdict *out, const struct hx_mp_module *old, cons
     judge_requires(&pair);
     judge_state(&pair);
     judge_irqs(&pair);
+    judge_callbacks(&pair);
+    judge_channels(&pair);
     compare_ports(&pair, new, old, "added");
     compare_ports(&pair, old, new, "gone");
     compare_params(&pair);

@@ -51,8 +51,8 @@ enum { HX_ARCH_RESET_NS = 10000000 };
 /* For `cpus': which one CPU @cpu is and how far its time stamp counter was from CPU 0's. Returns the length. */
 size_t hx_arch_cpu_describe(uint32_t cpu, char *text, size_t bytes);
 
-/* Has all other CPUs forget the translations of @pages pages from @va: on return none of them uses what they were. Under
- * hx_mm_lock, interrupts off. */
+/* Has all other CPUs forget the translations of @pages pages from @va, or with 0 pages all that are not global: on return
+ * none of them uses what they were. Under hx_mm_lock, interrupts off. */
 void hx_arch_flush_others(uintptr_t va, size_t pages);
 
 /* ---- for the benchmark ---------------------------------------------------------------------------------------------- */
@@ -70,12 +70,6 @@ void hx_arch_irq_raise(uint32_t line);
  * or else the time stamp counter's. Needs nothing. */
 uint64_t hx_arch_entropy(bool *out_random);
 
-/* ---- interrupts that nobody asked for, for `irq` ---------------------------------------------------------------------- */
-struct hx_arch_irq_stats {
-    uint64_t spurious;   /* local APIC's spurious vector and the silenced PICs' */
-    uint64_t unexpected; /* vectors without a meaning */
-    uint32_t last_unexpected_vector;
-};
-void hx_arch_irq_stats(struct hx_arch_irq_stats *out);
+/* ---- interrupts that came, for `irq' ---------------------------------------------------------------------------------- */
 /* For `irq cpus': "0x38 line 8" and how often each CPU has taken it, modulo 2^32; 0: none has. Not of exceptions. */
 size_t hx_arch_vector_describe(uint32_t vector, char *text, size_t bytes);

@@ -6,7 +6,7 @@
  * that comes late, finds nothing. Who has asked for a call takes it back before it goes away, or waits if it has begun, so
  * that nobody ever comes back to a stack that is gone.
  * Forgetting translations: asked for under hx_mm_lock, so by one CPU at a time, with interrupts off. Who waits for a lock with
- * interrupts off serves it there; everybody else who has them off is done soon.
+ * interrupts off serves it there; who has them off for long, a module that loops perhaps, is asked by an NMI.
  * Source: Intel SDM vol. 3A, 10.6 (interrupt command register), 4.10.5 (propagation of changes of translations).
  */
 #include "ipi.h"
@@ -21,7 +21,7 @@
 #include <mm/paging.h>
 
 enum { CALL_NONE, CALL_ASKED, CALL_RUNS };
-enum { NMI_PROBE = 1, NMI_STOP = 2, NMI_STOPPED = 4 };
+enum { NMI_PROBE = 1, NMI_STOP = 2, NMI_STOPPED = 4, NMI_FLUSH = 8 };
 enum { NOBODY = UINT32_MAX };
 
 static uint32_t load(const uint32_t *word)
@@ -42,6 +42,13 @@ static bool replace(uint32_t *word, uint32_t old, uint32_t new)
 static void interrupt(const struct hx_arch_cpu *cpu, uint32_t command)
 {
     hx_arch_apic_send(cpu->apic_id, command);
+}
+
+/* The next is sent when the one before has come and found why: so none is left over which nobody knows. */
+static void interrupt_by_nmi(struct hx_arch_cpu *cpu, uint32_t why)
+{
+    if (!__atomic_fetch_or(&cpu->nmi, why, __ATOMIC_ACQ_REL))
+        interrupt(cpu, HX_APIC_COMMAND_NMI);
 }
 
 /* ---- calls ---------------------------------------------------------------------------------------------------------- */
@@ -136,7 +143,24 @@ static uint32_t stopper = NOBODY; /* CPU that has stopped all others */
 static struct {
     uintptr_t va;
     size_t pages;
-} flush; /* hx_mm_lock */
+    uint32_t number; /* of the request, never 0 */
+} flush;             /* hx_mm_lock */
+
+/*
+ * Why it ends, whatever the other one does: nothing but another NMI or a machine check keeps an NMI out, and what these do is
+ * bounded; it serves the request before anything else, without a lock. It comes once the word in `nmi' says why, for who
+ * finds that set has one on its way, and who clears it looks at the request after that. A CPU that is stopped does not
+ * answer; but who stops one stops all, this one too.
+ */
+static void flush_wait(struct hx_arch_cpu *asked)
+{
+    enum { SPINS = 10000 };
+    for (uint32_t spins = 0; load(&asked->flush); spins++) {
+        if (spins == SPINS)
+            interrupt_by_nmi(asked, NMI_FLUSH);
+        hx_cpu_relax();
+    }
+}
 
 void hx_arch_flush_others(uintptr_t va, size_t pages)
 {
@@ -145,28 +169,34 @@ void hx_arch_flush_others(uintptr_t va, size_t pages)
         return;
     flush.va = va;
     flush.pages = pages;
+    flush.number += flush.number == UINT32_MAX ? 2 : 1;
     for (uint32_t id = 0; id < count; id++) {
         if (id == self)
             continue;
-        store(&hx_arch_cpu_of(id)->flush, 1);
+        store(&hx_arch_cpu_of(id)->flush, flush.number);
         interrupt(hx_arch_cpu_of(id), HX_VECTOR_FLUSH);
     }
     for (uint32_t id = 0; id < count; id++)
-        while (load(&hx_arch_cpu_of(id)->flush))
-            hx_cpu_relax();
+        flush_wait(hx_arch_cpu_of(id));
 }
 
+/* An NMI may come in between and serve it, and then others that were asked for next: only what was looked at is answered. */
 static void flush_serve(void)
 {
     enum { PAGES_MAX = 64 }; /* beyond this forgetting everything is cheaper */
     struct hx_arch_cpu *cpu = hx_arch_cpu_here();
-    if (!load(&cpu->flush))
+    uint32_t number = load(&cpu->flush);
+    if (!number)
         return;
-    if (flush.pages > PAGES_MAX)
+    uintptr_t va = flush.va;
+    size_t pages = flush.pages;
+    if (pages == 0)
+        hx_paging_reload();
+    if (pages > PAGES_MAX)
         hx_paging_load(hx_cr3_read());
-    for (size_t i = 0; i < flush.pages && flush.pages <= PAGES_MAX; i++)
-        hx_paging_flush(flush.va + i * HX_PAGE_BYTES);
-    store(&cpu->flush, 0);
+    for (size_t i = 0; i < pages && pages <= PAGES_MAX; i++)
+        hx_paging_flush(va + i * HX_PAGE_BYTES);
+    (void)replace(&cpu->flush, number, 0);
 }
 
 void hx_hal_lock_wait(void)
@@ -177,23 +207,22 @@ void hx_hal_lock_wait(void)
 
 /* ---- non-maskable --------------------------------------------------------------------------------------------------- */
 
-/* One interrupt for each time that the bit is set, so that none is left over which nobody knows. */
 void hx_hal_cpu_probe(uint32_t cpu)
 {
-    struct hx_arch_cpu *asked = hx_arch_cpu_of(cpu);
-    if (!(__atomic_fetch_or(&asked->nmi, NMI_PROBE, __ATOMIC_ACQ_REL) & NMI_PROBE))
-        interrupt(asked, HX_APIC_COMMAND_NMI);
+    interrupt_by_nmi(hx_arch_cpu_of(cpu), NMI_PROBE);
 }
 
-void hx_arch_nmi(struct hx_trap *trap)
+bool hx_arch_nmi(struct hx_trap *trap)
 {
     struct hx_arch_cpu *cpu = hx_arch_cpu_here();
     uint32_t why = __atomic_exchange_n(&cpu->nmi, 0, __ATOMIC_ACQ_REL);
+    flush_serve();
     trap->is_probe = why & NMI_PROBE;
-    if (!(why & NMI_STOP))
-        return;
-    store(&cpu->nmi, NMI_STOPPED);
-    hx_hal_halt();
+    if (why & NMI_STOP) {
+        store(&cpu->nmi, NMI_STOPPED);
+        hx_hal_halt();
+    }
+    return why == NMI_FLUSH;
 }
 
 /* Where two do this at once the first one wins, and the other stops here. */

@@ -7,5 +7,6 @@
 
 /* Does what interrupt @vector asks for; false: it is none of these. */
 bool hx_arch_ipi(uint32_t vector);
-/* A non-maskable interrupt: does not return when it was sent to stop this CPU, and notes in @trap when it is a probe. */
-void hx_arch_nmi(struct hx_trap *trap);
+/* A non-maskable interrupt: does not return when it was sent to stop this CPU, and notes in @trap when it is a probe. Returns
+ * whether all is done that it was sent for. */
+bool hx_arch_nmi(struct hx_trap *trap);

@@ -17,6 +17,15 @@ hx_paging_flush:
 	ret
 	.size hx_paging_flush, . - hx_paging_flush
 
+/* void hx_paging_reload(void) */
+	.globl hx_paging_reload
+	.type hx_paging_reload, @function
+hx_paging_reload:
+	movq %cr3, %rax
+	movq %rax, %cr3
+	ret
+	.size hx_paging_reload, . - hx_paging_reload
+
 /* void hx_paging_load(uint64_t root_pa); interrupts off. PGE is off during the load, so that no old entry survives it. */
 	.globl hx_paging_load
 	.type hx_paging_load, @function

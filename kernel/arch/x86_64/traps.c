@@ -129,8 +129,8 @@ static bool fixup_apply(struct hx_trap *trap)
 
 void hx_arch_exception(struct hx_trap *trap)
 {
-    if (trap->vector == HX_TRAP_NMI)
-        hx_arch_nmi(trap);
+    if (trap->vector == HX_TRAP_NMI && hx_arch_nmi(trap))
+        return;
     if (trap->vector == HX_TRAP_PF && hx_mm_fault(trap->cr2, (trap->error & HX_PF_WRITE) != 0))
         return;
     if (trap->vector != HX_TRAP_NMI && trap->vector != HX_TRAP_MC && fixup_apply(trap))
@@ -140,13 +140,7 @@ void hx_arch_exception(struct hx_trap *trap)
 
 /* ---- interrupts ----------------------------------------------------------------------------------------------------- */
 
-static struct hx_arch_irq_stats stats;
 static uint32_t taken[HX_VECTOR_COUNT] HX_PERCPU_ZERO;
-
-void hx_arch_irq_stats(struct hx_arch_irq_stats *out)
-{
-    *out = stats;
-}
 
 static const char *vector_name(uint32_t vector)
 {
@@ -190,13 +184,7 @@ static void line_interrupt(uint32_t line)
 
 static void other_interrupt(uint32_t vector)
 {
-    if (vector == HX_VECTOR_SPURIOUS || vector < HX_VECTOR_LINE) {
-        stats.spurious++;
-        return;
-    }
-    stats.unexpected++;
-    stats.last_unexpected_vector = vector;
-    if (hx_arch_apic_in_service(vector))
+    if (vector != HX_VECTOR_SPURIOUS && vector >= HX_VECTOR_LINE && hx_arch_apic_in_service(vector))
         hx_arch_apic_eoi();
 }
 

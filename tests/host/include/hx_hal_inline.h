@@ -16,6 +16,10 @@
 typedef uint64_t hx_irq_flags_t;
 
 hx_irq_flags_t hx_irq_save(void);
+static inline bool hx_irq_was_enabled(hx_irq_flags_t flags)
+{
+    return flags != 0;
+}
 void hx_irq_restore(hx_irq_flags_t flags);
 bool hx_irq_enabled(void);
 void hx_irq_enable(void);
@@ -26,3 +30,10 @@ static inline void hx_irq_enable_only(void)
     hx_irq_enable();
 }
 void hx_cpu_relax(void); /* an instant in which an interrupt may come */
+
+/* --- time --- */
+uint64_t hx_hal_clock_ns(void);
+static inline uint64_t hx_hal_clock_ns_here(void)
+{
+    return hx_hal_clock_ns();
+}

@@ -33,17 +33,18 @@
 
 struct hx_slot;
 
-enum { HX_KILL_TASK = 1, HX_KILL_HUNG = 0x80 };
+enum { HX_KILL_TASK = 1, HX_KILL_RESTART = 2, HX_KILL_HUNG = 0x80 };
 
 struct hx_gate_frame {
     struct hx_gate_frame *prev; /* of the call that this one nests in, NULL for the outermost */
     struct hx_slot *slot;       /* entered through; names the module that runs */
     uint64_t r15, r14, r13, r12, rbp, rbx;
     uint32_t rflags;
-    uint8_t in_import;    /* control is in the kernel, called by the module: no unwinding now. Which import, from 1 */
-    uint8_t kill_pending; /* unwind when the import returns: HX_KILL_TASK, or HX_KILL_HUNG and the import */
-    uint8_t waiting;      /* at a closed slot, counted as not inside */
-    uint8_t ticks;        /* that came while this call was the innermost: hang.c */
+    uint8_t in_import; /* control is in the kernel, called by the module: no unwinding now. Which import, from 1 */
+    uint8_t
+        kill_pending; /* unwind when the import returns: HX_KILL_TASK, HX_KILL_RESTART, or HX_KILL_HUNG and the import */
+    uint8_t waiting;  /* at a closed slot, counted as not inside */
+    uint8_t ticks;    /* that came while this call was the innermost: hang.c */
     uint64_t return_ip;
 };
 _Static_assert(offsetof(struct hx_gate_frame, slot) == HX_FRAME_SLOT, "known to assembly");

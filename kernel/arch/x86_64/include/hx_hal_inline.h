@@ -21,9 +21,13 @@ static inline hx_irq_flags_t hx_irq_save(void)
     __asm__ volatile("pushfq\n\tpop %0\n\tcli" : "=r"(flags) : : "memory");
     return flags;
 }
+static inline bool hx_irq_was_enabled(hx_irq_flags_t flags)
+{
+    return (flags & 0x200) != 0;
+}
 static inline void hx_irq_restore(hx_irq_flags_t flags)
 {
-    if (__builtin_expect((flags & 0x200) != 0, 1))
+    if (__builtin_expect(hx_irq_was_enabled(flags), 1))
         __asm__ volatile("sti" : : : "memory");
 }
 static inline bool hx_irq_enabled(void)
@@ -49,4 +53,21 @@ static inline void hx_irq_enable_only(void)
 static inline void hx_cpu_relax(void)
 {
     __asm__ volatile("pause" : : : "memory");
+}
+
+/* --- time --- */
+/* hx_hal_clock_ns() with interrupts off, when nothing can come between: see clock.S. */
+static inline uint64_t hx_hal_clock_ns_here(void)
+{
+    uint64_t low, high;
+    __asm__ volatile("rdtsc\n\t"
+                     "shl $32, %%rdx\n\t"
+                     "or %%rdx, %%rax\n\t"
+                     "sub %%gs:hx_hal_clock_start, %%rax\n\t"
+                     "mulq hx_hal_clock_rate\n\t"
+                     "shrd $32, %%rdx, %%rax"
+                     : "=a"(low), "=d"(high)
+                     :
+                     : "cc");
+    return low;
 }

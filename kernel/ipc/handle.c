@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle.c - see handle.h.
+ *
+ * Who looks a handle up takes no lock: an entry's name is written last when it is opened and first when it is closed, and no
+ * name comes twice until a generation has gone round.
+ */
+#include "handle.h"
+
+static struct {
+    struct hx_lock lock;
+    uint32_t free, used; /* used: entries from here up have never been taken. Entry 0 is nobody's */
+    void (*release[HX_HANDLE_TYPE_COUNT])(struct hx_handle_entry *entry);
+} table = { .lock = HX_LOCK_INIT(HX_RANK_HANDLE), .used = 1 };
+
+struct hx_handle_entry hx_handles[HX_HANDLES_MAX];
+struct hx_holder hx_kernel_holder = { .name = "kernel" };
+
+void hx_handle_bind(enum hx_handle_type type, void (*release)(struct hx_handle_entry *entry))
+{
+    __atomic_store_n(&table.release[type], release, __ATOMIC_RELEASE);
+}
+
+/* ---- lists: locked --------------------------------------------------------------------------------------------------- */
+static void own(struct hx_holder *owner, uint32_t index)
+{
+    struct hx_handle_entry *entry = &hx_handles[index];
+    entry->before = 0;
+    entry->next = owner->first;
+    if (owner->first)
+        hx_handles[owner->first].before = index;
+    owner->first = index;
+    owner->count++;
+}
+
+static void disown(struct hx_holder *owner, uint32_t index)
+{
+    const struct hx_handle_entry *entry = &hx_handles[index];
+    if (entry->before)
+        hx_handles[entry->before].next = entry->next;
+    else
+        owner->first = entry->next;
+    if (entry->next)
+        hx_handles[entry->next].before = entry->before;
+    owner->count--;
+}
+
+/* 0: none is free. */
+static uint32_t take(void)
+{
+    uint32_t index = table.free;
+    if (index)
+        table.free = hx_handles[index].next;
+    else if (table.used < HX_HANDLES_MAX)
+        index = table.used++;
+    return index;
+}
+
+static void put_back(uint32_t index)
+{
+    hx_handles[index].next = table.free;
+    table.free = index;
+}
+
+static bool may_have_more(const struct hx_holder *owner)
+{
+    return owner->count < (owner->limit ? owner->limit : HX_HANDLES_MAX);
+}
+
+/* The next name of an entry. The bits of a generation that is 0 are left out: so no name is HX_HANDLE_NONE, whatever its type. */
+static hx_handle_t next_name(enum hx_handle_type type, uint32_t index)
+{
+    uint32_t generation = (hx_handles[index].generation + 1) & 0xffffffu;
+    hx_handles[index].generation = generation ? generation : 1;
+    return hx_handle_make(type, hx_handles[index].generation, index);
+}
+
+static void set_name(struct hx_handle_entry *entry, hx_handle_t name)
+{
+    __atomic_store_n(&entry->name, name, __ATOMIC_RELEASE);
+}
+
+static void set_owner(struct hx_handle_entry *entry, struct hx_holder *owner)
+{
+    __atomic_store_n(&entry->owner, owner, __ATOMIC_RELAXED);
+}
+
+/* The entry of @handle, if it is a live one of @owner's. */
+static struct hx_handle_entry *find(hx_handle_t handle, const struct hx_holder *owner)
+{
+    struct hx_handle_entry *entry = &hx_handles[hx_handle_index(handle) % HX_HANDLES_MAX];
+    return handle != HX_HANDLE_NONE && entry->name == handle && entry->owner == owner ? entry : NULL;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------------------------ */
+hx_status_t hx_handle_refusal(hx_handle_t handle, enum hx_handle_type type, const struct hx_holder *owner)
+{
+    const struct hx_handle_entry *entry = &hx_handles[hx_handle_index(handle) % HX_HANDLES_MAX];
+    if (handle == HX_HANDLE_NONE || !hx_handle_is(entry, handle) ||
+        (owner && __atomic_load_n(&entry->owner, __ATOMIC_RELAXED) != owner))
+        return HX_E_STALE;
+    return hx_handle_type(handle) == (uint32_t)type ? HX_E_PERM : HX_E_INVAL;
+}
+
+hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_holder *owner, uint32_t rights,
+                           hx_handle_t *out)
+{
+    hx_status_t err = HX_E_LIMIT;
+    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+    uint32_t index = may_have_more(owner) ? take() : 0;
+    if (index) {
+        struct hx_handle_entry *entry = &hx_handles[index];
+        __atomic_store_n(&entry->object, object, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->rights, rights, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, rights), __ATOMIC_RELAXED);
+        set_owner(entry, owner);
+        own(owner, index);
+        *out = next_name(type, index);
+        set_name(entry, *out);
+        err = HX_OK;
+    }
+    hx_lock_release(&table.lock, flags);
+    return err;
+}
+
+/* Locked, and not on return: what the entry stood for is given back without. */
+static void close_and_unlock(struct hx_handle_entry *entry, hx_irq_flags_t flags)
+{
+    struct hx_handle_entry gone = *entry;
+    uint32_t index = hx_handle_index(gone.name);
+    set_name(entry, HX_HANDLE_NONE);
+    disown(gone.owner, index);
+    put_back(index);
+    hx_lock_release(&table.lock, flags);
+    void (*release)(struct hx_handle_entry *) =
+        __atomic_load_n(&table.release[hx_handle_type(gone.name)], __ATOMIC_ACQUIRE);
+    if (release)
+        release(&gone);
+}
+
+hx_status_t hx_handle_close(hx_handle_t handle, const struct hx_holder *owner)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+    struct hx_handle_entry *entry = find(handle, owner);
+    if (!entry) {
+        hx_lock_release(&table.lock, flags);
+        return HX_E_STALE;
+    }
+    close_and_unlock(entry, flags);
+    return HX_OK;
+}
+
+hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, struct hx_holder *to, hx_handle_t *out)
+{
+    hx_status_t err = HX_E_STALE;
+    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+    struct hx_handle_entry *entry = find(handle, from);
+    if (entry && from != to && !may_have_more(to)) {
+        err = HX_E_LIMIT;
+    } else if (entry) {
+        uint32_t index = hx_handle_index(handle);
+        set_name(entry, HX_HANDLE_NONE);
+        disown(entry->owner, index);
+        set_owner(entry, to);
+        own(to, index);
+        *out = next_name((enum hx_handle_type)hx_handle_type(handle), index);
+        set_name(entry, *out);
+        err = HX_OK;
+    }
+    hx_lock_release(&table.lock, flags);
+    return err;
+}
+
+void hx_handle_close_all(struct hx_holder *holder)
+{
+    for (;;) {
+        hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+        if (!holder->first) {
+            hx_lock_release(&table.lock, flags);
+            return;
+        }
+        close_and_unlock(&hx_handles[holder->first], flags);
+    }
+}
+
+const struct hx_handle_entry *hx_handle_next(uint32_t after)
+{
+    uint32_t used = __atomic_load_n(&table.used, __ATOMIC_RELAXED);
+    for (uint32_t i = after + 1; i < used; i++)
+        if (!hx_handle_is(&hx_handles[i], HX_HANDLE_NONE))
+            return &hx_handles[i];
+    return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topics.h - the kernel's own topics, and who publishes on them.
+ *
+ * The rooms that cause the events know nothing of topics: they tell an observer, which is bound here.
+ * May be used by: compose.c.
+ */
+#pragma once
+#include <helix/ipc.h>
+#include <module/module.h>
+
+/* Makes them and binds the observers that are this file's alone. HX_E_NOMEM. */
+HX_NODISCARD hx_status_t hx_topics_create(void);
+
+/* For struct hx_lifecycle_observer. */
+void hx_topics_module_happened(const struct hx_module *module, enum hx_event_type what);
+/* An interrupt line of the module called @owner is masked. Interrupt context. */
+void hx_topics_line_stormed(uint32_t line, const char owner[HX_NAME_MAX]);
