@@ -23,7 +23,9 @@ enum hx_payload {
     HX_PAYLOAD_NONE,
     HX_PAYLOAD_INLINE, /* `bytes` of `data` */
     HX_PAYLOAD_MEMORY, /* `memory`: the grant goes to the receiver, and its pages with it */
-    HX_PAYLOAD_CAPABILITY, /* `capability`: the handle of a grant by the broker, or of a channel's end, goes to the receiver */
+    /* `capability`: the handle of a grant by the broker, or of a channel's end, goes to the receiver; HX_HANDLE_NONE when it
+     * was revoked on its way */
+    HX_PAYLOAD_CAPABILITY,
     HX_PAYLOAD_COUNT,
 };
 

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "console.h"
 #include "demo_task.h"
+#include "module_names.h"
 #include "task_rows.h"
 
 #include <gate/gate.h>
@@ -96,7 +97,8 @@ static hx_status_t cmd_spawn(int argc, char **argv)
     char name[HX_NAME_MAX];
     uint64_t priority = DEFAULT_PRIORITY;
     bool has_name = argc > 1 && !(argc == 2 && is_number(argv[1]));
-    if (argc > 3)
+    const char *owner = argc == 4 ? argv[3] : NULL;
+    if (argc > 4)
         return hx_command_usage(argv[0]);
     if (has_name && strlen(argv[1]) >= HX_NAME_MAX)
         return hx_command_refuse(argv[0], argv[1], HX_E_LIMIT, "give a name of at most 31 bytes");
@@ -115,6 +117,11 @@ static hx_status_t cmd_spawn(int argc, char **argv)
     err = hx_demo_spawn(name, (uint8_t)priority, &task);
     if (err != HX_OK)
         return hx_command_refuse(argv[0], name, err, "kill some tasks first, see ps");
+    if (owner && (err = hx_demo_give(task, owner)) != HX_OK) {
+        (void)!hx_task_kill(task);
+        return err == HX_E_NOENT ? hx_names_refuse_module(argv[0], owner)
+                                 : hx_command_refuse(argv[0], owner, err, NULL);
+    }
     hx_console_printf("spawned %u %s priority %u handle 0x%llx\n", hx_handle_index(task), name, (uint32_t)priority,
                       (unsigned long long)task);
     return HX_OK;
@@ -144,10 +151,11 @@ const struct hx_command hx_commands_tasks[] = {
       .handler = cmd_ps,
       .help = "COUNTER is a demo task's. Beneath a task of the policy stands what that says of it." },
     { .name = "spawn",
-      .arguments = "[NAME] [PRIORITY]",
+      .arguments = "[NAME] [PRIORITY] [MODULE]",
       .summary = "start a demo task that counts",
       .handler = cmd_spawn,
-      .help = "PRIORITY is 0 to 255, 255 the highest, 128 if left out. ps shows how far it has counted." },
+      .help = "PRIORITY is 0 to 255, 255 the highest, 128 if left out. ps shows how far it has counted.\n"
+              "MODULE pays for its CPU time, and takes it along when it goes." },
     { .name = "kill",
       .arguments = "NUMBER|HANDLE",
       .summary = "end a task",

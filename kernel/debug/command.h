@@ -27,7 +27,8 @@ struct hx_command {
 
 /* Families, each an array that ends with a NULL name; the list ends with NULL. */
 extern const struct hx_command hx_commands_system[], hx_commands_tasks[], hx_commands_modules[], hx_commands_changes[],
-    hx_commands_sched[], hx_commands_services[], hx_commands_events[], hx_commands_ipc[], hx_commands_symbols[];
+    hx_commands_sched[], hx_commands_services[], hx_commands_events[], hx_commands_ipc[], hx_commands_symbols[],
+    hx_commands_resources[];
 extern const struct hx_command *const hx_command_table[];
 
 typedef const struct hx_command *const *hx_command_table_t;

@@ -6,8 +6,8 @@
  */
 #include "demo_task.h"
 
+#include <module/module.h>
 #include <stdatomic.h>
-#include <task/task.h>
 
 enum {
     SPINS_PER_COUNT = 1000,
@@ -17,6 +17,8 @@ enum {
 static struct demo {
     hx_handle_t task; /* 0 or stale: the record is free */
     _Atomic uint64_t counter;
+    struct hx_module *owner;    /* NULL: nobody */
+    struct hx_ledger_node node; /* in the owner's ledger */
 } demos[HX_DEMO_TASKS_MAX];
 
 static hx_status_t demo_body(void *argument)
@@ -34,6 +36,17 @@ static hx_status_t demo_body(void *argument)
     return HX_E_KILLED;
 }
 
+/* Its owner goes: nobody charges him any more. */
+static void release(struct hx_ledger_node *node)
+{
+    struct demo *demo = (struct demo *)((char *)node - offsetof(struct demo, node));
+    hx_status_t ended = HX_OK, err = hx_task_kill(demo->task);
+    if (err == HX_OK)
+        err = hx_task_join(demo->task, UINT64_MAX, &ended);
+    (void)err; /* or it was gone */
+    demo->owner = NULL;
+}
+
 static struct demo *free_record(void)
 {
     for (uint32_t i = 0; i < HX_DEMO_TASKS_MAX; i++)
@@ -48,6 +61,9 @@ hx_status_t hx_demo_spawn(const char *name, uint8_t priority, hx_handle_t *out)
     if (!demo)
         return HX_E_LIMIT;
     demo->task = HX_HANDLE_NONE;
+    if (demo->owner)
+        hx_ledger_strike(&demo->owner->ledger, &demo->node);
+    demo->owner = NULL;
     atomic_store_explicit(&demo->counter, 0, memory_order_relaxed);
     hx_status_t err = hx_task_create(HX_TASK_POLICY, name, priority, demo_body, demo, &demo->task);
     if (err == HX_OK)
@@ -55,13 +71,36 @@ hx_status_t hx_demo_spawn(const char *name, uint8_t priority, hx_handle_t *out)
     return err;
 }
 
+static struct demo *demo_of(hx_handle_t task)
+{
+    for (uint32_t i = 0; task != HX_HANDLE_NONE && i < HX_DEMO_TASKS_MAX; i++)
+        if (demos[i].task == task)
+            return &demos[i];
+    return NULL;
+}
+
+hx_status_t hx_demo_give(hx_handle_t task, const char *module)
+{
+    hx_status_t err = HX_E_NOENT;
+    struct demo *demo = demo_of(task);
+    hx_preempt_disable();
+    struct hx_module *owner = hx_module_find(module);
+    struct hx_task *entry = hx_task_of(task);
+    if (demo && entry && owner && !demo->owner) {
+        err = owner->state == HX_MODULE_RUNNING ? HX_OK : HX_E_STATE;
+        if (err == HX_OK) {
+            demo->owner = entry->owner = owner;
+            hx_ledger_enter(&owner->ledger, &demo->node, "demo task", release);
+        }
+    }
+    hx_preempt_enable();
+    return err;
+}
+
 bool hx_demo_counter(hx_handle_t task, uint64_t *out)
 {
-    for (uint32_t i = 0; i < HX_DEMO_TASKS_MAX; i++) {
-        if (task == HX_HANDLE_NONE || demos[i].task != task)
-            continue;
-        *out = atomic_load_explicit(&demos[i].counter, memory_order_relaxed);
-        return true;
-    }
-    return false;
+    struct demo *demo = demo_of(task);
+    if (demo)
+        *out = atomic_load_explicit(&demo->counter, memory_order_relaxed);
+    return demo != NULL;
 }

@@ -11,6 +11,7 @@
 
 enum hx_lock_rank {
     HX_RANK_REGISTRY = 10,
+    HX_RANK_CALLBACKS = 14,
     HX_RANK_MUTEX = 15,
     HX_RANK_TOPICS = 16,
     HX_RANK_CHANNEL = 16,
@@ -20,6 +21,7 @@ enum hx_lock_rank {
     HX_RANK_TASK = 30,
     HX_RANK_HANDLE = 45,
     HX_RANK_GRANT = 46,
+    HX_RANK_RESOURCE = 47,
     HX_RANK_IRQ = 50,
     HX_RANK_MEMORY = 60,
     HX_RANK_LOG = 70,

@@ -212,6 +212,7 @@ hx_status_t hx_probation_revert(struct hx_module *module, const struct hx_report
         note_reverted(set.module[i], cause, module, calls[i]);
         hx_lifecycle_tell(set.module[i], HX_EVENT_MODULE_SWAPPED);
         hx_declared_release_others(set.module[i], set.version[i]);
+        hx_declared_restore(set.module[i]);
         if (!faulted[i])
             hx_version_fini(gone[i]);
         hx_version_destroy(gone[i]);

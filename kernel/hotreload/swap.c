@@ -15,6 +15,7 @@
 #include <lib/fmt.h>
 #include <orchestrator/declared.h>
 #include <orchestrator/lifecycle.h>
+#include <orchestrator/resource_broker.h>
 #include <string.h>
 
 struct member {
@@ -189,7 +190,9 @@ static hx_status_t admit_requires(struct swap *swap, struct member *member)
 
 static hx_status_t admit(struct swap *swap, struct member *member)
 {
-    hx_status_t err = admit_name(swap, member);
+    hx_status_t err = hx_resource_admit(member->new, false, report_of(member));
+    if (err == HX_OK)
+        err = admit_name(swap, member);
     if (err == HX_OK)
         err = admit_provides(swap, member);
     if (err == HX_OK)
@@ -202,7 +205,10 @@ static hx_status_t admit(struct swap *swap, struct member *member)
 static hx_status_t init_new(struct swap *swap, struct member *member)
 {
     (void)swap;
-    return hx_version_init(member->new, report_of(member));
+    hx_status_t err = hx_version_init(member->new, report_of(member));
+    if (err == HX_OK)
+        hx_resource_settle(member->new);
+    return err;
 }
 
 /* Everything that may fail for want of something is had here. */
@@ -387,6 +393,7 @@ static hx_status_t run(struct swap *swap)
     {
         hx_probation_begin(member->module, member->old, member->record);
         hx_lifecycle_tell(member->module, HX_EVENT_MODULE_SWAPPED);
+        hx_declared_restore(member->module);
     }
     err = for_all(swap, hx_hook_name(HX_HOOK_START), start_new);
     if (err == HX_OK)

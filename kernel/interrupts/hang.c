@@ -11,6 +11,7 @@
 #include <hal/hx_hal_entry.h>
 #include <hal/hx_import.h>
 #include <lib/fmt.h>
+#include <orchestrator/resource_broker.h>
 #include <task/task.h>
 
 #include "exception.h"
@@ -83,7 +84,7 @@ static void count_tick(struct hx_trap *trap, struct hx_gate_frame *frame)
     if (frame->ticks < budget_of(frame))
         return;
     if (frame->in_import) {
-        frame->kill_pending |= (uint8_t)(HX_KILL_HUNG | frame->in_import);
+        frame->kill_pending = (uint8_t)(HX_KILL_HUNG | frame->in_import); /* whatever else was to end it */
     } else if (hx_exception_is_modules(trap, frame)) {
         hx_fmt(what, sizeof(what), "hang: %u ms", elapsed_ms(frame));
         hx_exception_tell(trap, frame, what);
@@ -244,6 +245,8 @@ static __attribute__((noinline)) void tick_inside(struct hx_trap *trap, struct h
     if (ticks == self->counted)
         return;
     self->counted = ticks;
+    if (hx_gate_is_sound(frame) && !frame->waiting)
+        hx_resource_tick(frame);
     count_tick(trap, frame);
 }
 

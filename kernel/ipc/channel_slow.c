@@ -51,15 +51,23 @@ static hx_status_t check(const struct hx_message *message, const struct hx_holde
     return message->type >= HX_MESSAGE_SYSTEM && owner != &hx_kernel_holder ? HX_E_PERM : HX_OK;
 }
 
-static hx_status_t pack_capability(struct hx_message *queued, const struct hx_holder *owner)
+/* An end in the queue towards itself would never be received, nor released. */
+static hx_status_t pack_capability(struct hx_message *queued, const struct hx_holder *owner, const struct hx_lane *lane)
 {
     hx_status_t err = HX_E_INVAL;
+    struct hx_handle_entry *entry;
     enum hx_handle_type type = (enum hx_handle_type)hx_handle_type(queued->capability);
     if (type != HX_HANDLE_CHANNEL && type != HX_HANDLE_CAPABILITY)
         return queued->capability == HX_HANDLE_NONE ? HX_E_STALE : HX_E_INVAL;
-    if (!hx_handle_look(queued->capability, type, owner, HX_RIGHT_TRANSFER, &err))
+    struct hx_channel_end *end = hx_handle_find(queued->capability, type, owner, HX_RIGHT_TRANSFER, &entry, &err);
+    if (!end)
         return err;
-    return hx_handle_give(queued->capability, owner, &hx_channel_transit, &queued->capability);
+    if (type == HX_HANDLE_CHANNEL && end->in == lane)
+        return HX_E_INVAL;
+    err = hx_handle_give(queued->capability, owner, &hx_channel_transit, &queued->capability);
+    if (err == HX_OK && type == HX_HANDLE_CHANNEL)
+        hx_waitq_wake_all(&end->receivers); /* who waits with the old handle looks, and is told that it is stale */
+    return err;
 }
 
 static hx_status_t pack_memory(struct hx_message *queued, const struct hx_holder *owner)
@@ -71,16 +79,16 @@ static hx_status_t pack_memory(struct hx_message *queued, const struct hx_holder
 }
 
 /* Takes from @owner what @queued, a copy of his, carries. */
-static hx_status_t pack(struct hx_message *queued, const struct hx_holder *owner)
+static hx_status_t pack(struct hx_message *queued, const struct hx_holder *owner, const struct hx_lane *lane)
 {
     switch (queued->payload) {
     case HX_PAYLOAD_MEMORY: return pack_memory(queued, owner);
-    case HX_PAYLOAD_CAPABILITY: return pack_capability(queued, owner);
+    case HX_PAYLOAD_CAPABILITY: return pack_capability(queued, owner, lane);
     default: return HX_OK;
     }
 }
 
-/* Gives @owner what @queued carries, and a copy of it. */
+/* Gives @owner what @queued carries, and a copy of it. A capability that was revoked on its way is none: who receives goes on. */
 static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *owner, struct hx_message *out)
 {
     hx_handle_t capability = HX_HANDLE_NONE;
@@ -90,7 +98,7 @@ static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *own
         err = hx_grant_accept((struct hx_grant *)(uintptr_t)queued->memory.grant, owner, &memory);
     else if (queued->payload == HX_PAYLOAD_CAPABILITY)
         err = hx_handle_give(queued->capability, &hx_channel_transit, owner, &capability);
-    if (err != HX_OK)
+    if (err != HX_OK && (err != HX_E_STALE || queued->payload != HX_PAYLOAD_CAPABILITY))
         return err;
     hx_message_copy(out, queued);
     if (queued->payload == HX_PAYLOAD_MEMORY)
@@ -122,7 +130,7 @@ static hx_status_t enqueue(struct hx_lane *lane, const struct hx_channel_sending
 {
     struct hx_lane_slot *slot = lane->free;
     hx_channel_deliver(&slot->message, sending->message, sending->source);
-    hx_status_t err = pack(&slot->message, sending->owner);
+    hx_status_t err = pack(&slot->message, sending->owner, lane);
     if (err != HX_OK)
         return err;
     if (hx_message_carries(&slot->message)) {
@@ -149,10 +157,12 @@ static hx_status_t put(struct hx_channel_end *end, const struct hx_channel_sendi
         return HX_OK;
     }
     hx_status_t err = lane->free ? enqueue(lane, sending) : HX_E_FULL;
-    while (err == HX_OK && (receiver = hx_handover_take(receivers)))
+    if (err != HX_OK)
+        return err; /* who waits still does */
+    while ((receiver = hx_handover_take(receivers)))
         hx_handover_refuse(receiver, HX_OK); /* all of them: nobody waits where something is queued */
     lane->send_mind &= (uint8_t)~HX_LANE_RECEIVERS;
-    return err;
+    return HX_OK;
 }
 
 hx_status_t hx_ipc_send_slowly(hx_handle_t handle, struct hx_holder *owner, const struct hx_message *message,

@@ -68,12 +68,9 @@ static void catch_up(struct hx_subscription *subscription, const struct hx_topic
     }
 }
 
-bool hx_event_next(struct hx_subscription *subscription, struct hx_event *out)
+static bool look(struct hx_subscription *subscription, struct hx_topic *topic, struct hx_event *out)
 {
-    struct hx_topic *topic = subscription->topic;
     bool found = false;
-    if (!topic)
-        return false;
     hx_irq_flags_t flags = hx_lock_acquire(&topic->lock);
     subscription->notified = false;
     catch_up(subscription, topic);
@@ -85,6 +82,19 @@ bool hx_event_next(struct hx_subscription *subscription, struct hx_event *out)
     }
     subscription->delivered += found;
     hx_lock_release(&topic->lock, flags);
+    return found;
+}
+
+bool hx_event_next(struct hx_subscription *subscription, struct hx_event *out)
+{
+    bool found = false;
+    if (!__atomic_load_n(&subscription->topic, __ATOMIC_RELAXED))
+        return false;
+    hx_irq_flags_t flags = hx_lock_acquire(&subscription->lock);
+    struct hx_topic *topic = subscription->topic; /* it stays: to take the subscription from it needs the lock */
+    if (topic)
+        found = look(subscription, topic, out);
+    hx_lock_release(&subscription->lock, flags);
     return found;
 }
 

@@ -7,7 +7,7 @@
  * how many. Filters are applied when somebody looks.
  *
  * Context: publish, next and is_waiting: any, interrupts included; the rest: thread. Locks: each topic's own, HX_RANK_TOPIC;
- * over the table HX_RANK_TOPICS, in which a topic's may be taken.
+ * over the table, and over each subscription, HX_RANK_TOPICS, in which a topic's may be taken.
  */
 #pragma once
 #include <hal/hx_lock.h>
@@ -36,6 +36,7 @@ struct hx_event_filter {
 };
 
 struct hx_subscription {
+    struct hx_lock lock;    /* so that who looks and who takes it to another topic may be two; before the topic's */
     struct hx_topic *topic; /* NULL: it is not in use */
     struct hx_event_filter filter;
     uint64_t next; /* number of the first event not looked at; an event's `sequence` is the lower half of its number */
@@ -67,6 +68,8 @@ void hx_topic_destroy(struct hx_topic *topic);
 /* By hash; NULL. It stays while its owner is kept from going: in the owner's own code, and for who has preemption off on CPU 0,
  * where topics are made and destroyed. */
 struct hx_topic *hx_topic_find(const char *name);
+/* The same, if it is @owner's, in whose code the caller is. HX_E_NOENT, HX_E_PERM. Any CPU. */
+HX_NODISCARD hx_status_t hx_topic_find_own(const char *name, const struct hx_holder *owner, struct hx_topic **out);
 struct hx_topic *hx_topic_next(const struct hx_topic *topic); /* NULL starts and ends; CPU 0, preemption off */
 /* @wanted is called when the topic's first subscriber has come. Thread, unlocked. Bound once, before there are any. */
 void hx_topic_bind_wanted(struct hx_topic *topic, void (*wanted)(struct hx_topic *topic));
@@ -81,7 +84,7 @@ void hx_event_subscribe(struct hx_topic *topic, struct hx_subscription *subscrip
 void hx_event_unsubscribe(struct hx_subscription *subscription);
 /* The next event that passes the filter. False: none. */
 bool hx_event_next(struct hx_subscription *subscription, struct hx_event *out);
-/* Whether there may be one: for those who wait. */
+/* Whether there may be one: for those who wait, and alone unsubscribe. */
 bool hx_event_is_waiting(const struct hx_subscription *subscription);
 
 struct hx_topic_info {

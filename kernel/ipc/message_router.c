@@ -14,7 +14,7 @@
 #include <lib/hash.h>
 #include <string.h>
 
-enum { BUCKETS = 32, INDEX_BITS = 8 };
+enum { BUCKETS = 32, INDEX_BITS = 8, RESTARTS_MAX = 64 };
 _Static_assert(HX_REQUESTS_MAX == 1 << INDEX_BITS, "the lower bits of a request's number find it");
 static const uint64_t leave_poll_ns = 1000000u;
 
@@ -214,6 +214,17 @@ static bool is_repeatable(const struct hx_service *service, const struct hx_mess
     return message->code < 64 && (service->repeatable >> message->code & 1u);
 }
 
+/* Why it has been asked again: bits and a count in one word, which is all that outlives the calls. */
+enum { REPEATED = 1, RESTARTED = 2 };
+
+/* The service's wait was broken off for a swap, or so it says: a module can return that as well, and then asking has an end. */
+static __attribute__((noinline)) hx_ret_t may_restart(uint32_t again, const struct hx_task_patience *patience)
+{
+    if (hx_hal_clock_ns() >= patience->deadline_ns)
+        return HX_E_TIMEOUT;
+    return again < RESTARTED * RESTARTS_MAX ? HX_OK : HX_E_FAULT;
+}
+
 /* Calls the service, and again where nothing has been done or may be done twice. @message: what it left there. */
 static hx_ret_t ask(struct request *request, struct hx_message *message, const struct hx_message *original,
                     struct hx_task_patience *patience)
@@ -221,20 +232,22 @@ static hx_ret_t ask(struct request *request, struct hx_message *message, const s
     struct hx_task *self = hx_task_current();
     struct hx_service *service = request->service;
     struct hx_task_patience *outer = self->patience;
-    bool repeated = false;
+    uint32_t again = 0;
     hx_ret_t result = HX_E_INTERNAL;
     self->patience = patience;
     for (;;) {
         patience->passed_ns = hx_hal_clock_ns();
         result = hx_gate_call(service->slot, service->op, (uint64_t)(uintptr_t)message, sizeof(*message), 0, 0);
-        if (result == HX_E_FAULT && !repeated && is_repeatable(service, original))
-            repeated = true;
-        else if (result != HX_E_RESTART)
+        if (result == HX_E_FAULT && !(again & REPEATED) && is_repeatable(service, original))
+            again |= REPEATED;
+        else if (result == HX_E_RESTART && (result = may_restart(again, patience)) == HX_OK)
+            again += RESTARTED;
+        else
             break;
         *message = *original;
     }
     self->patience = outer;
-    if (!repeated)
+    if (!(again & REPEATED))
         return result;
     (void)__atomic_add_fetch(&service->repeated, 1, __ATOMIC_RELAXED);
     /* It has crashed, whatever has kept it from being asked again. */
@@ -332,7 +345,8 @@ hx_status_t hx_router_reply(uint64_t correlation, const struct hx_holder *owner,
         return HX_E_INVAL;
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
     bool pending = request->number == correlation && (request->state == ASKED || request->state == WAITING);
-    if (pending && request->service->owner == owner && !is_orphan(request)) {
+    /* An orphan's service may be gone. */
+    if (pending && !is_orphan(request) && request->service->owner == owner) {
         request->reply = *message;
         stamp_reply(&request->reply, request, owner);
         answer(request, HX_OK);

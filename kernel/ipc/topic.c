@@ -105,6 +105,17 @@ struct hx_topic *hx_topic_find(const char *name)
     return topic;
 }
 
+hx_status_t hx_topic_find_own(const char *name, const struct hx_holder *owner, struct hx_topic **out)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&lock); /* over the look at whose it is: another's may go at any time */
+    struct hx_topic *topic = find(name);
+    hx_status_t err = !topic ? HX_E_NOENT : topic->owner == owner ? HX_OK : HX_E_PERM;
+    hx_lock_release(&lock, flags);
+    if (err == HX_OK)
+        *out = topic;
+    return err;
+}
+
 struct hx_topic *hx_topic_next(const struct hx_topic *topic)
 {
     struct hx_topic *next = topic ? LIST_NEXT(topic, link) : NULL;
@@ -121,14 +132,17 @@ void hx_topic_bind_wanted(struct hx_topic *topic, void (*wanted)(struct hx_topic
 
 void hx_event_subscribe(struct hx_topic *topic, struct hx_subscription *subscription, bool history)
 {
+    subscription->lock.rank = HX_RANK_TOPICS;
+    hx_irq_flags_t outer = hx_lock_acquire(&subscription->lock);
     hx_irq_flags_t flags = hx_lock_acquire(&topic->lock);
-    subscription->topic = topic;
+    __atomic_store_n(&subscription->topic, topic, __ATOMIC_RELAXED);
     subscription->next = topic->published + 1 - (history ? hx_topic_kept(topic) : 0);
     subscription->delivered = subscription->lost = 0;
     subscription->notified = false;
     TAILQ_INSERT_TAIL(&topic->subscriptions, subscription, link);
     bool first = topic->subscribers++ == 0;
     hx_lock_release(&topic->lock, flags);
+    hx_lock_release(&subscription->lock, outer);
     if (first && topic->wanted)
         topic->wanted(topic);
 }
@@ -138,11 +152,13 @@ void hx_event_unsubscribe(struct hx_subscription *subscription)
     struct hx_topic *topic = subscription->topic;
     if (!topic)
         return;
+    hx_irq_flags_t outer = hx_lock_acquire(&subscription->lock);
     hx_irq_flags_t flags = hx_lock_acquire(&topic->lock);
     TAILQ_REMOVE(&topic->subscriptions, subscription, link);
-    subscription->topic = NULL;
+    __atomic_store_n(&subscription->topic, NULL, __ATOMIC_RELAXED);
     bool unused = --topic->subscribers == 0 && topic->gone;
     hx_lock_release(&topic->lock, flags);
+    hx_lock_release(&subscription->lock, outer);
     if (unused)
         hx_hal_free(topic);
 }

@@ -8,6 +8,7 @@
 #include "bench.h"
 
 #include "compose.h"
+#include "messages.h"
 #include "storm.h"
 #include "sweep.h"
 
@@ -807,6 +808,7 @@ void hx_bench_run(const char *names, const struct hx_pack *initrd)
     pack = initrd;
     try(names, "sweep", hx_sweep_run);
     try(names, "storm", hx_storm_run);
+    try(names, "messages", hx_messages_run);
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(benches); i++)
         if (is_asked_for(names, benches[i].name) && !run_bench(i))
             failed = true;

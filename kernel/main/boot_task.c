@@ -12,6 +12,7 @@
 #include <lib/fmt.h>
 #include <mm/mm.h>
 #include <module/plan.h>
+#include <orchestrator/resource_broker.h>
 #include <string.h>
 
 #include "bench.h"
@@ -152,6 +153,17 @@ static void say_who_is_here(void)
                 (unsigned long long)(stats.frames_total * HX_PAGE_BYTES >> 20), boot->loader);
 }
 
+static void make_pools(void)
+{
+    struct hx_hal_memory_stats stats;
+    hx_hal_memory_stats(&stats);
+    hx_status_t err = hx_resource_pool_init(HX_RESOURCE_MEMORY, stats.frames_total * HX_PAGE_BYTES);
+    if (err == HX_OK)
+        err = hx_resource_pool_init(HX_RESOURCE_CPU_TIME, hx_hal_cpu_count() * UINT64_C(1000000000));
+    if (err != HX_OK)
+        hx_log_line(HX_LOG_ERROR, NULL, "resources: %s", hx_err_text(err));
+}
+
 static hx_status_t boot_task(void *argument)
 {
     (void)argument;
@@ -160,6 +172,7 @@ static hx_status_t boot_task(void *argument)
     say_who_is_here();
     hx_processors_start(boot);
     hx_processors_log();
+    make_pools();
     if (open_initrd() && !safe)
         load_modules();
     if (safe)

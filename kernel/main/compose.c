@@ -17,6 +17,7 @@
 #include <orchestrator/callbacks.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
+#include <orchestrator/resource_broker.h>
 #include <string.h>
 
 #include "processors.h"
@@ -202,6 +203,7 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_gate_init();
     hx_gate_bind(&gate_policy);
     hx_task_bind_idle(hx_hang_idle_changed);
+    hx_task_bind_owners(hx_resource_task_ran);
     hx_lifecycle_bind(&observer);
     hx_irq_bind_policy(&irq_policy);
     hx_engine_bind(tell);

@@ -36,7 +36,7 @@ static inline hx_ret_t hx_export_wait_end(hx_ret_t result)
     if (task->restartable != frame) /* in an interrupt it is another's */
         return result;
     task->restartable = NULL;
-    if (result == HX_E_RESTART)
-        frame->kill_pending |= HX_KILL_RESTART; /* takes effect when the import returns */
+    if (result == HX_E_RESTART && !frame->kill_pending) /* else it ends in any case */
+        frame->kill_pending = HX_KILL_RESTART;          /* takes effect when the import returns */
     return result;
 }

@@ -30,11 +30,10 @@ hx_ret_t hx_export_hx_publish(const void *topic, uint64_t topic_bytes, const voi
         err = copy_whole(&copy, sizeof(copy), event, event_bytes);
     if (err != HX_OK)
         return err;
-    struct hx_topic *found = hx_topic_find(name);
-    if (!found)
-        return HX_E_NOENT;
-    if (found->owner != caller())
-        return HX_E_PERM;
+    struct hx_topic *found = NULL;
+    err = hx_topic_find_own(name, caller(), &found);
+    if (err != HX_OK)
+        return err;
     if (copy.type >= HX_EVENT_TYPE_COUNT || copy.bytes > HX_EVENT_BYTES_MAX)
         return HX_E_INVAL;
     hx_event_publish(found, caller(), &copy);

@@ -63,6 +63,8 @@ struct hx_module {
     uint64_t calls_at_swap;
     struct hx_timer probation;
     bool probation_over; /* the timer has fired; the worker commits */
+
+    struct hx_resource_holder *resources; /* what it has and may have: orchestrator/resource_broker.h */
 };
 
 void hx_module_registry_init(void);

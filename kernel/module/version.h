@@ -14,6 +14,8 @@
 #include "records.h"
 
 enum { HX_PARAM_TEXT_MAX = 128 };
+/* Begins a word among parameters that is the kernel's: orchestrator/resource_broker.h. */
+#define HX_PARAM_QUOTA "quota."
 
 struct hx_provided {
     struct hx_interface *interface;
@@ -31,6 +33,8 @@ struct hx_version {
     struct hx_image *image;
     struct hx_ledger ledger;
     struct hx_ledger_node image_node, hooks_node, interfaces_node;
+    struct hx_ledger_node memory_node;
+    hx_handle_t memory; /* what it is charged for that */
 
     struct hx_slot *hooks; /* enum hx_hook; for as long as the version lives */
     struct hx_gate_vtable hooks_vtable;

@@ -172,7 +172,7 @@ static hx_status_t set_params(struct hx_version *version, const char *text, stru
             name++;
         if (word && name == word)
             return hx_report_fail(report, HX_E_FORMAT, "parameter", "%.*s: say name=value", (int)word, text);
-        if (word)
+        if (word && strncmp(text, HX_PARAM_QUOTA, sizeof(HX_PARAM_QUOTA) - 1) != 0)
             err = set_param(version, text, name, text + name + 1, word - name - 1, report);
         text += word + (text[word] == ' ');
     }

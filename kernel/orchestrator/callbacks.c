@@ -34,15 +34,21 @@ static bool is_open(const struct hx_module *module)
 /* A result that no function returns: it was not called, or broken off. */
 #define NOT_CALLED HX_E_RESTART
 
-/* The gate answers as a function might: its slot closed in between, and did not open soon. Where the slot has been open all the
- * time it was the function. */
+static uint32_t times_opened(const struct hx_callback *callback)
+{
+    return __atomic_load_n(&callback->module->called->times_opened, __ATOMIC_SEQ_CST);
+}
+
+/* The gate answers as a function might: its slot closed in between, and did not open soon, or opened for a version that does not
+ * have the key. Where one that has it has been open all the time it was the function. */
 static hx_ret_t call(const struct hx_callback *callback, uint64_t a, uint64_t b)
 {
     const struct hx_module *module = callback->module;
-    uint32_t opened = __atomic_load_n(&module->called->times_opened, __ATOMIC_SEQ_CST);
+    uint32_t opened = times_opened(callback);
     hx_ret_t result = hx_gate_call(module->calls, callback->op, a, b, 0, 0);
-    bool of_gate = result == HX_E_TIMEOUT || result == HX_E_CLOSED || result == HX_E_ABSENT || result == HX_E_FAILED;
-    if (of_gate && (!is_open(module) || __atomic_load_n(&module->called->times_opened, __ATOMIC_SEQ_CST) != opened))
+    bool of_gate = result == HX_E_TIMEOUT || result == HX_E_CLOSED || result == HX_E_ABSENT || result == HX_E_FAILED ||
+                   result == HX_E_UNSUPPORTED;
+    if (of_gate && (!callback->bound || !is_open(module) || times_opened(callback) != opened))
         return NOT_CALLED;
     return result;
 }
@@ -101,15 +107,24 @@ static void leave(struct hx_callbacks *callbacks)
     hx_lock_release(&callbacks->lock, flags);
 }
 
+/* Locked: a swap or a release may take the topic away. */
+static bool take_event(struct hx_callback *callback)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&callback->module->called->lock);
+    bool taken = hx_event_next(&callback->subscription, &callback->event);
+    callback->taken = taken;
+    hx_lock_release(&callback->module->called->lock, flags);
+    return taken;
+}
+
 /* The next event is taken once, and told until the function has been called. */
 static void tell_event(struct hx_callback *callback)
 {
     struct hx_event event;
     if (!callback->taken) {
         __atomic_store_n(&callback->pending, 0, __ATOMIC_SEQ_CST);
-        if (!hx_event_next(&callback->subscription, &callback->event))
+        if (!take_event(callback))
             return;
-        callback->taken = true;
         __atomic_store_n(&callback->pending, 1, __ATOMIC_SEQ_CST); /* there may be more */
     }
     event = callback->event; /* the module's to write to */
@@ -169,29 +184,52 @@ static hx_status_t judge_round(struct hx_callback *callback, hx_ret_t result)
     return (hx_status_t)result;
 }
 
-static void tell_end(const struct hx_callback *callback, hx_status_t err)
+/* The task ends by the error of a round that began when the module had @opened so often. False: another version runs since, to
+ * which that means nothing. From here on nobody waits for the task: it touches nothing of the module's any more. */
+static bool ends(struct hx_callback *callback, uint32_t opened)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&callback->module->called->lock);
+    bool over = times_opened(callback) == opened;
+    if (over) {
+        callback->ended = true;
+        callback->task = HX_HANDLE_NONE;
+        hx_task_current()->owner = NULL;
+    }
+    hx_lock_release(&callback->module->called->lock, flags);
+    return over;
+}
+
+static void tell(const struct hx_callback *callback, const char *what, hx_status_t err)
 {
     char line[128];
-    hx_fmt(line, sizeof(line), "%s: task %s ends: %s", callback->module->name, callback->key, hx_err_text(err));
+    hx_fmt(line, sizeof(line), "%s: %s %s %s: %s", callback->module->name, hx_callback_kind_name(callback->kind),
+           callback->key, what, hx_err_text(err));
     if (tell_line)
         tell_line(true, line);
 }
 
-static hx_status_t run_task(void *argument)
+/* The error that ends the task. */
+static hx_status_t run_round(struct hx_callback *callback)
 {
-    struct hx_callback *callback = argument;
-    struct hx_waitq *opened = &callback->module->called->opened;
     struct hx_task *self = hx_task_current();
     hx_status_t err = HX_OK;
-    self->owner = callback->module;
-    while (err == HX_OK) {
-        if (self->kill_pending || !may_run(callback))
-            err = hx_waitq_wait(opened, may_run, callback, UINT64_MAX);
-        if (err == HX_OK)
-            err = judge_round(callback, call(callback, 0, 0));
-    }
-    callback->ended = true;
-    tell_end(callback, err);
+    if (self->kill_pending || !may_run(callback))
+        err = hx_waitq_wait(&callback->module->called->opened, may_run, callback, UINT64_MAX);
+    uint32_t opened = times_opened(callback);
+    if (err == HX_OK)
+        err = judge_round(callback, call(callback, 0, 0));
+    if (err == HX_OK || times_opened(callback) != opened)
+        return HX_OK;
+    tell(callback, "ends", err);
+    return ends(callback, opened) ? err : HX_OK;
+}
+
+static hx_status_t run_task(void *argument)
+{
+    hx_status_t err = HX_OK;
+    hx_task_current()->owner = ((struct hx_callback *)argument)->module;
+    while (err == HX_OK)
+        err = run_round(argument);
     return err;
 }
 
@@ -253,6 +291,16 @@ static void notify(struct hx_subscription *subscription)
     hx_waitq_wake_all(&callback->module->called->asked);
 }
 
+/* Whoever takes an event of it may be on his way: not while its topic is taken away. */
+static void subscribe(struct hx_callback *callback, struct hx_topic *topic)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&callback->module->called->lock);
+    hx_event_unsubscribe(&callback->subscription);
+    if (topic)
+        hx_event_subscribe(topic, &callback->subscription, false);
+    hx_lock_release(&callback->module->called->lock, flags);
+}
+
 /* A subscription that goes on has what has come meanwhile; one to a topic that was given up goes on with its heir. */
 static void bind_event(struct hx_callback *callback, const struct hx_callback_record *record)
 {
@@ -262,8 +310,7 @@ static void bind_event(struct hx_callback *callback, const struct hx_callback_re
     subscription->notify = notify;
     if (!topic || topic == subscription->topic)
         return;
-    hx_event_unsubscribe(subscription);
-    hx_event_subscribe(topic, subscription, false);
+    subscribe(callback, topic);
 }
 
 /* ---- services -------------------------------------------------------------------------------------------------------- */
@@ -319,7 +366,7 @@ static void release(struct hx_ledger_node *node)
     if (callback->kind == HX_CALLBACK_TASK)
         end(callback->task);
     else if (callback->kind == HX_CALLBACK_EVENT)
-        hx_event_unsubscribe(&callback->subscription);
+        subscribe(callback, NULL);
     else if (callback->kind == HX_CALLBACK_SERVICE)
         hx_router_leave(&callback->service);
     enter(callback, NULL);
@@ -347,7 +394,7 @@ static hx_status_t need_callbacks(struct hx_module *module)
     if (!callbacks)
         return HX_E_NOMEM;
     callbacks->module = module;
-    callbacks->lock = (struct hx_lock)HX_LOCK_INIT(HX_RANK_IRQ);
+    callbacks->lock = (struct hx_lock)HX_LOCK_INIT(HX_RANK_CALLBACKS);
     hx_waitq_init(&callbacks->asked);
     hx_waitq_init(&callbacks->opened);
     module->called = callbacks;
@@ -373,7 +420,7 @@ static hx_status_t prepare(struct hx_callback *callback, const struct hx_callbac
     case HX_CALLBACK_EVENT:
         if (!hx_topic_find(record->topic))
             return HX_E_NOENT;
-        /* fallthrough */
+        __attribute__((fallthrough));
     case HX_CALLBACK_DEFERRED:
     case HX_CALLBACK_TIMER:
         return start(callback->module, "calls", CALLS_PRIORITY, run_calls, callbacks, &callbacks->task);
@@ -455,9 +502,21 @@ static void bind(struct hx_callback *callback, const struct hx_callback_record *
     callback->number = record->number;
 }
 
+/* Locked, so that no task ends by an error of before. */
+static void count_opening(struct hx_callbacks *callbacks)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&callbacks->lock);
+    (void)__atomic_add_fetch(&callbacks->times_opened, 1, __ATOMIC_SEQ_CST);
+    hx_lock_release(&callbacks->lock, flags);
+}
+
 void hx_callbacks_bind(struct hx_module *module, const struct hx_version *version)
 {
-    for (uint32_t op = 0; module->called && op < HX_OPS_MAX; op++) {
+    if (!module->called)
+        return;
+    /* Before anything is bound: who finds an error after this knows that it was the version's before. */
+    count_opening(module->called);
+    for (uint32_t op = 0; op < HX_OPS_MAX; op++) {
         struct hx_callback *callback = module->called->by_op[op];
         if (callback)
             bind(callback, record_of(version, callback->key));
@@ -471,6 +530,19 @@ void hx_callbacks_resume(struct hx_module *module)
     (void)__atomic_add_fetch(&module->called->times_opened, 1, __ATOMIC_SEQ_CST);
     hx_waitq_wake_all(&module->called->asked);
     hx_waitq_wake_all(&module->called->opened);
+}
+
+void hx_callbacks_restore(struct hx_module *module)
+{
+    for (uint32_t i = 0; i < module->running->callbacks_count; i++) {
+        const struct hx_callback_record *record = &module->running->callbacks[i];
+        struct hx_callback *callback = find(module, record->key);
+        if (!callback || callback->ended) /* by its own error */
+            continue;
+        hx_status_t err = prepare(callback, record);
+        if (err != HX_OK)
+            tell(callback, "is not called any more", err);
+    }
 }
 
 void hx_callbacks_disarm(struct hx_module *module)

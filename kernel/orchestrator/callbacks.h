@@ -8,7 +8,7 @@
  * NAME:KEY; a request for a service is a call in the task that asks (ipc/message_router.h).
  *
  * Both kinds of tasks wait outside the module while its slot is not open, and end with it. When one was killed, or has ended by
- * its own error, the next version of the module gets another.
+ * its own error, the next version of the module gets another, or the one that comes back.
  *
  * Context: claim, bind and release on CPU 0, by one task at a time; requests in any.
  * Invariant: a callback's operation in the slot is its key's, whatever the version: whoever has chosen it before a swap calls
@@ -75,6 +75,9 @@ HX_NODISCARD hx_status_t hx_callbacks_claim_all(struct hx_module *module, struct
 void hx_callbacks_bind(struct hx_module *module, const struct hx_version *version);
 /* The module has opened: what is pending can be called for again. Any context. */
 void hx_callbacks_resume(struct hx_module *module);
+/* The running version's tasks that have ended since it was claimed, or while another ran, are made again. Where that fails it is
+ * told. Preemption on. */
+void hx_callbacks_restore(struct hx_module *module);
 /* Nothing becomes due any more: the module has failed, or goes. */
 void hx_callbacks_disarm(struct hx_module *module);
 /* Whoever waits for a late reply of the module's gets none: it does not know of him any more. */

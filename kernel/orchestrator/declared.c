@@ -193,14 +193,21 @@ void hx_declared_bind(struct hx_module *module, const struct hx_version *before,
 {
     if (version->irqs_count || (before && before->irqs_count))
         hx_irq_bind(module, version);
-    hx_callbacks_bind(module, version);
+    if (module->called)
+        hx_callbacks_bind(module, version);
 }
 
 void hx_declared_replay(struct hx_module *module)
 {
     if (module->running->irqs_count)
         hx_irq_replay(module);
-    hx_callbacks_resume(module);
+    if (module->called)
+        hx_callbacks_resume(module);
+}
+
+void hx_declared_restore(struct hx_module *module)
+{
+    hx_callbacks_restore(module);
 }
 
 void hx_declared_disarm(struct hx_module *module)

@@ -20,6 +20,8 @@ HX_NODISCARD hx_status_t hx_declared_claim_all(struct hx_module *module, struct 
 void hx_declared_bind(struct hx_module *module, const struct hx_version *before, const struct hx_version *version);
 /* The module has opened: delivers what is pending. Interrupts off. */
 void hx_declared_replay(struct hx_module *module);
+/* After another version has been published: makes again what it relies on and what has ended under the one before. */
+void hx_declared_restore(struct hx_module *module);
 /* The module has failed, or goes: nothing comes any more. */
 void hx_declared_disarm(struct hx_module *module);
 /* The module's state knows nothing of what it has promised before: whoever waits for that is told. */

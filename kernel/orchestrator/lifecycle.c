@@ -14,6 +14,8 @@
 #include <lib/fmt.h>
 #include <string.h>
 
+#include "resource_broker.h"
+
 static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for who is inside */
 static const uint64_t drain_poll_ns = 1000000u; /* in the end; it begins with a 32nd of that */
 
@@ -348,11 +350,15 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
                             struct hx_report *report)
 {
     report->step = "link";
-    hx_status_t err = hx_version_create(module, NULL, file, params, &module->running, report);
+    hx_status_t err = hx_resource_open(module, report);
+    if (err == HX_OK)
+        err = hx_version_create(module, NULL, file, params, &module->running, report);
     if (err != HX_OK)
         return err;
     report->step = "admit";
     err = hx_lifecycle_transition(module, HX_MODULE_LOADED);
+    if (err == HX_OK)
+        err = hx_resource_admit(module->running, true, report);
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
     if (err == HX_OK)
@@ -365,6 +371,7 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
         err = hx_version_init(module->running, report);
     if (err != HX_OK)
         return err;
+    hx_resource_settle(module->running);
     report->step = "start";
     publish_first(module);
     err = hx_version_try_hook(module->running, HX_HOOK_START, 0, report);

@@ -16,6 +16,7 @@
 struct hx_sched_book hx_sched_book_template HX_PERCPU;
 const struct hx_slot_info *hx_sched_slot;
 static void (*idle_changed)(bool idle);
+static uint64_t (*owner_ran)(void *owner, uint64_t ran_ns, uint64_t now_ns);
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------- */
 /* @first: in front of its equals, because it did not give way by itself. */
@@ -153,9 +154,37 @@ void hx_sched_reap(void)
     reap(hx_sched_book());
 }
 
+/* @task has an owner, and has run for @run_ns in all. Returns until when it is to sleep, or 0. */
+static __attribute__((noinline, cold)) uint64_t tell_owner(struct hx_task *task, uint64_t run_ns, uint64_t now_ns)
+{
+    uint64_t ran_ns = run_ns - task->told_ns;
+    task->told_ns = run_ns;
+    return owner_ran ? owner_ran(task->owner, ran_ns, now_ns) : 0;
+}
+
+/* The running task, which has an owner, sleeps for as long as it is to. Returns whether it has slept: it may be elsewhere. */
+static __attribute__((noinline, cold)) bool throttle(struct hx_task *task)
+{
+    bool slept = false;
+    for (;;) {
+        uint64_t now_ns = hx_hal_clock_ns();
+        uint64_t until_ns = tell_owner(task, task->run_ns + now_ns - task->started_ns, now_ns);
+        if (!until_ns || task->held || task->kill_pending)
+            return slept;
+        task->heed |= HX_TASK_SLOW; /* it does not stop by itself */
+        if (until_ns > now_ns + HX_THROTTLE_NS)
+            until_ns = now_ns + HX_THROTTLE_NS;
+        if (hx_task_sleep_until(until_ns) != HX_OK)
+            return true;
+        slept = true;
+    }
+}
+
 /* @prev has stopped and is in the books; the one to run is found and run. */
 static void decide(struct hx_sched_book *book, struct hx_task *prev, uint64_t now_ns)
 {
+    if (hx_unlikely(prev->owner != NULL))
+        (void)tell_owner(prev, prev->run_ns, now_ns);
     struct hx_task *next = choose(book, now_ns);
     if (next->class == HX_TASK_CORE) {
         TAILQ_REMOVE(&book->core, next, core_link);
@@ -315,6 +344,8 @@ static void preempt_policy(struct hx_sched_book *book, struct hx_task *task)
 {
     if (hx_unlikely(task->kill_pending) && !hx_gate_frame())
         hx_task_exit(HX_E_KILLED);
+    if (hx_unlikely(task->owner != NULL) && throttle(task))
+        return;
     bool want = is_misplaced(task) || (TAILQ_EMPTY(&book->core) && hx_sched_policy_wants(book, task));
     if (!want && TAILQ_EMPTY(&book->core)) {
         if (hx_unlikely(hx_sched_idle))
@@ -415,6 +446,11 @@ void hx_sched_init(struct hx_task *idle)
 void hx_task_bind_idle(void (*changed)(bool idle))
 {
     idle_changed = changed;
+}
+
+void hx_task_bind_owners(uint64_t (*ran)(void *owner, uint64_t ran_ns, uint64_t now_ns))
+{
+    owner_ran = ran;
 }
 
 _Noreturn void hx_task_idle(void)

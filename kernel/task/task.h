@@ -107,7 +107,8 @@ struct hx_task {
     hx_status_t (*body)(void *argument);
     void *argument;
     void *stack;
-    void *owner; /* opaque here: the module whose ledger it is on, or NULL */
+    void *owner;      /* opaque here: the module whose ledger it is on, or NULL */
+    uint64_t told_ns; /* of run_ns: who keeps the owner's books has been told */
     char name[HX_NAME_MAX];
     /* what follows outlives the task */
     uint32_t generation;
@@ -186,6 +187,16 @@ static inline void hx_preempt_disable(void)
 }
 /* Switches at once when a switch has become due. */
 void hx_preempt_enable(void);
+
+/* ---- owners --------------------------------------------------------------------------------------------------------- */
+/*
+ * @ran is told what a task of @owner has run since it was last asked: when it stops, unless another policy task follows at once,
+ * and when it may be preempted. It returns until when tasks of @owner are to sleep, or 0: a policy task that holds no mutex
+ * then sleeps where it may be preempted, HX_THROTTLE_NS at most before it is asked again. Interrupts off. Bound once, before
+ * tasks are made.
+ */
+enum { HX_THROTTLE_NS = 50000000 };
+void hx_task_bind_owners(uint64_t (*ran)(void *owner, uint64_t ran_ns, uint64_t now_ns));
 
 /* ---- wait queues ---------------------------------------------------------------------------------------------------- */
 void hx_waitq_init(struct hx_waitq *queue);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * race.c - channels and handles under real threads and ThreadSanitizer: the kernel's own files, and below them a task layer in
- * which a task is a thread. Speaks TAP; a race that is found ends the program with an error.
+ * race.c - channels, handles and topics under real threads and ThreadSanitizer: the kernel's own files, and below them a task
+ * layer in which a task is a thread. Speaks TAP; a race that is found ends the program with an error.
  *
  * A thread has a CPU of its own: GS base is set as tests/host does. What the seam owes channels beside that is memory and a
  * clock.
  */
 #include <asm/prctl.h>
 #include <ipc/channel.h>
+#include <ipc/event_bus.h>
 #include <ipc/grant.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,7 +18,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 8, MESSAGES = 50000, SENDERS = 2, RECEIVERS = 2, LEVELS = 4, CLOSINGS = 300, CLONINGS = 2000 };
+enum {
+    THREADS_MAX = 8,
+    MESSAGES = 50000,
+    SENDERS = 2,
+    RECEIVERS = 2,
+    LEVELS = 4,
+    CLOSINGS = 300,
+    CLONINGS = 2000,
+    TOPICS = 20000
+};
 
 /* ---- the machine ----------------------------------------------------------------------------------------------------- */
 struct hx_cpu hx_cpu;
@@ -493,6 +503,49 @@ static void trial_cloning(void)
     hx_handle_close_all(&holder);
 }
 
+/* A subscription goes from topic to topic, the last of which has just gone, while somebody looks for events. */
+static struct hx_subscription subscription = { .filter.types = HX_EVENTS_ALL };
+
+static void onlooker(uint32_t number)
+{
+    struct hx_event event;
+    uint64_t topic = 0, last = 0;
+    (void)number;
+    while (topic < TOPICS) {
+        if (!hx_event_next(&subscription, &event))
+            continue;
+        if (event.words[0] < topic || (event.words[0] == topic && event.words[1] <= last))
+            complain("an old event", event.words[1], last);
+        topic = event.words[0];
+        last = event.words[1];
+    }
+}
+
+static void changer(uint32_t number)
+{
+    struct hx_topic *topic = NULL, *before = NULL;
+    (void)number;
+    for (uint64_t i = 1; i <= TOPICS; i++, before = topic) {
+        expect("a topic", (uint64_t)hx_topic_create(i % 2 ? "one" : "two", &holder, &topic), HX_OK);
+        hx_topic_destroy(before);
+        hx_event_unsubscribe(&subscription);
+        hx_event_subscribe(topic, &subscription, true);
+        for (uint64_t j = 1; j < 8; j++) {
+            struct hx_event event = { .type = HX_EVENT_CUSTOM, .words = { i, j } };
+            hx_event_publish(topic, &holder, &event);
+        }
+    }
+    hx_topic_destroy(topic);
+}
+
+static void trial_topics(void)
+{
+    start(0, onlooker, 0);
+    start(1, changer, 0);
+    join(2);
+    hx_event_unsubscribe(&subscription);
+}
+
 int main(void)
 {
     static const struct {
@@ -502,6 +555,7 @@ int main(void)
         { "two senders and two receivers: none lost, doubled or out of order within its priority", trial_all_arrive },
         { "what was sent before a channel was closed is received", trial_closing },
         { "handles are cloned, given away and closed while messages go through them", trial_cloning },
+        { "a subscription changes its topic while somebody looks for events", trial_topics },
     };
     bool failed = false;
     enter(&threads[THREADS_MAX]);

@@ -259,6 +259,96 @@ Test(callbacks, a_killed_task_is_back_with_the_next_version)
     cr_assert(task("caller:calls") && task("caller:round"));
 }
 
+static void begin_probation(const char *params)
+{
+    begin("nap_ms=3600000");
+    struct hx_job job = { .kind = HX_JOB_RELOAD,
+                          .file = world_file("caller.hxm"),
+                          .params = params,
+                          .who = "test",
+                          .may_downgrade = true,
+                          .module = "caller" };
+    cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.swap.report.message);
+}
+
+Test(callbacks, a_task_that_ended_on_probation_is_back_after_the_revert)
+{
+    begin_probation("answer=33");
+    hal_host_advance(50 * MS);
+    cr_assert_eq(state().rounds, 3);
+    cr_assert(callback("round")->ended && !task("caller:round"));
+    cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "caller", NULL), HX_OK);
+    hal_host_advance(10 * MS);
+    cr_assert(task("caller:round") && !callback("round")->ended);
+    cr_assert_eq(state().begun, 2, "%lu", state().begun);
+    cr_assert_eq(world_unload("caller", NULL), HX_OK);
+}
+
+Test(callbacks, tasks_that_were_killed_on_probation_are_back_after_the_revert)
+{
+    begin_probation("");
+    hx_handle_t calls = task("caller:calls")->handle;
+    cr_assert_eq(hx_task_kill(calls), HX_OK);
+    cr_assert_eq(hx_task_kill(task("caller:round")->handle), HX_OK);
+    hal_host_advance(10 * MS);
+    cr_assert(!task("caller:calls") && !task("caller:round"));
+    cr_assert_eq(world_simple(HX_JOB_ROLLBACK, "caller", NULL), HX_OK);
+    uint64_t beats = state().beats;
+    hal_host_advance(10 * MS);
+    cr_assert(task("caller:calls") && task("caller:round"));
+    cr_assert_geq(state().beats, beats + 10);
+}
+
+static struct hx_callback *unbound;
+
+/* What a task meets that had found the module open, and then another version was published, which lacks the key. */
+static hx_ret_t published_meanwhile(void)
+{
+    unbound->bound = false;
+    return HX_E_UNSUPPORTED;
+}
+
+Test(callbacks, who_was_on_the_way_when_the_key_went_is_there_when_it_comes_back)
+{
+    begin("");
+    unbound = (struct hx_callback *)(uintptr_t)callback("round");
+    const void *round = module->running->calls_vtable.op[unbound->op];
+    hx_ret_t (*op)(void) = published_meanwhile;
+    memcpy(&module->running->calls_vtable.op[unbound->op], &op, sizeof(op));
+    hal_host_advance(10 * MS);
+    cr_assert(!unbound->bound && !unbound->ended && task("caller:round"));
+    cr_assert_str_empty(told);
+    uint64_t rounds = state().rounds;
+    module->running->calls_vtable.op[unbound->op] = round;
+    unbound->bound = true;
+    hx_preempt_disable();
+    hx_callbacks_resume(module);
+    hx_preempt_enable();
+    hal_host_advance(10 * MS);
+    cr_assert_geq(state().rounds, rounds + 8);
+}
+
+/* An error of a round that was over when another version was published. */
+static const void *round_of_new;
+static hx_ret_t outlived(void)
+{
+    module->running->calls_vtable.op[unbound->op] = round_of_new;
+    hx_callbacks_bind(module, module->running);
+    return HX_E_HARDWARE;
+}
+
+Test(callbacks, an_error_of_the_version_before_does_not_end_the_task)
+{
+    begin("");
+    unbound = (struct hx_callback *)(uintptr_t)callback("round");
+    round_of_new = module->running->calls_vtable.op[unbound->op];
+    hx_ret_t (*op)(void) = outlived;
+    memcpy(&module->running->calls_vtable.op[unbound->op], &op, sizeof(op));
+    hal_host_advance(10 * MS);
+    cr_assert_eq(module->running->calls_vtable.op[unbound->op], round_of_new);
+    cr_assert(!unbound->ended && task("caller:round"));
+}
+
 /* ---- claims ---------------------------------------------------------------------------------------------------------- */
 
 Test(callbacks, what_is_new_is_called_from_the_open_on_and_gone_after_a_revert)

@@ -2,7 +2,7 @@
 /* test_channel.c - channels: order, capacity, waiting, closing, what messages carry. */
 #include "task_fixture.h"
 
-#include <ipc/channel.h>
+#include <ipc/channel_parts.h>
 #include <ipc/grant.h>
 
 static struct hx_holder alice = { .self = 77, .name = "alice" }, bob = { .self = 88, .name = "bob" };
@@ -619,6 +619,70 @@ Test(channel, what_is_carried_comes_to_who_waits_and_from_who_waits)
     char expected[32];
     snprintf(expected, sizeof(expected), "t:0 u:%d", HX_E_STALE);
     expect_trace(expected);
+    stop();
+}
+
+/* Whoever may send must not be able to leave the receiver asleep. */
+Test(channel, what_may_not_be_carried_leaves_who_waits_to_be_handed_the_next)
+{
+    start(2);
+    spawn("r", receiver, NULL);
+    struct hx_message message = carrying(HX_HANDLE_NONE);
+    cr_assert_eq(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT), HX_E_STALE);
+    expect_ok(put(6, 128));
+    hal_host_run();
+    expect_trace("r=6");
+    cr_assert_eq(hx_ipc_count(ends.end[1], &alice), 0);
+    stop();
+}
+
+/* Else nothing behind it would ever be received. */
+Test(channel, a_capability_that_ends_on_its_way_arrives_as_none)
+{
+    start(2);
+    struct hx_channel_ends others;
+    struct hx_message got;
+    expect_ok(hx_ipc_create(1, &alice, &others));
+    struct hx_message message = carrying(others.end[1]);
+    expect_ok(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT));
+    expect_ok(put(3, 0));
+    hx_handle_close_all(&hx_channel_transit);
+    cr_assert_eq(hx_ipc_is_open(others.end[0], &alice), 0);
+    expect_ok(hx_ipc_receive(ends.end[1], &alice, &got, HX_WAIT_NOT));
+    cr_assert_eq(got.capability, HX_HANDLE_NONE);
+    cr_assert_eq(next(), 3);
+    stop();
+}
+
+/* What comes from now on is not his. */
+Test(channel, who_waits_with_a_handle_that_is_given_away_is_told)
+{
+    start(2);
+    struct hx_channel_ends others;
+    struct hx_message got;
+    expect_ok(hx_ipc_create(1, &alice, &others));
+    spawn("r", receiver, NULL);
+    struct hx_message message = carrying(ends.end[1]);
+    expect_ok(hx_ipc_send(others.end[0], &alice, &message, HX_WAIT_NOT));
+    hal_host_run();
+    char expected[32];
+    snprintf(expected, sizeof(expected), "r:%d", HX_E_STALE);
+    expect_trace(expected);
+    expect_ok(hx_ipc_receive(others.end[1], &alice, &got, HX_WAIT_NOT));
+    ends.end[1] = got.capability;
+    expect_ok(put(4, 0));
+    cr_assert_eq(next(), 4);
+    stop();
+}
+
+/* It would keep itself for ever. The other way it goes. */
+Test(channel, an_end_does_not_go_to_itself)
+{
+    start(2);
+    struct hx_message message = carrying(ends.end[1]);
+    cr_assert_eq(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT), HX_E_INVAL);
+    message = carrying(ends.end[0]);
+    expect_ok(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT));
     stop();
 }
 

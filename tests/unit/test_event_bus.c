@@ -55,6 +55,18 @@ Test(event_bus, a_topic_is_found_by_its_name_until_it_is_destroyed)
     machine_stop();
 }
 
+Test(event_bus, one_s_own_topic_is_found_and_another_s_is_not)
+{
+    start();
+    struct hx_topic *found = NULL;
+    cr_assert_eq(hx_topic_find_own("test.topic", &module, &found), HX_E_PERM);
+    cr_assert_eq(hx_topic_find_own("test.topi", &module, &found), HX_E_NOENT);
+    cr_assert_null(found);
+    expect_ok(hx_topic_find_own("test.topic", &hx_kernel_holder, &found));
+    cr_assert_eq(found, topic);
+    stop();
+}
+
 Test(event_bus, a_name_is_given_once)
 {
     start();

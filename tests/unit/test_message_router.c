@@ -7,7 +7,7 @@
 #include <interrupts/exception.h>
 #include <ipc/message_router.h>
 
-enum { ECHO, FAIL, LATER, CRASH, CRASH_ONCE, NONSENSE, SLEEP, EARLY, HALF, ERROR, ASK_OTHER, CALL_OTHER };
+enum { ECHO, FAIL, LATER, CRASH, CRASH_ONCE, NONSENSE, SLEEP, EARLY, HALF, ERROR, ASK_OTHER, CALL_OTHER, RESTART };
 
 static struct hx_slot *slot;
 static struct hx_holder owner = { .self = ((hx_handle_t)HX_HANDLE_MODULE << 56) | 1, .name = "svc" };
@@ -16,7 +16,7 @@ static struct hx_holder asker = { .self = ((hx_handle_t)HX_HANDLE_MODULE << 56) 
 static struct hx_service service, nested;
 static struct hx_module modules[2]; /* whose slots they are: two, so that one calls the other through the gate */
 static uint64_t put_off;            /* correlation of the last request whose reply was */
-static uint32_t crashes;
+static uint32_t crashes, restarts;
 static struct hx_message seen; /* as the service found it */
 
 HAL_HOST_MODULE static void fault(void)
@@ -71,6 +71,10 @@ static hx_ret_t serve(struct hx_message *message, uint64_t bytes)
         struct hx_message other = { .code = ECHO };
         return hx_gate_call(nested.slot, 3, (uint64_t)(uintptr_t)&other, sizeof(other), 0, 0);
     }
+    case RESTART:
+        hal_host_advance(1);
+        cr_assert_lt(++restarts, 1000, "for ever");
+        return HX_E_RESTART;
     default: return HX_E_UNSUPPORTED;
     }
 }
@@ -567,6 +571,21 @@ static hx_status_t leave(void *argument)
     hx_router_leave(&service);
     note("left");
     return HX_OK;
+}
+
+/* As if its waits were broken off for a swap again and again. */
+Test(message_router, a_service_that_always_wants_to_be_called_again_is_taken_for_gone)
+{
+    start();
+    request_until(RESTART, 10);
+    hal_host_run();
+    cr_assert_eq(last.err, HX_E_TIMEOUT, "%d", last.err);
+    request(RESTART);
+    hal_host_run();
+    cr_assert_eq(last.err, HX_E_FAULT, "%d", last.err);
+    cr_assert_eq(service.errors, 2);
+    noted();
+    stop();
 }
 
 Test(message_router, a_service_leaves_when_nobody_is_on_the_way_to_it)

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <helix/kv.h>
 #include <interrupts/exception.h>
+#include <orchestrator/resource_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ void world_begin(uint64_t probation_ms)
     hx_gate_bind(&policy);
     hx_lifecycle_bind(&observer);
     hx_module_registry_init();
+    hx_resource_init();
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_MEMORY, UINT64_C(1) << 30), HX_OK);
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, 1000000000), HX_OK);
+    hx_task_bind_owners(hx_resource_task_ran);
     hx_probation_set_length_ns(probation_ms * 1000000);
     cr_assert_eq(hx_interface_init(), HX_OK);
     cr_assert_eq(hx_task_init(), HX_OK);
