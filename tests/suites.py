@@ -17,6 +17,7 @@ BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 ASAN = BUILD + "-asan"
 CLANG = BUILD + "-clang"
 TSAN = BUILD + "-tsan"
+CHECKS = BUILD + "-checks"
 FULL = os.environ.get("HELIX_FULL") == "1"
 PROGRAM_LIMIT_S = 7200 if FULL else 1500
 UNIT_LIMIT_S = "60"  # of one unit test
@@ -84,6 +85,11 @@ def suite_race():
     return [("race", [os.path.join(TSAN, "tests", "race")])]
 
 
+def suite_checks():
+    build(CHECKS, ["boot", "tests-ready"], "-Dchecks=true")
+    return [(name, ["env", "HELIX_BUILD=" + CHECKS, *program]) for name, program in python("tests/checks/test_*.py")]
+
+
 def suite_lint():
     build_main()
     return python("tests/lint/test_*.py")
@@ -123,9 +129,9 @@ def suite_bench():
     return python("tests/bench/test_*.py")
 
 
-SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "race": suite_race, "lint": suite_lint, "tools": suite_tools,
-          "differential": suite_differential, "boot": suite_boot, "model": suite_model, "fuzz": suite_fuzz,
-          "mutation": suite_mutation, "bench": suite_bench}
+SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "race": suite_race, "checks": suite_checks,
+          "lint": suite_lint, "tools": suite_tools, "differential": suite_differential, "boot": suite_boot,
+          "model": suite_model, "fuzz": suite_fuzz, "mutation": suite_mutation, "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine
 
 
