@@ -46,7 +46,7 @@ static hx_ret_t serve(struct hx_message *message, uint64_t bytes)
     case CRASH_ONCE:
         if (crashes > 0)
             return HX_OK;
-        /* fallthrough */
+        __attribute__((fallthrough));
     case CRASH:
         crashes++;
         message->data[0] = '!';

@@ -72,8 +72,26 @@ hx_status_t world_run(hx_status_t (*body)(void *argument), void *argument)
     return call.result;
 }
 
+/* Kept to the end: versions borrow them. */
+static struct kept_file {
+    struct kept_file *next;
+    const char *name;
+    struct hx_slice bytes;
+} * kept_files;
+
+static struct hx_slice keep_file(const char *name, uint8_t *data, size_t bytes)
+{
+    struct kept_file *kept = malloc(sizeof(*kept));
+    *kept = (struct kept_file){ .next = kept_files, .name = strdup(name), .bytes = hx_slice_of(data, bytes) };
+    kept_files = kept;
+    return kept->bytes;
+}
+
 struct hx_slice world_file(const char *name)
 {
+    for (const struct kept_file *kept = kept_files; kept; kept = kept->next)
+        if (strcmp(kept->name, name) == 0)
+            return kept->bytes;
     static const char *const folders[] = { HX_MODULES_DIR, HX_MODULE_FIXTURES_DIR };
     char path[512];
     for (size_t i = 0; i < HX_ARRAY_SIZE(folders); i++) {
@@ -87,7 +105,7 @@ struct hx_slice world_file(const char *name)
         rewind(file);
         cr_assert_eq(fread(data, 1, bytes, file), bytes);
         fclose(file);
-        return hx_slice_of(data, bytes);
+        return keep_file(name, data, bytes);
     }
     cr_assert_fail("no module file %s", name);
     return hx_slice_of(NULL, 0);
