@@ -485,6 +485,18 @@ Test(records, a_topic_begins_with_its_modules_name)
     expect_topics(".news", "hx.modules", HX_E_RANGE, "broken topic record 1: its name does not begin with");
     expect_topics("x.news", ".weather", HX_E_RANGE, "broken topic record 0");
     expect_topics(".", ".weather", HX_E_RANGE, "broken topic record 0");
+    expect_topics(".bad news", ".weather", HX_E_RANGE, "broken topic record 0");
+}
+
+Test(records, a_topic_of_a_name_as_long_as_the_modules_is_not_its_own)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_topic_record *one = append_records(&good, HX_RECORDS_TOPICS, 1, sizeof(*one));
+    snprintf(one->name, sizeof(one->name), "%s.news", good.module->name);
+    one->name[0] ^= 1;
+    cr_assert_eq(check(&good, &told), HX_E_RANGE, "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
 }
 
 static void break_three(struct good *good)
