@@ -59,7 +59,7 @@ static bool has_to_forget(uint32_t cpu)
     return __atomic_load_n(&hx_sched_book_of(cpu)->forget_due, __ATOMIC_RELAXED);
 }
 
-/* Whether the books say nothing, for now, about how the policy has it. */
+/* Whether the books say nothing, at this moment, about how the policy has it. */
 static bool is_open_question(const struct hx_task *task)
 {
     uint32_t cpu = task->cpu;
