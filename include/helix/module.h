@@ -21,7 +21,7 @@
 #include <helix/kernel.h>
 
 #define HX_MODULE_MAGIC 0x314d5848u /* "HXM1" */
-#define HX_ABI HX_VERSION(1, 0, 0)  /* major: something removed or changed; minor: something added */
+#define HX_ABI HX_VERSION(2, 0, 0)  /* major: something removed or changed; minor: something added */
 
 /*
  * Hooks, in the order in which a module sees them. All run in thread context through the gate, may sleep unless said
@@ -104,8 +104,9 @@ struct hx_irq_record {
 enum hx_callback_kind {
     HX_CALLBACK_DEFERRED = 1, /* hx_defer() has asked for it: once for all requests that have come since */
     HX_CALLBACK_TIMER,        /* `number' ns have passed again: once for all such periods since the last call */
-    HX_CALLBACK_EVENT,        /* topic `topic' has an event whose type has its bit in `number': for each */
-    HX_CALLBACK_TASK,         /* again and again, at priority `number' */
+    HX_CALLBACK_EVENT,   /* topic `topic' has an event whose type has its bit in `number': for each. The key keeps its
+                               * topic; right after a swap an event may come that the version before has asked for */
+    HX_CALLBACK_TASK,    /* again and again, at priority `number' */
     HX_CALLBACK_SERVICE, /* somebody asks the service that is called like the key; codes with a bit in `number' may be
                                * served twice when it crashes */
     HX_CALLBACK_KINDS,

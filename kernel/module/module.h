@@ -38,12 +38,13 @@ struct hx_module {
     LIST_ENTRY(hx_module) name_link; /* its bucket */
     char name[HX_NAME_MAX];
     enum hx_module_state state;
-    struct hx_version *running;  /* the version cell */
-    struct hx_version *previous; /* while the running one is on probation */
-    struct hx_slot *callbacks;   /* interrupt handlers; atomic */
-    struct hx_slot *calls;       /* the other callbacks; sleepable. NULL: it has not had any */
-    struct hx_callbacks *called; /* they: orchestrator/callbacks.h; NULL: likewise */
-    struct hx_ledger ledger;     /* identity half: what outlives versions */
+    struct hx_version *running;            /* the version cell */
+    struct hx_version *previous;           /* while the running one is on probation */
+    struct hx_slot *callbacks;             /* interrupt handlers; atomic */
+    struct hx_slot *calls;                 /* the other callbacks; sleepable. NULL: it has not had any */
+    struct hx_callbacks *called;           /* they: orchestrator/callbacks.h; NULL: likewise */
+    LIST_HEAD(, hx_declared_claim) claims; /* r: channels and topics that it declares: orchestrator/declared.c */
+    struct hx_ledger ledger;               /* identity half: what outlives versions */
     struct hx_ledger_node callbacks_node, calls_node, handles_node;
     struct hx_holder holder; /* of its handles; holder.self is its own */
     bool faulted;            /* r: slots were closed by a fault; the worker decides */

@@ -457,6 +457,11 @@ static hx_status_t claim_one(struct hx_module *module, const struct hx_callback_
     struct hx_callback *callback = find(module, record->key);
     const char *kind = hx_callback_kind_name(record->kind);
     hx_status_t err = HX_OK;
+    const struct hx_topic *topic =
+        callback && callback->kind == HX_CALLBACK_EVENT ? callback->subscription.topic : NULL;
+    if (topic && record->kind == HX_CALLBACK_EVENT && strcmp(topic->name, record->topic) != 0)
+        return hx_report_fail(report, HX_E_INVAL, record->key, "%s %s: its topic was %s; declare it under another key",
+                              kind, record->key, topic->name);
     if (callback && callback->kind != record->kind)
         return hx_report_fail(report, HX_E_INVAL, record->key, "%s %s was a %s; declare it under another key", kind,
                               record->key, hx_callback_kind_name(callback->kind));

@@ -67,7 +67,7 @@ void hx_callbacks_bind_tell(void (*tell)(bool bad, const char *line));
 /*
  * Claims what @version declares and @module does not hold, and makes the version's operations. On refusal some may be claimed:
  * hx_callbacks_release_others() gives them back. HX_E_NOMEM, HX_E_LIMIT; HX_E_INVAL: a key that the module holds for another
- * kind of callback; HX_E_NOENT: no such topic; HX_E_EXIST: another's service is called like that.
+ * kind of callback or topic; HX_E_NOENT: no such topic; HX_E_EXIST: another's service is called like that.
  */
 HX_NODISCARD hx_status_t hx_callbacks_claim_all(struct hx_module *module, struct hx_version *version,
                                                 struct hx_report *report);

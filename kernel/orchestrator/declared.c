@@ -2,8 +2,8 @@
 /*
  * declared.c - see declared.h.
  *
- * Locks: that of the registry of modules stands over the list of channels, because it does over the names by which they are
- * found.
+ * Locks: that of the registry of modules stands over the lists of channels, because it does over the names by which they are
+ * found. A list is as long as two versions' declarations at most.
  */
 #include "declared.h"
 
@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* A channel or a topic that a module has declared. */
-struct claim {
-    LIST_ENTRY(claim) link;
+struct hx_declared_claim {
+    LIST_ENTRY(hx_declared_claim) link; /* its module's */
     struct hx_ledger_node node;
     struct hx_module *module;
     char key[HX_NAME_MAX]; /* of a channel; the name of a topic */
@@ -25,23 +25,22 @@ struct claim {
     struct hx_topic *topic;
 };
 
-static LIST_HEAD(, claim) claims = LIST_HEAD_INITIALIZER(claims);
-
-#define CLAIM_OF(ledger_node) ((struct claim *)((char *)(ledger_node)-offsetof(struct claim, node)))
+#define CLAIM_OF(ledger_node)                                                                                          \
+    ((struct hx_declared_claim *)((char *)(ledger_node)-offsetof(struct hx_declared_claim, node)))
 
 /* ---- channels and topics ---------------------------------------------------------------------------------------------- */
 
-static struct claim *find(const struct hx_module *module, const char *key, bool channel)
+static struct hx_declared_claim *find(const struct hx_module *module, const char *key, bool channel)
 {
-    struct claim *claim = NULL;
-    LIST_FOREACH(claim, &claims, link)
-        if (claim->module == module && (claim->capacity > 0) == channel && strcmp(claim->key, key) == 0)
+    struct hx_declared_claim *claim = NULL;
+    LIST_FOREACH(claim, &module->claims, link)
+        if ((claim->capacity > 0) == channel && strcmp(claim->key, key) == 0)
             break;
     return claim;
 }
 
 /* The module may have closed its end itself. */
-static void close_channel(const struct claim *claim)
+static void close_channel(const struct hx_declared_claim *claim)
 {
     hx_status_t err = hx_ipc_close(claim->far, &hx_kernel_holder);
     err = hx_handle_close(claim->far, &hx_kernel_holder);
@@ -49,7 +48,7 @@ static void close_channel(const struct claim *claim)
     (void)err;
 }
 
-static hx_status_t open_channel(struct claim *claim)
+static hx_status_t open_channel(struct hx_declared_claim *claim)
 {
     struct hx_channel_ends ends;
     hx_status_t err = hx_ipc_create(claim->capacity, &claim->module->holder, &ends);
@@ -67,7 +66,7 @@ static hx_status_t open_channel(struct claim *claim)
 
 static void release(struct hx_ledger_node *node)
 {
-    struct claim *claim = CLAIM_OF(node);
+    struct hx_declared_claim *claim = CLAIM_OF(node);
     hx_irq_flags_t flags = hx_module_registry_lock();
     LIST_REMOVE(claim, link);
     hx_module_registry_unlock(flags);
@@ -81,7 +80,7 @@ static void release(struct hx_ledger_node *node)
 /* @capacity 0: a topic. */
 static hx_status_t claim_new(struct hx_module *module, const char *key, uint32_t capacity)
 {
-    struct claim *claim = hx_hal_alloc(sizeof(*claim));
+    struct hx_declared_claim *claim = hx_hal_alloc(sizeof(*claim));
     if (!claim)
         return HX_E_NOMEM;
     memcpy(claim->key, key, sizeof(claim->key));
@@ -93,7 +92,7 @@ static hx_status_t claim_new(struct hx_module *module, const char *key, uint32_t
         return err;
     }
     hx_irq_flags_t flags = hx_module_registry_lock();
-    LIST_INSERT_HEAD(&claims, claim, link);
+    LIST_INSERT_HEAD(&module->claims, claim, link);
     hx_module_registry_unlock(flags);
     hx_ledger_enter(&module->ledger, &claim->node, capacity ? "channel" : "topic", release);
     return HX_OK;
@@ -101,7 +100,7 @@ static hx_status_t claim_new(struct hx_module *module, const char *key, uint32_t
 
 static hx_status_t claim_one(struct hx_module *module, const char *key, uint32_t capacity, struct hx_report *report)
 {
-    const struct claim *claim = find(module, key, capacity > 0);
+    const struct hx_declared_claim *claim = find(module, key, capacity > 0);
     const char *kind = capacity ? "channel" : "topic";
     if (claim && claim->capacity != capacity)
         return hx_report_fail(report, HX_E_INVAL, key,
@@ -122,7 +121,7 @@ static hx_status_t claim_channels_and_topics(struct hx_module *module, const str
     return err;
 }
 
-static bool declares(const struct hx_version *version, const struct claim *claim)
+static bool declares(const struct hx_version *version, const struct hx_declared_claim *claim)
 {
     for (uint32_t i = 0; claim->capacity && i < version->channels_count; i++)
         if (strcmp(version->channels[i].key, claim->key) == 0)
@@ -135,10 +134,10 @@ static bool declares(const struct hx_version *version, const struct claim *claim
 
 static void release_other_claims(struct hx_module *module, const struct hx_version *keep)
 {
-    struct claim *next = NULL;
-    for (struct claim *claim = LIST_FIRST(&claims); claim; claim = next) {
+    struct hx_declared_claim *next = NULL;
+    for (struct hx_declared_claim *claim = LIST_FIRST(&module->claims); claim; claim = next) {
         next = LIST_NEXT(claim, link);
-        if (claim->module != module || declares(keep, claim))
+        if (declares(keep, claim))
             continue;
         hx_ledger_strike(&module->ledger, &claim->node);
         release(&claim->node);
@@ -148,7 +147,7 @@ static void release_other_claims(struct hx_module *module, const struct hx_versi
 hx_status_t hx_declared_channel(const struct hx_module *module, const char *key, hx_handle_t *out)
 {
     hx_irq_flags_t flags = hx_module_registry_lock();
-    const struct claim *claim = find(module, key, true);
+    const struct hx_declared_claim *claim = find(module, key, true);
     hx_handle_t mine = claim ? claim->mine : HX_HANDLE_NONE;
     hx_module_registry_unlock(flags);
     if (!mine)
@@ -168,7 +167,7 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     memcpy(module_name, name, bytes);
     hx_irq_flags_t flags = hx_module_registry_lock();
     const struct hx_module *module = hx_module_find(module_name);
-    const struct claim *claim = module ? find(module, name + bytes + 1, true) : NULL;
+    const struct hx_declared_claim *claim = module ? find(module, name + bytes + 1, true) : NULL;
     hx_handle_t far = claim ? claim->far : HX_HANDLE_NONE;
     hx_module_registry_unlock(flags);
     hx_status_t err = far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL, holder, out) : HX_E_NOENT;

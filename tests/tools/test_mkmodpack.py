@@ -942,14 +942,14 @@ def two_descriptors():
 
 @case("another ABI is refused")
 def abi():
-    module("old.hxm", "#undef HX_ABI\n#define HX_ABI HX_VERSION(2, 0, 0)\n" + named("old"))
-    contains(pack_refused("old.hxm"), "wrong ABI: built for 2.0 with")
+    module("old.hxm", "#undef HX_ABI\n#define HX_ABI HX_VERSION(1, 0, 0)\n" + named("old"))
+    contains(pack_refused("old.hxm"), "wrong ABI: built for 1.0 with")
 
 
 @case("another magic and a half record are refused")
 def broken_descriptor():
     module("m.hxm", named("m"))
-    patched("m.hxm", "magic.hxm", b"HXM1\0\0\0\1", b"HXM2\0\0\0\1")
+    patched("m.hxm", "magic.hxm", b"HXM1\0\0\0\2", b"HXM2\0\0\0\2")
     module("half.hxm", named("m") + 'static const int half HX_RECORD_(".hx.irqs") = 1;')
     text = pack_refused("magic.hxm", "half.hxm", findings=2)
     contains(text, "its magic is 0x324d5848")

@@ -146,6 +146,18 @@ Test(declared, a_topic_that_comes_again_is_heard_from_the_next_version_on)
     cr_assert_eq(state().calls, 2);
 }
 
+/* What is on its way to the old version would come to the new one, which means another topic by the key. */
+Test(declared, a_subscription_keeps_its_topic)
+{
+    struct hx_job job;
+    begin();
+    cr_assert_eq(world_reload("listener", "listener_4.hxm", &job), HX_E_INVAL);
+    cr_assert_str_eq(job.swap.report.message, "event ear: its topic was test.topic; declare it under another key");
+    publish(1, 2);
+    hal_host_advance(MS);
+    cr_assert_eq(state().calls, 2);
+}
+
 /* ---- topics and channels --------------------------------------------------------------------------------------------- */
 
 Test(declared, a_module_hears_its_own_topic_which_goes_with_it)

@@ -202,8 +202,8 @@ BROKEN(a_second_descriptor_is_refused, HX_E_FORMAT, ".hx.module", "2, at most 1"
        RECORDS(MODULE) = (struct hx_image_range){ .off = 0, .bytes = 2 * sizeof(struct hx_module_record) })
 BROKEN(a_missing_descriptor_is_refused, HX_E_FORMAT, ".hx.module", "not a Helix module", RECORDS(MODULE).bytes = 0)
 BROKEN(another_magic_is_refused, HX_E_FORMAT, ".hx.module", "magic is 0x00000005", g->module->magic = 5)
-BROKEN(another_major_of_the_abi_is_refused, HX_E_ABI, "abi", "wrong ABI: built for 2.0",
-       g->module->abi = HX_VERSION(2, 0, 0))
+BROKEN(another_major_of_the_abi_is_refused, HX_E_ABI, "abi", "wrong ABI: built for 1.0",
+       g->module->abi = HX_VERSION(1, 0, 0))
 BROKEN(a_newer_abi_is_refused, HX_E_ABI, "abi", "wrong ABI", g->module->abi = HX_ABI + 1)
 BROKEN(a_descriptor_of_another_size_is_refused, HX_E_ABI, "abi", "descriptor of 8 bytes", g->module->bytes = 8)
 BROKEN(a_name_with_a_space_is_refused, HX_E_FORMAT, ".hx.module", "name must be", g->module->name[3] = ' ')
