@@ -81,7 +81,8 @@ enum hx_log_level {
  *                     HX_RIGHT_CLONE. HX_E_PERM, HX_E_LIMIT. Thread.
  * hx_channel_send:    `message`: struct hx_message. Waits while the other end's queue is full. HX_E_FULL: it may not wait;
  *                     HX_E_CLOSED; HX_E_INVAL: no such type, payload or size; HX_E_PERM: a type that is the kernel's. On any
- *                     error what the message carries is the module's still.
+ *                     error what the message carries is the module's still; sent, it counts among its handles until it is
+ *                     received.
  * hx_channel_receive: the most urgent message, the oldest of several. HX_E_EMPTY: none, and it may not wait; HX_E_CLOSED: none,
  *                     and nobody sends any more; HX_E_LIMIT: there is no room for what it carries, and it stays where it is.
  * hx_channel_select:  waits until a message is at one of `ends` (hx_handle_t, up to HX_SELECT_MAX), or it is closed. Returns its

@@ -13,7 +13,7 @@ enum { WATCH_QUEUES = 32 };
 
 /* Those who select wait here, by the number of their task; a lane has a bit for each queue where somebody watches it. */
 static struct hx_waitq watching[WATCH_QUEUES];
-struct hx_holder hx_channel_transit = { .name = "messages" };
+struct hx_holder hx_channel_transit = { .name = "messages", .in_transit = true };
 
 void hx_channel_watch_init(void)
 {

@@ -30,7 +30,7 @@ static uint32_t used;                /* of grants[] */
 static uint64_t taken[WORDS];        /* slots */
 static uint32_t last_slot = HX_HAL_GRANT_SLOTS - 1;
 static struct hx_grant_stats stats;
-static struct hx_holder transit = { .name = "messages" };
+static struct hx_holder transit = { .name = "messages", .in_transit = true };
 
 /* ---- slots ---------------------------------------------------------------------------------------------------------- */
 /* The next free one after the last that was taken, or NO_SLOT. */

@@ -22,27 +22,28 @@ void hx_handle_bind(enum hx_handle_type type, void (*release)(struct hx_handle_e
 }
 
 /* ---- lists: locked --------------------------------------------------------------------------------------------------- */
-static void own(struct hx_holder *owner, uint32_t index)
+static void charge(struct hx_holder *payer, uint32_t index)
 {
     struct hx_handle_entry *entry = &hx_handles[index];
+    entry->payer = payer;
     entry->before = 0;
-    entry->next = owner->first;
-    if (owner->first)
-        hx_handles[owner->first].before = index;
-    owner->first = index;
-    owner->count++;
+    entry->next = payer->first;
+    if (payer->first)
+        hx_handles[payer->first].before = index;
+    payer->first = index;
+    payer->count++;
 }
 
-static void disown(struct hx_holder *owner, uint32_t index)
+static void uncharge(uint32_t index)
 {
     const struct hx_handle_entry *entry = &hx_handles[index];
     if (entry->before)
         hx_handles[entry->before].next = entry->next;
     else
-        owner->first = entry->next;
+        entry->payer->first = entry->next;
     if (entry->next)
         hx_handles[entry->next].before = entry->before;
-    owner->count--;
+    entry->payer->count--;
 }
 
 /* 0: none is free. */
@@ -114,7 +115,7 @@ hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_hol
         __atomic_store_n(&entry->rights, rights, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, rights), __ATOMIC_RELAXED);
         set_owner(entry, owner);
-        own(owner, index);
+        charge(owner, index);
         *out = next_name(type, index);
         set_name(entry, *out);
         err = HX_OK;
@@ -129,7 +130,7 @@ static void close_and_unlock(struct hx_handle_entry *entry, hx_irq_flags_t flags
     struct hx_handle_entry gone = *entry;
     uint32_t index = hx_handle_index(gone.name);
     set_name(entry, HX_HANDLE_NONE);
-    disown(gone.owner, index);
+    uncharge(index);
     put_back(index);
     hx_lock_release(&table.lock, flags);
     void (*release)(struct hx_handle_entry *) =
@@ -155,14 +156,16 @@ hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, str
     hx_status_t err = HX_E_STALE;
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
     struct hx_handle_entry *entry = find(handle, from);
-    if (entry && from != to && !may_have_more(to)) {
+    if (entry && !to->in_transit && entry->payer != to && !may_have_more(to)) {
         err = HX_E_LIMIT;
     } else if (entry) {
         uint32_t index = hx_handle_index(handle);
         set_name(entry, HX_HANDLE_NONE);
-        disown(entry->owner, index);
         set_owner(entry, to);
-        own(to, index);
+        if (!to->in_transit) {
+            uncharge(index);
+            charge(to, index);
+        }
         *out = next_name((enum hx_handle_type)hx_handle_type(handle), index);
         set_name(entry, *out);
         err = HX_OK;
@@ -171,15 +174,30 @@ hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, str
     return err;
 }
 
+/* The first of @holder's that is not on its way; those before it are the messages' from now on. Locked. */
+static struct hx_handle_entry *first_own(struct hx_holder *holder)
+{
+    while (holder->first) {
+        uint32_t index = holder->first;
+        struct hx_handle_entry *entry = &hx_handles[index];
+        if (entry->owner == holder)
+            return entry;
+        uncharge(index);
+        charge(entry->owner, index);
+    }
+    return NULL;
+}
+
 void hx_handle_close_all(struct hx_holder *holder)
 {
     for (;;) {
         hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
-        if (!holder->first) {
+        struct hx_handle_entry *entry = first_own(holder);
+        if (!entry) {
             hx_lock_release(&table.lock, flags);
             return;
         }
-        close_and_unlock(&hx_handles[holder->first], flags);
+        close_and_unlock(entry, flags);
     }
 }
 

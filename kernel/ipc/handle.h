@@ -15,12 +15,14 @@
 
 enum { HX_HANDLES_MAX = 8192 };
 
-/* Who may own handles: a module's identity, or the kernel. Embedded in what it stands for. */
+/* Who may own handles: a module's identity, or the kernel. Embedded in what it stands for. What is in a message that nobody has
+ * received is the messages', and counts for who sent it as long as he is there. */
 struct hx_holder {
     hx_handle_t self;      /* stamped as the source of what it sends; HX_HANDLE_NONE: the current task's handle is */
     const char *name;      /* for people */
     uint32_t first;        /* of its handles, an index; 0: none */
     uint32_t count, limit; /* of its handles; 0: HX_HANDLES_MAX */
+    bool in_transit;       /* messages; c */
 };
 extern struct hx_holder hx_kernel_holder;
 
@@ -28,10 +30,11 @@ struct hx_handle_entry {
     hx_handle_t name; /* HX_HANDLE_NONE: free */
     void *object;
     struct hx_holder *owner;
-    uint32_t rights;       /* bits of enum hx_right, or what the object's type says; 16 bits */
-    uint32_t denied;       /* the reverse of HX_HANDLE_MAY() when it was opened: for types whose rights stay */
-    uint32_t generation;   /* outlives the handle */
-    uint32_t next, before; /* in the owner's list; free: next of those */
+    struct hx_holder *payer; /* in whose list it stands: the owner, or who sent it */
+    uint32_t rights;         /* bits of enum hx_right, or what the object's type says; 16 bits */
+    uint32_t denied;         /* the reverse of HX_HANDLE_MAY() when it was opened: for types whose rights stay */
+    uint32_t generation;     /* outlives the handle */
+    uint32_t next, before;   /* in the payer's list; free: next of those */
 } __attribute__((aligned(64)));
 /* A type and rights in one word. */
 #define HX_HANDLE_MAY(type, rights) ((uint32_t)(rights) | UINT32_C(0x10000) << (type))
@@ -87,10 +90,11 @@ static inline struct hx_handle_entry *hx_handle_look(hx_handle_t handle, enum hx
 }
 /* Gives @handle up and releases what it stands for. HX_E_STALE. */
 HX_NODISCARD hx_status_t hx_handle_close(hx_handle_t handle, const struct hx_holder *owner);
-/* The handle is @to's from now on, under a new name: the old one is stale. HX_E_STALE, HX_E_LIMIT. */
+/* The handle is @to's from now on, under a new name: the old one is stale. HX_E_STALE; HX_E_LIMIT: he has as many as he may. To
+ * one in transit it can always be given. */
 HX_NODISCARD hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, struct hx_holder *to,
                                         hx_handle_t *out);
-/* All that @holder has, newest first: part of its end. */
+/* All that @holder has, newest first: part of its end. What he has sent stays, and counts for the messages. */
 void hx_handle_close_all(struct hx_holder *holder);
 /* The next live entry after index @after (0 begins), or NULL: for those who show them. */
 const struct hx_handle_entry *hx_handle_next(uint32_t after);

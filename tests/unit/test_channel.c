@@ -558,6 +558,33 @@ Test(channel, an_end_goes_with_a_message)
     stop();
 }
 
+Test(channel, what_is_on_its_way_counts_for_who_sent_it_and_outlives_him)
+{
+    start(4);
+    struct hx_channel_ends others;
+    hx_handle_t to_bob = HX_HANDLE_NONE, ignored;
+    struct hx_message got;
+    expect_ok(hx_ipc_create(1, &alice, &others));
+    expect_ok(hx_ipc_clone(ends.end[1], &alice, HX_RIGHT_ALL, &bob, &to_bob));
+    uint32_t before = alice.limit = alice.count;
+    struct hx_message message = carrying(others.end[1]), more = carrying(others.end[0]);
+    expect_ok(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT));
+    expect_ok(hx_ipc_send(ends.end[0], &alice, &more, HX_WAIT_NOT));
+    cr_assert_eq(alice.count, before);
+    cr_assert_eq(hx_ipc_clone(ends.end[0], &alice, HX_RIGHT_SEND, &alice, &ignored), HX_E_LIMIT);
+    expect_ok(hx_ipc_receive(to_bob, &bob, &got, HX_WAIT_NOT));
+    cr_assert_eq(alice.count, before - 1, "it is bob's now");
+    expect_ok(hx_ipc_clone(ends.end[0], &alice, HX_RIGHT_SEND, &alice, &ignored));
+    alice.limit = 0;
+    hx_handle_close_all(&alice);
+    cr_assert_eq(alice.count, 0);
+    cr_assert_eq(hx_channel_transit.count, 1);
+    expect_ok(hx_ipc_receive(to_bob, &bob, &got, HX_WAIT_NOT));
+    cr_assert_eq(hx_ipc_is_open(got.capability, &bob), 1);
+    cr_assert(hx_channel_transit.count == 0 && bob.count == 3);
+    stop();
+}
+
 Test(channel, what_may_not_be_carried_stays_the_sender_s)
 {
     start(1);
@@ -637,6 +664,15 @@ Test(channel, what_may_not_be_carried_leaves_who_waits_to_be_handed_the_next)
 }
 
 /* Else nothing behind it would ever be received. */
+/* As who revokes it does. */
+static void end_what_is_on_its_way(void)
+{
+    const struct hx_handle_entry *entry = hx_handle_next(0);
+    while (entry && entry->owner != &hx_channel_transit)
+        entry = hx_handle_next(hx_handle_index(entry->name));
+    expect_ok(hx_handle_close(entry->name, &hx_channel_transit));
+}
+
 Test(channel, a_capability_that_ends_on_its_way_arrives_as_none)
 {
     start(2);
@@ -646,7 +682,7 @@ Test(channel, a_capability_that_ends_on_its_way_arrives_as_none)
     struct hx_message message = carrying(others.end[1]);
     expect_ok(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT));
     expect_ok(put(3, 0));
-    hx_handle_close_all(&hx_channel_transit);
+    end_what_is_on_its_way();
     cr_assert_eq(hx_ipc_is_open(others.end[0], &alice), 0);
     expect_ok(hx_ipc_receive(ends.end[1], &alice, &got, HX_WAIT_NOT));
     cr_assert_eq(got.capability, HX_HANDLE_NONE);
@@ -743,6 +779,8 @@ Test(channel, is_described)
     cr_assert_eq(info.handles[0], 1);
     cr_assert(info.open);
     uint32_t first = info.number;
+    hx_status_t err = HX_OK;
+    cr_assert_eq(hx_channel_number(hx_handle_look(ends.end[1], HX_HANDLE_CHANNEL, NULL, 0, &err)), first);
     cr_assert(hx_channel_describe(first + 1, &info));
     cr_assert_eq(info.capacity, 5);
     cr_assert_not(hx_channel_describe(info.number + 1, &info));
