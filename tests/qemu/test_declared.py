@@ -3,7 +3,7 @@
 import re
 
 from harness import boot, case, contains, equal, main, scratch
-from views import fixture, pack, shipped
+from views import fixture, memory, pack, shipped
 
 
 def served(guest, module, key):
@@ -43,6 +43,21 @@ def swaps():
             contains(guest.run("request echo 0"), "echo", "nobody serves it")
             guest.run("rmmod echo_user")
             equal(len(guest.run("calls")), 1, "what is left, with its heading")
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("a module calls every export, as it is meant and as it is not")
+def calls_all():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr")], [fixture("calls_all")])
+        with boot(initrd=initrd, smp=2) as guest:
+            before = memory(guest)
+            contains(guest.run("insmod calls_all.hxm"), "calls_all")
+            for part in range(8):
+                answer = "\n".join(guest.run(f"request calls_all {part}"))
+                assert re.search(r"reply in \d+ us, code 0:", answer), f"part {part}, code is a line of calls_all.c: {answer}"
+            guest.run("rmmod calls_all")
+            equal(memory(guest), before, "frames, heap bytes, heap objects, image pages")
             equal(guest.poweroff(), 0, "exit code")
 
 

@@ -442,9 +442,12 @@ Test(event_bus, the_history_has_the_last_events_oldest_first)
     publish(2);
     cr_assert_eq(hx_topic_read(topic, seen, HX_EVENT_HISTORY), 2);
     cr_assert_eq(seen[0].words[0], 1);
+    cr_assert_eq(hx_topic_kept(topic), 2);
+    cr_assert_eq(hx_topic_place(topic, 2)->words[0], 2);
     for (uint64_t i = 3; i <= 100; i++)
         publish(i);
     cr_assert_eq(hx_topic_read(topic, seen, HX_EVENT_HISTORY + 1), HX_EVENT_HISTORY);
+    cr_assert_eq(hx_topic_kept(topic), HX_EVENT_HISTORY);
     for (uint64_t i = 0; i < HX_EVENT_HISTORY; i++)
         cr_assert_eq(seen[i].words[0], 100 - HX_EVENT_HISTORY + 1 + i);
     cr_assert_eq(hx_topic_read_of("test.topic", seen, 3), 3);

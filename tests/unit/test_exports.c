@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* test_exports.c - the table that the build makes: every export is in it, nothing else is. */
+/* test_exports.c - the table that the build makes: every export is in it, nothing else is; and what each does for a module. */
+#include "world.h"
+
 #include <criterion/criterion.h>
 #include <hal/hx_import.h>
+#include <ipc/event_bus.h>
+#include <ipc/message_router.h>
 #include <module/exports.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +95,42 @@ Test(exports, the_table_is_at_most_half_full_and_holds_each_export_once)
         taken += hx_exports_table[place].name != NULL;
     cr_assert_eq(taken, hx_import_count);
     cr_assert_leq(2 * taken, hx_exports_mask + 1);
+}
+
+/* ---- called by a module --------------------------------------------------------------------------------------------- */
+enum { PARTS = 8, BELL = 5 }; /* as in tests/fixtures/modules/calls_all.c */
+
+static hx_status_t ask(void *argument)
+{
+    struct hx_message *message = argument;
+    return hx_router_request(hx_router_find("calls_all"), &hx_kernel_holder, message, UINT64_MAX);
+}
+
+static void expect_part(uint32_t part)
+{
+    struct hx_message message = { .code = part };
+    cr_assert_eq(world_run(ask, &message), HX_OK);
+    cr_assert_eq(message.type, HX_MESSAGE_REPLY);
+    cr_expect_eq(message.code, 0, "calls_all.c:%d: something else came out", (int)message.code);
+}
+
+Test(exports, each_does_for_a_module_what_it_says_and_refuses_what_is_wrong)
+{
+    struct hx_topic *topic = NULL;
+    struct hx_job job;
+    world_begin(1000);
+    cr_assert_eq(hx_topic_create(HX_TOPIC_MODULES, &hx_kernel_holder, &topic), HX_OK);
+    struct census before = world_census();
+    cr_assert_eq(world_load("calls_all.hxm", &job), HX_OK, "%s", job.report.message);
+    uint32_t handles = hx_module_find("calls_all")->holder.count;
+    for (uint32_t part = 0; part < PARTS; part++)
+        expect_part(part);
+    cr_assert_eq(hx_module_find("calls_all")->holder.count, handles, "a refused call has left a handle");
+    hal_host_irq(BELL);
+    hal_host_advance(1000000);
+    expect_part(PARTS);
+    cr_assert_eq(world_unload("calls_all", &job), HX_OK, "%s", job.report.message);
+    ASSERT_CENSUS(before);
 }
 
 /* ---- the same lookup in a table made here --------------------------------------------------------------------------- */

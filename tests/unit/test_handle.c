@@ -65,6 +65,25 @@ Test(handle, is_refused_with_the_reason)
     hx_handle_close_all(&alice);
 }
 
+/* What those who cannot spare a call do by hand. */
+Test(handle, is_found_with_its_entry_and_told_from_others)
+{
+    start();
+    hx_status_t err = HX_OK;
+    struct hx_handle_entry *entry = NULL;
+    hx_handle_t handle = open_for(&alice, &thing[3], 1);
+    cr_assert_eq(hx_handle_find(handle, HX_HANDLE_SERVICE, &alice, 1, &entry, &err), &thing[3]);
+    cr_assert(hx_handle_is(entry, handle));
+    cr_assert_not(hx_handle_is(entry, handle + 1));
+    cr_assert_null(hx_handle_find(handle, HX_HANDLE_SERVICE, &alice, 2, &entry, &err));
+    cr_assert_eq(err, HX_E_PERM);
+    cr_assert_eq(hx_handle_refusal(handle, HX_HANDLE_CHANNEL, &alice), HX_E_INVAL);
+    cr_assert_eq(hx_handle_refusal(handle, HX_HANDLE_SERVICE, &bob), HX_E_STALE);
+    hx_handle_close_all(&alice);
+    cr_assert_not(hx_handle_is(entry, handle));
+    cr_assert_eq(hx_handle_refusal(handle, HX_HANDLE_SERVICE, NULL), HX_E_STALE);
+}
+
 Test(handle, is_stale_once_closed_though_its_entry_is_used_again)
 {
     start();

@@ -158,3 +158,77 @@ Test(lifecycle, parameters_are_set_before_init_and_checked)
         ASSERT_CENSUS(before);
     }
 }
+
+/* ---- step by step, as the worker does --------------------------------------------------------------------------------- */
+static struct hx_module *load(const char *file)
+{
+    struct hx_report report;
+    struct hx_module *module = NULL;
+    hx_report_init(&report);
+    cr_assert_eq(report.err, HX_E_INTERNAL, "until somebody says otherwise");
+    cr_assert_eq(hx_lifecycle_load(world_file(file), "", &module, &report), HX_OK, "%s", report.message);
+    cr_assert_eq(module->state, HX_MODULE_RUNNING);
+    return module;
+}
+
+static hx_status_t load_two_and_unload(void *argument)
+{
+    struct hx_report report;
+    struct hx_module *kv = load("svc_kv.hxm"), *user = load("good_kv_user.hxm");
+    (void)argument;
+    hx_report_init(&report);
+    cr_assert_eq(hx_lifecycle_may_unload(kv, &report), HX_E_IN_USE);
+    cr_assert_str_eq(report.subject, user->name);
+    cr_assert_eq(hx_lifecycle_unload(kv, &report), HX_E_IN_USE);
+    cr_assert_eq(hx_lifecycle_may_unload(user, &report), HX_OK);
+    cr_assert_eq(hx_lifecycle_unload(user, &report), HX_OK);
+    cr_assert_eq(hx_lifecycle_unload(kv, &report), HX_OK);
+    return HX_OK;
+}
+
+Test(lifecycle, a_load_and_an_unload_need_no_engine)
+{
+    world_begin(0);
+    struct census before = world_census();
+    cr_assert_eq(world_run(load_two_and_unload, NULL), HX_OK);
+    ASSERT_CENSUS(before);
+}
+
+static uint32_t told_came, told_went;
+static enum hx_event_type told_what;
+
+static void came(struct hx_slot *slot)
+{
+    told_came += slot != NULL;
+}
+
+static void went(struct hx_slot *slot)
+{
+    told_went += slot != NULL;
+}
+
+static void happened(const struct hx_module *module, enum hx_event_type what)
+{
+    cr_assert_not_null(module);
+    told_what = what;
+}
+
+Test(lifecycle, an_observer_hears_of_providers_and_of_what_becomes_of_modules)
+{
+    static const struct hx_lifecycle_observer observer = { .came = came, .went = went, .happened = happened };
+    world_begin(0);
+    cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
+    const struct hx_module *kv = hx_module_find("svc_kv");
+    hx_lifecycle_bind(&observer);
+    hx_lifecycle_notify(kv->running, NULL, true);
+    cr_assert(told_came == 1 && told_went == 0);
+    hx_lifecycle_notify(kv->running, kv->running, false);
+    cr_assert(told_went == 0, "the other provides it too");
+    hx_lifecycle_notify(kv->running, NULL, false);
+    cr_assert_eq(told_went, 1);
+    hx_lifecycle_tell(kv, HX_EVENT_MODULE_SWAPPED);
+    cr_assert_eq(told_what, HX_EVENT_MODULE_SWAPPED);
+    cr_assert_eq(world_unload("svc_kv", NULL), HX_OK);
+    cr_assert_eq(told_went, 2);
+    cr_assert_eq(told_what, HX_EVENT_MODULE_UNLOADED);
+}

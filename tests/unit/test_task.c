@@ -420,6 +420,41 @@ Test(task, a_task_that_runs_inside_a_module_is_only_marked)
     machine_stop();
 }
 
+/* ---- breaking off ------------------------------------------------------------------------------------------------------ */
+static hx_ret_t may_be_broken_off(uint64_t how)
+{
+    hx_task_current()->restartable = how == 0 ? hx_gate_frame() : NULL;
+    hx_status_t err = hx_task_sleep_until(1000000);
+    hx_task_current()->restartable = NULL;
+    return err;
+}
+
+static hx_status_t note_answer(void *argument)
+{
+    hx_ret_t answer = hx_gate_call(module_slot, 0, (uint64_t)(uintptr_t)argument, 0, 0, 0);
+    if (argument == NULL)
+        cr_assert_eq(answer, HX_E_RESTART);
+    note("gate:%d", (int)answer);
+    return HX_OK;
+}
+
+Test(task, a_wait_is_broken_off_where_it_may_be_and_its_slot_has_that_owner)
+{
+    static int owner, other;
+    module_start();
+    module_vtable.op[0] = (const void *)(uintptr_t)may_be_broken_off;
+    hx_slot_publish(module_slot, &module_vtable, &owner);
+    spawn("a", note_answer, (void *)0);
+    spawn("b", note_answer, (void *)1);
+    hx_task_break_waits(&other);
+    expect_trace("");
+    hx_task_break_waits(&owner);
+    expect_trace("gate:-42");
+    hal_host_advance(1000000);
+    expect_trace("gate:0");
+    machine_stop();
+}
+
 /* ---- preemption ------------------------------------------------------------------------------------------------------ */
 static hx_status_t note_and_return(void *argument)
 {

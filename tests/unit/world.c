@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <helix/kv.h>
 #include <interrupts/exception.h>
+#include <ipc/grant.h>
 #include <orchestrator/resource_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ void world_begin(uint64_t probation_ms)
     hx_lifecycle_bind(&observer);
     hx_module_registry_init();
     hx_resource_init();
+    hx_grant_init();
     cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_MEMORY, UINT64_C(1) << 30), HX_OK);
     cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, 1000000000), HX_OK);
     hx_task_bind_owners(hx_resource_task_ran);

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""test_operations.py - what messages, modules and their brokers can do is tried, and each way to refuse it.
+
+Both lists are the tree's own: operations are the functions that the headers of ipc and orchestrator declare and the kernel's
+exports, errors are those of err.def. An operation is called by a unit test, an export by a module that unit tests load; an
+error is returned somewhere, and expected by a test.
+"""
+import glob
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tap import ROOT, case, log, main  # noqa: E402
+
+HEADERS = ["kernel/ipc/*.h", "kernel/orchestrator/*.h"]
+# Of a room's own files, which its operations call.
+INNER = ("channel_parts.h", "lane.h")
+UNIT = ["tests/unit/*.c", "tests/unit/*.h"]
+MODULES = ["tests/fixtures/modules/*.c", "tests/fixtures/modules/*.h", "modules/*/*.c", "modules/*/*.h"]
+RETURNS = ["kernel/*/*.[chS]", "kernel/arch/x86_64/*.[chS]", "modloader/*.[ch]", "modules/*/*.[ch]"]
+
+# Steps of a load, a swap, a tick, which only their engine takes: the test that needs each, which is there.
+STEPS = {
+    "hx_callbacks_claim_all": "callbacks, a_key_keeps_its_kind",
+    "hx_callbacks_restore": "callbacks, tasks_that_were_killed_on_probation_are_back_after_the_revert",
+    "hx_callbacks_disarm": "callbacks, nothing_is_left_of_an_unloaded_module",
+    "hx_callbacks_forsake": "declared, who_waits_for_a_late_reply_is_told_of_a_revert",
+    "hx_callbacks_release_others": "callbacks, what_is_missing_waits_until_the_commit",
+    "hx_declared_claim_all": "declared, a_load_that_runs_out_of_memory_leaves_nothing",
+    "hx_declared_bind": "declared, no_event_is_lost_in_a_swap",
+    "hx_declared_replay": "deferred, requests_to_a_closed_module_are_kept_until_it_opens",
+    "hx_declared_restore": "callbacks, a_task_that_ended_on_probation_is_back_after_the_revert",
+    "hx_declared_disarm": "callbacks, nothing_is_left_of_an_unloaded_module",
+    "hx_declared_forsake": "declared, who_waits_for_a_late_reply_is_told_of_a_revert",
+    "hx_declared_release_others": "declared, a_channel_keeps_its_capacity",
+    "hx_lifecycle_publish": "swap, rollback_restores_the_state_of_the_swap",
+    "hx_resource_open": "resource, a_module_pays_for_its_image_until_it_goes",
+    "hx_resource_admit": "resource, a_load_over_its_quota_is_refused_and_says_how_much_it_takes",
+    "hx_resource_settle": "resource, a_module_pays_for_its_image_until_it_goes",
+    "hx_resource_tick": "resource, ticks_in_a_modules_code_are_the_modules_unless_a_task_of_somebodys_is_there",
+    "hx_resource_task_ran": "resource, a_task_over_its_owners_quota_gets_its_share_and_others_the_rest",
+}
+# Operation or error: why it has no test.
+ALLOWED = {
+    "HX_E_EXPIRED": "the capability broker's, which is not there yet",
+    "HX_E_POLICY": "likewise",
+    "HX_E_NOT_REVOCABLE": "likewise",
+    "HX_E_ALREADY": "pausing what is paused: likewise",
+}
+
+NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+DECLARED = re.compile(r"^(?!typedef|#|\s|struct \w+ \{|enum|union|static const)[^;{}()=]*?(?:__attribute__\(\(.*?\)\)\s*)?"
+                      r"[^;{}()=]*?\b(hx_[a-z0-9_]+)\(", re.MULTILINE)
+EXPORTED = re.compile(r"\bHX_EXPORT\((hx_\w+)")
+EXPECTED = re.compile(r"\b(?:cr_assert\w*|cr_expect\w*|expect\w*|\w*refuse\w*|BROKEN|REFUSED)\s*\(")
+
+
+def code(*patterns):
+    """{path: text} without comments and literals."""
+    found = {}
+    for pattern in patterns:
+        for path in sorted(glob.glob(os.path.join(ROOT, pattern))):
+            with open(path, encoding="utf-8") as file:
+                found[os.path.relpath(path, ROOT)] = NOT_CODE.sub(" ", file.read())
+    assert found, patterns
+    return found
+
+
+def operations():
+    """{name: header}"""
+    return {name: path for path, text in code(*HEADERS).items() if not path.endswith(INNER)
+            for name in DECLARED.findall(text)}
+
+
+def exports():
+    return EXPORTED.findall(code("include/helix/kernel.h")["include/helix/kernel.h"])
+
+
+def errors():
+    with open(os.path.join(ROOT, "include/helix/err.def"), encoding="utf-8") as file:
+        return ["HX_E_" + name for name in re.findall(r"^HX_ERR\((\w+)", file.read(), re.MULTILINE)]
+
+
+def expect_all(names, found, what):
+    missing = [name for name in names if name not in ALLOWED and not found(name)]
+    needless = [name for name in names if name in ALLOWED and found(name)]
+    log(f"{len(names)} {what}")
+    assert not missing, f"{what}, not so: " + ", ".join(missing)
+    assert not needless, "allowed to be missing, and there: " + ", ".join(needless)
+
+
+def contains_call(text, name):
+    return re.search(rf"\b{name}\s*\(", text)
+
+
+def contains_test(text, test):
+    return test and re.search(rf"\bTest\({test}\b", text)
+
+
+@case("each operation of ipc and orchestrator is called by a unit test")
+def called():
+    text = "\n".join(code(*UNIT).values())
+    names = operations()
+    assert len(names) > 80, names
+    expect_all(names, lambda name: contains_call(text, name) or contains_test(text, STEPS.get(name)),
+               "operations are called by a unit test")
+    needless = [name for name in STEPS if name not in names or contains_call(text, name)]
+    assert not needless, "no steps that only their engine takes: " + ", ".join(needless)
+
+
+@case("each export is called by a module that tests load")
+def called_by_modules():
+    text = "\n".join(code(*MODULES).values())
+    expect_all(exports(), lambda name: contains_call(text, name), "exports are called by a module")
+
+
+def returned(text, name):
+    """Whether it is more than compared with."""
+    return re.search(rf"(?<!case )(?<![=!]= )\b{name}\b(?! [=!]=)", text)
+
+
+@case("each error is returned by something")
+def errors_are_returned():
+    text = "\n".join(code(*RETURNS).values())
+    expect_all(errors(), lambda name: returned(text, name), "errors are returned")
+
+
+def expectations():
+    """The names in each statement that expects something."""
+    found = set()
+    for text in code("tests/unit/*.c").values():
+        for match in EXPECTED.finditer(text):
+            statement = text[match.start():].split(";", 1)[0]
+            found.update(re.findall(r"\bHX_E_\w+", statement))
+    return found
+
+
+@case("each error is expected by a unit test")
+def errors_are_expected():
+    found = expectations()
+    expect_all(errors(), lambda name: name in found, "errors are expected by a unit test")
+
+
+main()
