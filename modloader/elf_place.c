@@ -13,11 +13,17 @@
 #include <modloader/elf_file.h>
 
 const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
-    [HX_RECORDS_MODULE] = ".hx.module",     [HX_RECORDS_PROVIDES] = ".hx.provides",
-    [HX_RECORDS_REQUIRES] = ".hx.requires", [HX_RECORDS_IRQS] = ".hx.irqs",
-    [HX_RECORDS_PORTS] = ".hx.ports",       [HX_RECORDS_PARAMS] = ".hx.params",
-    [HX_RECORDS_FIELDS] = ".hx.fields",     [HX_RECORDS_CALLBACKS] = ".hx.callbacks",
-    [HX_RECORDS_CHANNELS] = ".hx.channels", [HX_RECORDS_TOPICS] = ".hx.topics",
+    [HX_RECORDS_CAPABILITIES] = ".hx.capabilities",
+    [HX_RECORDS_MODULE] = ".hx.module",
+    [HX_RECORDS_PROVIDES] = ".hx.provides",
+    [HX_RECORDS_REQUIRES] = ".hx.requires",
+    [HX_RECORDS_IRQS] = ".hx.irqs",
+    [HX_RECORDS_PORTS] = ".hx.ports",
+    [HX_RECORDS_PARAMS] = ".hx.params",
+    [HX_RECORDS_FIELDS] = ".hx.fields",
+    [HX_RECORDS_CALLBACKS] = ".hx.callbacks",
+    [HX_RECORDS_CHANNELS] = ".hx.channels",
+    [HX_RECORDS_TOPICS] = ".hx.topics",
 };
 
 /* What a loaded section may carry; anything else could change its meaning. */

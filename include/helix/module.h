@@ -16,6 +16,7 @@
  * are arrays in the record, not pointers; the few pointers there are must lie in the image.
  */
 #pragma once
+#include <helix/capability.h>
 #include <helix/interface.h>
 #include <helix/ipc.h>
 #include <helix/kernel.h>

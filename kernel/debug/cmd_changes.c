@@ -65,7 +65,11 @@ static hx_status_t join_parameters(int argc, char **argv, char *out, size_t byte
 static hx_status_t cmd_insmod(int argc, char **argv)
 {
     char params[HX_PARAM_TEXT_MAX], version[16];
-    struct hx_job job = { .kind = HX_JOB_LOAD, .priority = CONSOLE_PRIORITY, .params = params, .who = "console" };
+    struct hx_job job = { .kind = HX_JOB_LOAD,
+                          .priority = CONSOLE_PRIORITY,
+                          .params = params,
+                          .who = "console",
+                          .by = &hx_console_principal };
     if (argc < 2)
         return hx_command_usage(argv[0]);
     if (hx_names_find_file(argv[1], &job.file) != HX_OK)
@@ -88,7 +92,7 @@ static hx_status_t prepare_job(const char *command, enum hx_job_kind kind, const
     hx_preempt_enable();
     if (!exists)
         return hx_names_refuse_module(command, name);
-    *job = (struct hx_job){ .kind = kind, .priority = CONSOLE_PRIORITY, .who = "console" };
+    *job = (struct hx_job){ .kind = kind, .priority = CONSOLE_PRIORITY, .who = "console", .by = &hx_console_principal };
     hx_fmt(job->module, sizeof(job->module), "%s", name);
     return HX_OK;
 }
@@ -377,17 +381,17 @@ static void complete_reload(uint32_t position, struct hx_editor_matches *matches
 }
 
 const struct hx_command hx_commands_changes[] = {
-    { .name = "insmod",
+    { .id = { HX_CAPABILITY_MODULES, "insmod" },
       .arguments = "FILE [PARAM=VALUE...]",
       .summary = "load a module from the initrd",
       .handler = cmd_insmod,
       .complete = hx_names_complete_files },
-    { .name = "rmmod",
+    { .id = { HX_CAPABILITY_MODULES, "rmmod" },
       .arguments = "NAME",
       .summary = "unload a module",
       .handler = cmd_rmmod,
       .complete = hx_names_complete_modules },
-    { .name = "reload",
+    { .id = { HX_CAPABILITY_MODULES, "reload" },
       .arguments = "NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N]",
       .summary = "replace a running module, its state carried over",
       .handler = cmd_reload,
@@ -398,21 +402,24 @@ const struct hx_command hx_commands_changes[] = {
           "file and to what ran before, until Ctrl-C. With --with: those modules in the same step, all or none, which a\n"
           "new major version of an interface needs of its provider and users.",
       .complete = complete_reload },
-    { .name = "swaps", .arguments = "", .summary = "what became of each reload", .handler = cmd_swaps },
-    { .name = "commit",
+    { .id = { HX_CAPABILITY_DEBUG, "swaps" },
+      .arguments = "",
+      .summary = "what became of each reload",
+      .handler = cmd_swaps },
+    { .id = { HX_CAPABILITY_MODULES, "commit" },
       .arguments = "NAME",
       .summary = "end a module's probation: the new version stays",
       .handler = cmd_commit,
       .complete = hx_names_complete_modules },
-    { .name = "rollback",
+    { .id = { HX_CAPABILITY_MODULES, "rollback" },
       .arguments = "NAME",
       .summary = "end a module's probation: the previous version comes back",
       .handler = cmd_rollback,
       .complete = hx_names_complete_modules },
-    { .name = "reloads",
+    { .id = { HX_CAPABILITY_MODULES, "reloads" },
       .arguments = "[on|off]",
       .summary = "whether reloads are taken",
       .handler = cmd_reloads,
       .words = "on off" },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -393,20 +393,26 @@ static hx_status_t cmd_request(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_events[] = {
-    { .name = "topics", .arguments = "", .summary = "topics, and what was published on them", .handler = cmd_topics },
-    { .name = "events",
+    { .id = { HX_CAPABILITY_DEBUG, "topics" },
+      .arguments = "",
+      .summary = "topics, and what was published on them",
+      .handler = cmd_topics },
+    { .id = { HX_CAPABILITY_DEBUG, "events" },
       .arguments = "[TOPIC] [-f] [-n N]",
       .summary = "what happened: the last events of a topic, or of all",
       .handler = cmd_events,
       .help = "The last N, 16 if left out. -f: and what happens from now on, until a key is pressed.\n"
               "The seconds of hx.time are shown when it is named.",
       .complete = complete_topics },
-    { .name = "services", .arguments = "", .summary = "services, and what was asked of them", .handler = cmd_services },
-    { .name = "request",
+    { .id = { HX_CAPABILITY_DEBUG, "services" },
+      .arguments = "",
+      .summary = "services, and what was asked of them",
+      .handler = cmd_services },
+    { .id = { HX_CAPABILITY_IPC, "request" },
       .arguments = "SERVICE CODE [TEXT] [--timeout MS]",
       .summary = "ask a service, and wait for its reply",
       .handler = cmd_request,
       .help = "CODE is the number of an operation, TEXT up to 64 bytes of its data. MS is 5000 if left out.",
       .complete = complete_services },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

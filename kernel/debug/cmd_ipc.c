@@ -84,12 +84,15 @@ static hx_status_t cmd_ipc(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_ipc[] = {
-    { .name = "chan",
+    { .id = { HX_CAPABILITY_DEBUG, "chan" },
       .arguments = "",
       .summary = "channels: what is queued, who waits",
       .handler = cmd_chan,
       .help = "Pairs of figures are those of the two ends: messages that can be received there, tasks that\n"
               "wait there, messages sent from there. owners: who has handles, the kernel among them." },
-    { .name = "ipc", .arguments = "", .summary = "handles and messages, in figures", .handler = cmd_ipc },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_DEBUG, "ipc" },
+      .arguments = "",
+      .summary = "handles and messages, in figures",
+      .handler = cmd_ipc },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

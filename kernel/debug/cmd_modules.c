@@ -291,15 +291,15 @@ static void complete_modules_and_files(uint32_t position, struct hx_editor_match
 }
 
 const struct hx_command hx_commands_modules[] = {
-    { .name = "lsmod",
+    { .id = { HX_CAPABILITY_DEBUG, "lsmod" },
       .arguments = "",
       .summary = "loaded modules",
       .handler = cmd_lsmod,
       .help = "PREVIOUS is the version that comes back if the running one fails on probation." },
-    { .name = "modinfo",
+    { .id = { HX_CAPABILITY_DEBUG, "modinfo" },
       .arguments = "[NAME|FILE]",
       .summary = "all about a module, or the files of the initrd",
       .handler = cmd_modinfo,
       .complete = complete_modules_and_files },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

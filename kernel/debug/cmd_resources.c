@@ -178,14 +178,14 @@ static hx_status_t cmd_quota(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_resources[] = {
-    { .name = "res",
+    { .id = { HX_CAPABILITY_DEBUG, "res" },
       .arguments = "[MODULE]",
       .summary = "what there is of memory and CPU time, and what modules have of it",
       .handler = cmd_res,
       .help = "ALLOCATED is held now, USED is what of it is in use; of cpu, what has been used since the module was\n"
               "loaded. THROTTLED counts how often it was over its quota. Of one MODULE its allocations are shown, too.",
       .complete = hx_names_complete_modules },
-    { .name = "quota",
+    { .id = { HX_CAPABILITY_SYSTEM, "quota" },
       .arguments = "MODULE NAME=AMOUNT...",
       .summary = "say how much of a resource a module may have",
       .handler = cmd_quota,
@@ -193,5 +193,5 @@ const struct hx_command hx_commands_resources[] = {
           "memory=BYTES, with K, M or G behind it; cpu=PERCENT of one processor; NAME=none: no limit. What it has it\n"
           "keeps, though that be more. When it is loaded the same is said by quota.NAME=AMOUNT among its parameters.",
       .complete = hx_names_complete_modules },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -288,14 +288,14 @@ static hx_status_t cmd_calls(int argc, char **argv)
 
 /* ---- the family ------------------------------------------------------------------------------------------------------ */
 const struct hx_command hx_commands_services[] = {
-    { .name = "kv",
+    { .id = { HX_CAPABILITY_IPC, "kv" },
       .arguments = "get|put|del|list|count|...",
       .summary = "the key-value store",
       .handler = cmd_kv,
       .help = "kv get KEY, kv put KEY VALUE, kv del KEY, kv list, kv count\n"
               "kv fill N puts N generated keys, kv verify N compares each of them byte for byte.",
       .words = "get put del list count fill verify" },
-    { .name = "calls",
+    { .id = { HX_CAPABILITY_DEBUG, "calls" },
       .arguments = "",
       .summary = "what the kernel calls of modules in tasks",
       .handler = cmd_calls,
@@ -303,6 +303,9 @@ const struct hx_command hx_commands_services[] = {
           "Deferred functions, timers, events, tasks and services, with how often they were called: SERVED, PENDING (due, and\n"
           "called when the module is open; of events 1: there may be some) and LOST (it faulted; also: events that were\n"
           "overwritten before it came to them, requests without a reply)." },
-    { .name = "date", .arguments = "", .summary = "the wall clock and its ticks", .handler = cmd_date },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, "date" },
+      .arguments = "",
+      .summary = "the wall clock and its ticks",
+      .handler = cmd_date },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -262,7 +262,7 @@ static hx_status_t cmd_sym(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_symbols[] = {
-    { .name = "sym",
+    { .id = { HX_CAPABILITY_DEBUG, "sym" },
       .arguments = "ADDRESS|NAME...",
       .summary = "what lies at an address, where a name lies",
       .handler = cmd_sym,
@@ -271,5 +271,5 @@ const struct hx_command hx_commands_symbols[] = {
           "through which modules call an interface.\n"
           "NAME: every function of the kernel, export, such stub, and function or variable of a module that is called\n"
           "so." },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -32,7 +32,7 @@ static void list_commands(void)
     const struct hx_command *c = NULL;
     while ((c = hx_command_next(hx_command_table, c))) {
         char usage[64];
-        hx_fmt(usage, sizeof(usage), "%s %s", c->name, c->arguments);
+        hx_fmt(usage, sizeof(usage), "%s %s", c->id.name, c->arguments);
         hx_console_printf("  %s%-34s%s %s\n", hx_console_style(HX_STYLE_STRONG), usage,
                           hx_console_style(HX_STYLE_PLAIN), c->summary);
     }
@@ -45,10 +45,10 @@ static hx_status_t explain(const char *name)
         struct hx_nearest nearest;
         hx_nearest_init(&nearest, name);
         while ((c = hx_command_next(hx_command_table, c)))
-            hx_nearest_offer(&nearest, c->name);
+            hx_nearest_offer(&nearest, c->id.name);
         return hx_command_unknown("help", "command", name, hx_nearest_name(&nearest), "type help for the list");
     }
-    hx_console_printf("%s%s%s%s%s\n", hx_console_style(HX_STYLE_STRONG), c->name, c->arguments[0] ? " " : "",
+    hx_console_printf("%s%s%s%s%s\n", hx_console_style(HX_STYLE_STRONG), c->id.name, c->arguments[0] ? " " : "",
                       c->arguments, hx_console_style(HX_STYLE_PLAIN));
     hx_console_printf("%s\n", c->summary);
     if (c->help)
@@ -322,26 +322,32 @@ static hx_status_t cmd_poweroff(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_system[] = {
-    { .name = "help",
+    { .id = { HX_CAPABILITY_NONE, "help" },
       .arguments = "[CMD]",
       .summary = "list the commands, or explain one",
       .handler = cmd_help,
       .complete = complete_commands },
-    { .name = "version", .arguments = "", .summary = "what runs here", .handler = cmd_version },
-    { .name = "cpu", .arguments = "", .summary = "the processor and which protections are on", .handler = cmd_cpu },
-    { .name = "cpus", .arguments = "", .summary = "all processors that the firmware names", .handler = cmd_cpus },
-    { .name = "uptime",
+    { .id = { HX_CAPABILITY_NONE, "version" }, .arguments = "", .summary = "what runs here", .handler = cmd_version },
+    { .id = { HX_CAPABILITY_DEBUG, "cpu" },
+      .arguments = "",
+      .summary = "the processor and which protections are on",
+      .handler = cmd_cpu },
+    { .id = { HX_CAPABILITY_DEBUG, "cpus" },
+      .arguments = "",
+      .summary = "all processors that the firmware names",
+      .handler = cmd_cpus },
+    { .id = { HX_CAPABILITY_NONE, "uptime" },
       .arguments = "",
       .summary = "time since boot, tasks, scheduling decisions",
       .handler = cmd_uptime },
-    { .name = "mem",
+    { .id = { HX_CAPABILITY_DEBUG, "mem" },
       .arguments = "[audit]",
       .summary = "frames, heap, image pages and grants in use",
       .handler = cmd_mem,
       .help = "With `audit': walks all page tables and fails on a frame that is writable in one mapping and\n"
               "executable in another.",
       .words = "audit" },
-    { .name = "irq",
+    { .id = { HX_CAPABILITY_DEBUG, "irq" },
       .arguments = "[cpus|routes]",
       .summary = "interrupt lines, their counts and owners",
       .handler = cmd_irq,
@@ -351,28 +357,31 @@ const struct hx_command hx_commands_system[] = {
           "interrupts his own: reload a module of the line); off. With `cpus': what each processor has taken, by\n"
           "vector. With `routes': where each line enters, and how it signals.",
       .words = "cpus routes" },
-    { .name = "dmesg",
+    { .id = { HX_CAPABILITY_DEBUG, "dmesg" },
       .arguments = "[-l LEVEL]",
       .summary = "the kernel log",
       .handler = cmd_dmesg,
       .help = "LEVEL is error, warn, info or debug (or 0 to 3): only lines up to it are shown. The boot option\n"
               "loglevel says up to which level lines reach the console by themselves.",
       .words = "-l" },
-    { .name = "color",
+    { .id = { HX_CAPABILITY_NONE, "color" },
       .arguments = "[on|off]",
       .summary = "colours on this console",
       .handler = cmd_color,
       .words = "on off" },
-    { .name = "panic",
+    { .id = { HX_CAPABILITY_SYSTEM, "panic" },
       .arguments = "[TEXT]",
       .summary = "stop the kernel with a full dump",
       .handler = cmd_panic,
       .help = "Then it halts, reboots or powers off, as the boot option panic says." },
-    { .name = "reboot", .arguments = "", .summary = "start the machine again", .handler = cmd_reboot },
-    { .name = "poweroff",
+    { .id = { HX_CAPABILITY_SYSTEM, "reboot" },
+      .arguments = "",
+      .summary = "start the machine again",
+      .handler = cmd_reboot },
+    { .id = { HX_CAPABILITY_SYSTEM, "poweroff" },
       .arguments = "[CODE]",
       .summary = "switch the machine off",
       .handler = cmd_poweroff,
       .help = "An emulator's exit device gets CODE, 0 to 123." },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

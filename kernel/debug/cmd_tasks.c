@@ -145,22 +145,22 @@ static hx_status_t cmd_kill(int argc, char **argv)
 }
 
 const struct hx_command hx_commands_tasks[] = {
-    { .name = "ps",
+    { .id = { HX_CAPABILITY_DEBUG, "ps" },
       .arguments = "",
       .summary = "tasks, what they used, and what the policy holds on them",
       .handler = cmd_ps,
       .help = "COUNTER is a demo task's. Beneath a task of the policy stands what that says of it." },
-    { .name = "spawn",
+    { .id = { HX_CAPABILITY_SYSTEM, "spawn" },
       .arguments = "[NAME] [PRIORITY] [MODULE]",
       .summary = "start a demo task that counts",
       .handler = cmd_spawn,
       .help = "PRIORITY is 0 to 255, 255 the highest, 128 if left out. ps shows how far it has counted.\n"
               "MODULE pays for its CPU time, and takes it along when it goes." },
-    { .name = "kill",
+    { .id = { HX_CAPABILITY_SYSTEM, "kill" },
       .arguments = "NUMBER|HANDLE",
       .summary = "end a task",
       .handler = cmd_kill,
       .help = "NUMBER is the first column of ps; it may be used again later. The HANDLE that spawn prints is not.",
       .complete = hx_task_rows_complete },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -10,6 +10,7 @@
 
 #include <lib/err.h>
 #include <lib/fmt.h>
+#include <orchestrator/capability_broker.h>
 #include <string.h>
 
 /* ---- words ---------------------------------------------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ hx_ret_t hx_command_split(char *line, char **argv)
 static hx_command_table_t family_of(hx_command_table_t table, const struct hx_command *command)
 {
     for (; *table; table++)
-        for (const struct hx_command *c = *table; c->name; c++)
+        for (const struct hx_command *c = *table; c->id.name; c++)
             if (c == command)
                 return table;
     return NULL;
@@ -83,7 +84,7 @@ const struct hx_command *hx_command_next(hx_command_table_t table, const struct 
     }
     if (!command)
         command = *table;
-    while (command && !command->name)
+    while (command && !command->id.name)
         command = *++table;
     return command;
 }
@@ -92,7 +93,7 @@ const struct hx_command *hx_command_find(hx_command_table_t table, const char *n
 {
     const struct hx_command *command = NULL;
     while ((command = hx_command_next(table, command)))
-        if (strcmp(command->name, name) == 0)
+        if (strcmp(command->id.name, name) == 0)
             return command;
     return NULL;
 }
@@ -103,8 +104,16 @@ static hx_status_t refuse_unknown(hx_command_table_t table, const char *name)
     hx_nearest_init(&nearest, name);
     const struct hx_command *command = NULL;
     while ((command = hx_command_next(table, command)))
-        hx_nearest_offer(&nearest, command->name);
+        hx_nearest_offer(&nearest, command->id.name);
     return hx_command_unknown(name, "command", NULL, hx_nearest_name(&nearest), "type help for the list");
+}
+
+static hx_status_t refuse_denied(const struct hx_command *command, hx_status_t err)
+{
+    char advice[96];
+    hx_fmt(advice, sizeof(advice), "the console must hold a capability of type %s, see caps",
+           hx_capability_type_name(command->id.needs));
+    return hx_command_refuse("console", command->id.name, err, advice);
 }
 
 hx_status_t hx_command_run(hx_command_table_t table, char *line)
@@ -122,7 +131,10 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line)
         argv[0] = "help";
     }
     const struct hx_command *command = hx_command_find(table, argv[0]);
-    return command ? command->handler((int)argc, argv) : refuse_unknown(table, argv[0]);
+    if (!command)
+        return refuse_unknown(table, argv[0]);
+    hx_status_t allowed = hx_capability_check(&hx_console_principal, command->id.needs, 0, 0, 0);
+    return allowed == HX_OK ? command->handler((int)argc, argv) : refuse_denied(command, allowed);
 }
 
 /* ---- completion ----------------------------------------------------------------------------------------------------- */
@@ -130,7 +142,7 @@ void hx_command_offer_names(hx_command_table_t table, struct hx_editor_matches *
 {
     const struct hx_command *command = NULL;
     while ((command = hx_command_next(table, command)))
-        hx_editor_offer(matches, command->name);
+        hx_editor_offer(matches, command->id.name);
 }
 
 static void offer_words(const char *words, struct hx_editor_matches *matches)

@@ -7,7 +7,7 @@
  * Context: the console's task.
  */
 #pragma once
-#include <helix/types.h>
+#include <helix/capability.h>
 #include <stdbool.h>
 
 enum { HX_COMMAND_ARGS_MAX = 24 };
@@ -15,7 +15,11 @@ enum { HX_COMMAND_ARGS_MAX = 24 };
 struct hx_editor_matches;
 
 struct hx_command {
-    const char *name;
+    /* What who types it must hold, before the name: whoever leaves it out does not build. */
+    struct {
+        enum hx_capability_type needs;
+        const char *name;
+    } id;
     const char *arguments;                         /* "[-l LEVEL]", or "" */
     const char *summary;                           /* one line, for the list */
     const char *help;                              /* further lines, without the last newline; may be NULL */
@@ -27,8 +31,8 @@ struct hx_command {
 
 /* Families, each an array that ends with a NULL name; the list ends with NULL. */
 extern const struct hx_command hx_commands_system[], hx_commands_tasks[], hx_commands_modules[], hx_commands_changes[],
-    hx_commands_sched[], hx_commands_services[], hx_commands_events[], hx_commands_ipc[], hx_commands_symbols[],
-    hx_commands_resources[];
+    hx_commands_sched[], hx_commands_capabilities[], hx_commands_services[], hx_commands_events[], hx_commands_ipc[],
+    hx_commands_symbols[], hx_commands_resources[];
 extern const struct hx_command *const hx_command_table[];
 
 typedef const struct hx_command *const *hx_command_table_t;

@@ -23,6 +23,7 @@ enum hx_lock_rank {
     HX_RANK_GRANT = 46,
     HX_RANK_RESOURCE = 47,
     HX_RANK_IRQ = 50,
+    HX_RANK_CAPABILITY = 56,
     HX_RANK_MEMORY = 60,
     HX_RANK_LOG = 70,
 };

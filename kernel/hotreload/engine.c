@@ -318,7 +318,11 @@ static void enqueue(struct hx_job *job)
 
 hx_status_t hx_engine_run(struct hx_job *job)
 {
+    hx_status_t allowed = hx_capability_check(job->by, HX_CAPABILITY_MODULES, 0, 0, 0);
     hx_report_init(&job->report);
+    if (allowed != HX_OK)
+        return hx_report_fail(&job->report, allowed, job->module, "%s holds no capability of type modules, see caps",
+                              job->by ? job->by->name : "who asks");
     job->swap.number = job->swap.transaction = 0; /* of its last run */
     if (job->kind == HX_JOB_RELOAD && !engine.reloads)
         return hx_report_fail(&job->report, HX_E_DISABLED, job->module, "reloads are off; `reloads on' allows them");

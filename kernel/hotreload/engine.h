@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <gate/gate.h>
+#include <orchestrator/capability_broker.h>
 
 #include "swap.h"
 
@@ -28,6 +29,7 @@ struct hx_job {
     struct hx_slice file;     /* LOAD, RELOAD: borrowed while the version lives */
     const char *params;       /* LOAD: "" for none; RELOAD: NULL keeps those of the running version */
     const char *who;
+    struct hx_principal *by; /* it must hold HX_CAPABILITY_MODULES; NULL is nobody */
     bool may_downgrade;
     uint32_t with_count; /* RELOAD: others that go with it */
     struct hx_job_part with[HX_SET_MAX - 1];
@@ -46,7 +48,7 @@ struct hx_job {
 /* Starts the worker. HX_E_NOMEM. */
 HX_NODISCARD hx_status_t hx_engine_start(void);
 /* Hands @job over and waits until it is done; returns its result. From a core task (one that can be killed would leave its
- * job behind) that may sleep and is not the worker: otherwise HX_E_STATE. HX_E_DISABLED: reloads are off. */
+ * job behind) that may sleep and is not the worker: otherwise HX_E_STATE. HX_E_DISABLED: reloads are off. HX_E_PERM, HX_E_EXPIRED: who asks may not. */
 HX_NODISCARD hx_status_t hx_engine_run(struct hx_job *job);
 
 /* Whether swaps are taken (`reloads on|off`). */

@@ -10,6 +10,7 @@
 #include "probation.h"
 
 #include "audit.h"
+#include <orchestrator/capability_broker.h>
 
 #include <hal/hx_lock.h>
 #include <lib/fmt.h>
@@ -195,6 +196,8 @@ static hx_status_t admit(struct swap *swap, struct member *member)
         err = admit_name(swap, member);
     if (err == HX_OK)
         err = admit_provides(swap, member);
+    if (err == HX_OK)
+        err = hx_capability_admit(member->module, member->new, report_of(member));
     if (err == HX_OK)
         err = admit_users(swap, member);
     if (err == HX_OK)

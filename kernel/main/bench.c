@@ -89,6 +89,42 @@ static hx_status_t bench_gate(const char *name)
     return HX_OK;
 }
 
+/* ---- capabilities ---------------------------------------------------------------------------------------------------- */
+
+__attribute__((noinline)) static uint64_t loop_check(uint64_t rounds, struct hx_principal *principal)
+{
+    uint64_t sum = 0, start = hx_arch_tsc();
+    for (uint64_t i = 0; i < rounds; i++)
+        sum += (uint64_t)hx_capability_check(principal, HX_CAPABILITY_IO_PORT, 0, 0x71, 0x71);
+    __asm__ volatile("" : : "r"(sum));
+    return hx_arch_tsc() - start;
+}
+
+/* The same without the check. */
+__attribute__((noinline)) static uint64_t loop_nothing(uint64_t rounds)
+{
+    uint64_t sum = 0, start = hx_arch_tsc();
+    for (uint64_t i = 0; i < rounds; i++) {
+        hx_status_t nothing = HX_OK;
+        __asm__ volatile("" : "+r"(nothing));
+        sum += (uint64_t)nothing;
+    }
+    __asm__ volatile("" : : "r"(sum));
+    return hx_arch_tsc() - start;
+}
+
+static hx_status_t bench_capability_check(const char *name)
+{
+    const struct hx_module *module = hx_module_find("drv_rtc");
+    if (!module || hx_capability_check(module->principal, HX_CAPABILITY_IO_PORT, 0, 0x71, 0x71) != HX_OK)
+        return complain(name, "drv_rtc, which has ports, is not loaded");
+    hx_irq_flags_t flags = hx_irq_save();
+    uint64_t cost = loop_check(ROUNDS, module->principal) - loop_nothing(ROUNDS);
+    hx_irq_restore(flags);
+    report(name, (cost + ROUNDS / 2) / ROUNDS);
+    return HX_OK;
+}
+
 /* ---- tasks ----------------------------------------------------------------------------------------------------------- */
 
 static struct {
@@ -586,7 +622,9 @@ static hx_status_t swap_to(const char *module, const char *file_name, struct hx_
     struct hx_slice file;
     if (hx_pack_find(pack, file_name, &file) != HX_OK)
         return complain(module, "the file to swap to is not in the initrd");
-    *job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = file, .who = "bench", .may_downgrade = true };
+    *job = (struct hx_job){
+        .kind = HX_JOB_RELOAD, .file = file, .who = "bench", .by = &hx_kernel_principal, .may_downgrade = true
+    };
     hx_fmt(job->module, sizeof(job->module), "%s", module);
     hx_status_t err = hx_engine_run(job);
     return err == HX_OK ? HX_OK : complain(module, job->swap.number ? job->swap.report.message : job->report.message);
@@ -739,6 +777,7 @@ static const struct {
 } benches[] = {
     { "boot_to_prompt", bench_boot }, /* first: it counts from kmain() up to here, where the console would start */
     { "gate_overhead", bench_gate },
+    { "capability_check", bench_capability_check },
     { "context_switch", bench_context_switch },
     { "wake_round_trip", bench_wake_round_trip },
     { "channel_self_64", bench_channel_self },

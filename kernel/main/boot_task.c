@@ -115,7 +115,9 @@ static void load_one(const struct hx_plan_item *item)
 {
     char params[HX_PARAM_TEXT_MAX + 1], version[16]; /* what is cut off is noticed: it is too long then */
     params_of(item->name, params, sizeof(params));
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = item->entry->content, .params = params, .who = "boot" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = item->entry->content, .params = params, .who = "boot", .by = &hx_kernel_principal
+    };
     hx_status_t err = hx_engine_run(&job);
     if (err != HX_OK) {
         hx_log_line(HX_LOG_ERROR, NULL, "%s: %s: %s: %s", item->entry->name, job.report.step, hx_err_name(err),

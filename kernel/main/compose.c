@@ -15,6 +15,7 @@
 #include <ipc/grant.h>
 #include <mm/mm.h>
 #include <orchestrator/callbacks.h>
+#include <orchestrator/capability_broker.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
 #include <orchestrator/resource_broker.h>
@@ -58,17 +59,6 @@ static struct hx_console_env console_env = {
 
 /* ---- interrupt lines ------------------------------------------------------------------------------------------------ */
 
-static const char *line_refusal(const struct hx_module *module, uint32_t line)
-{
-    (void)module; /* to declare a line is enough */
-    switch (line) {
-    case 0: return "it is the interval timer's, which the kernel measures its clock by";
-    case 2: return "the second interrupt controller stands behind it";
-    case 4: return "it is the kernel's console";
-    default: return NULL;
-    }
-}
-
 static void line_stormed(uint32_t line, const struct hx_module *module)
 {
     hx_log_line(HX_LOG_WARN, module->name,
@@ -77,7 +67,7 @@ static void line_stormed(uint32_t line, const struct hx_module *module)
     hx_topics_line_stormed(line, module->name);
 }
 
-static const struct hx_irq_policy irq_policy = { .refusal = line_refusal, .stormed = line_stormed };
+static const struct hx_irq_policy irq_policy = { .refusal = hx_capability_line_refusal, .stormed = line_stormed };
 
 /* ---- panic ---------------------------------------------------------------------------------------------------------- */
 
@@ -203,6 +193,7 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_gate_init();
     hx_gate_bind(&gate_policy);
     hx_task_bind_idle(hx_hang_idle_changed);
+    hx_capability_init();
     hx_task_bind_owners(hx_resource_task_ran);
     hx_lifecycle_bind(&observer);
     hx_irq_bind_policy(&irq_policy);

@@ -11,6 +11,7 @@
 #include <hal/hx_import.h>
 #include <hotreload/state.h>
 #include <interrupts/router.h>
+#include <orchestrator/capability_broker.h>
 #include <string.h>
 
 hx_status_t hx_export_copy_name(char out[HX_NAME_MAX], const void *name, uint64_t name_bytes)
@@ -46,23 +47,18 @@ hx_ret_t hx_export_hx_clock_ns(void)
     return (hx_ret_t)hx_hal_clock_ns();
 }
 
-static bool may_use_port(uint64_t port)
-{
-    const struct hx_version *version = hx_module_calling();
-    return version && port <= UINT16_MAX && hx_version_may_use_port(version, (uint16_t)port);
-}
-
 hx_ret_t hx_export_hx_port_read8(uint64_t port)
 {
-    return may_use_port(port) ? hx_hal_port_read8((uint16_t)port) : HX_E_PERM;
+    hx_status_t err = hx_capability_check_calling(HX_CAPABILITY_IO_PORT, port, port);
+    return err == HX_OK ? hx_hal_port_read8((uint16_t)port) : err;
 }
 
 hx_ret_t hx_export_hx_port_write8(uint64_t port, uint64_t value)
 {
-    if (!may_use_port(port))
-        return HX_E_PERM;
-    hx_hal_port_write8((uint16_t)port, (uint8_t)value);
-    return HX_OK;
+    hx_status_t err = hx_capability_check_calling(HX_CAPABILITY_IO_PORT, port, port);
+    if (err == HX_OK)
+        hx_hal_port_write8((uint16_t)port, (uint8_t)value);
+    return err;
 }
 
 hx_ret_t hx_export_hx_irq_count(const void *key, uint64_t key_bytes)

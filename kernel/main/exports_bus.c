@@ -7,6 +7,7 @@
 #include <hal/hx_import.h>
 #include <ipc/event_bus.h>
 #include <ipc/message_router.h>
+#include <orchestrator/capability_broker.h>
 
 static hx_status_t copy_whole(void *out, size_t bytes, const void *span, uint64_t span_bytes)
 {
@@ -47,6 +48,9 @@ hx_ret_t hx_export_hx_topic_history(const void *topic, uint64_t topic_bytes, voi
     hx_ret_t count = hx_export_copy_name(name, topic, topic_bytes);
     if (count != HX_OK)
         return count;
+    count = hx_capability_check_path_calling(HX_CAPABILITY_IPC, name);
+    if (count != HX_OK)
+        return count;
     struct hx_event *copy = hx_hal_alloc(HX_EVENT_HISTORY * sizeof(*copy));
     if (!copy)
         return HX_E_NOMEM;
@@ -61,6 +65,9 @@ hx_ret_t hx_export_hx_service_find(const void *name, uint64_t name_bytes)
 {
     char copy[HX_NAME_MAX];
     hx_status_t err = hx_export_copy_name(copy, name, name_bytes);
+    if (err != HX_OK)
+        return err;
+    err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, copy);
     if (err != HX_OK)
         return err;
     hx_handle_t service = hx_router_find(copy);

@@ -4,6 +4,7 @@
 
 #include <hal/hx_import.h>
 #include <orchestrator/callbacks.h>
+#include <orchestrator/capability_broker.h>
 #include <orchestrator/declared.h>
 
 hx_ret_t hx_export_hx_defer(const void *key, uint64_t key_bytes)
@@ -37,6 +38,8 @@ hx_ret_t hx_export_hx_channel_connect(const void *name, uint64_t name_bytes)
         return HX_E_INVAL;
     text[name_bytes] = 0;
     hx_status_t err = hx_hal_copy(text, name, name_bytes);
+    if (err == HX_OK)
+        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, text);
     if (err == HX_OK)
         err = hx_declared_connect(text, &version->module->holder, &end);
     return err == HX_OK ? (hx_ret_t)end : err;

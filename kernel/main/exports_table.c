@@ -9,6 +9,7 @@
  */
 #include <helix/kernel.h>
 #include <lib/hash.h>
+#include <module/export_needs.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +22,13 @@ enum { BENCH_MAX = 9999, NAME_MAX_BYTES = 64 };
 struct symbol {
     char name[NAME_MAX_BYTES];
     const char *stub;
+    unsigned needs;
 };
 
 #define EXPORT_NAME(name, ...) #name,
 static const char *const names[] = { HX_EXPORTS(EXPORT_NAME) };
+#define EXPORT_NEEDS(name, ...) HX_NEED_##name,
+static const unsigned needs[] = { HX_EXPORTS(EXPORT_NEEDS) };
 
 enum { OWN = sizeof(names) / sizeof(names[0]) };
 
@@ -36,6 +40,7 @@ static struct symbol *make_exports(size_t bench)
     for (size_t i = 0; symbol && i < OWN; i++) {
         snprintf(symbol[i].name, sizeof(symbol[i].name), "%s", names[i]);
         symbol[i].stub = names[i];
+        symbol[i].needs = needs[i];
     }
     for (size_t i = 0; symbol && i < bench; i++) {
         snprintf(symbol[OWN + i].name, sizeof(symbol[OWN + i].name), "hx_bench_%04zu", i);
@@ -72,9 +77,9 @@ static void print(const struct symbol *const *place, size_t places)
            end + 1);
     for (size_t i = 0; i < end; i++)
         if (place[i])
-            printf("    [%zu] = { 0x%llxu, \"%s\", %zu, hx_import_%s },\n", i,
+            printf("    [%zu] = { 0x%llxu, \"%s\", %zu, %u, hx_import_%s },\n", i,
                    (unsigned long long)hx_hash_name(place[i]->name, strlen(place[i]->name)), place[i]->name,
-                   strlen(place[i]->name), place[i]->stub);
+                   strlen(place[i]->name), place[i]->needs, place[i]->stub);
     puts("};");
 }
 

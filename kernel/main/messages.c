@@ -360,7 +360,7 @@ static const struct hx_trial_scheduler *next_relay(void)
 static hx_status_t unload_relay(void)
 {
     static struct hx_job job;
-    job = (struct hx_job){ .kind = HX_JOB_UNLOAD, .who = "messages" };
+    job = (struct hx_job){ .kind = HX_JOB_UNLOAD, .who = "messages", .by = &hx_kernel_principal };
     memcpy(job.module, relay_name, sizeof(relay_name));
     hx_status_t err = hx_engine_run(&job);
     if (err != HX_OK)
@@ -371,7 +371,7 @@ static hx_status_t unload_relay(void)
 static hx_status_t load_relay(void)
 {
     static struct hx_job job;
-    job = (struct hx_job){ .kind = HX_JOB_LOAD, .params = "", .who = "messages" };
+    job = (struct hx_job){ .kind = HX_JOB_LOAD, .params = "", .who = "messages", .by = &hx_kernel_principal };
     hx_status_t err = hx_pack_find(messages.trial.pack, next_relay()->file, &job.file);
     if (err == HX_OK)
         err = hx_engine_run(&job);

@@ -4,15 +4,22 @@
 
 #include <lib/hash.h>
 
-hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub)
+const struct hx_export *hx_exports_look(const char *name, size_t bytes)
 {
     uint64_t hash = hx_hash_name(name, bytes);
 
-    for (const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask]; at->name; at++) {
-        if (at->hash == hash && at->bytes == bytes && hx_name_equal(at->name, name, bytes)) {
-            *out_stub = at->stub;
-            return HX_OK;
-        }
-    }
-    return HX_E_SYMBOL;
+    for (const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask]; at->name; at++)
+        if (at->hash == hash && at->bytes == bytes && hx_name_equal(at->name, name, bytes))
+            return at;
+    return NULL;
+}
+
+hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub)
+{
+    const struct hx_export *export = hx_exports_look(name, bytes);
+
+    if (!export)
+        return HX_E_SYMBOL;
+    *out_stub = export->stub;
+    return HX_OK;
 }

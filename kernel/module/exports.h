@@ -10,7 +10,8 @@
 struct hx_export {
     uint64_t hash;    /* hx_hash_name() of the name */
     const char *name; /* NULL: nobody has this place */
-    size_t bytes;     /* of the name */
+    uint32_t bytes;   /* of the name */
+    uint32_t needs;   /* enum hx_capability_type: export_needs.h */
     const void *stub; /* hal/hx_import.h */
 };
 /* Open addressing: an export is at (hash & mask) or in the places after it, before the first free one. Twice as many places
@@ -18,5 +19,7 @@ struct hx_export {
 extern const struct hx_export hx_exports_table[];
 extern const size_t hx_exports_mask;
 
+/* The export @name, [@bytes], or NULL. Constant time. */
+const struct hx_export *hx_exports_look(const char *name, size_t bytes);
 /* The import stub of @name, [@bytes]. Constant time. HX_E_SYMBOL. */
 HX_NODISCARD hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub);

@@ -37,6 +37,7 @@ struct hx_module {
     TAILQ_ENTRY(hx_module) link;     /* all, in order of loading */
     LIST_ENTRY(hx_module) name_link; /* its bucket */
     char name[HX_NAME_MAX];
+    struct hx_principal *principal; /* orchestrator/capability_broker.h; NULL: nothing of it was admitted yet */
     enum hx_module_state state;
     struct hx_version *running;            /* the version cell */
     struct hx_version *previous;           /* while the running one is on probation */

@@ -7,6 +7,8 @@
  */
 #include "records.h"
 
+#include "capability.h"
+
 #include <lib/fmt.h>
 #include <string.h>
 
@@ -96,6 +98,7 @@ static const struct {
     [HX_RECORDS_PROVIDES] = KIND(".hx.provides", hx_interface_record, HX_PROVIDES_MAX),
     [HX_RECORDS_REQUIRES] = KIND(".hx.requires", hx_interface_record, HX_REQUIRES_MAX),
     [HX_RECORDS_IRQS] = KIND(".hx.irqs", hx_irq_record, HX_IRQS_MAX),
+    [HX_RECORDS_CAPABILITIES] = KIND(".hx.capabilities", hx_capability_record, HX_CAPABILITIES_MAX),
     [HX_RECORDS_PORTS] = KIND(".hx.ports", hx_ports_record, HX_PORTS_MAX),
     [HX_RECORDS_PARAMS] = KIND(".hx.params", hx_param_record, HX_PARAMS_MAX),
     [HX_RECORDS_FIELDS] = KIND(".hx.fields", hx_field_record, HX_FIELDS_MAX),
@@ -450,6 +453,25 @@ static void check_topics(struct check *check)
     }
 }
 
+static void check_capabilities(struct check *check)
+{
+    uint32_t count = 0;
+    const struct hx_capability_record *record = array_of(check, HX_RECORDS_CAPABILITIES, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *fault = hx_capability_fault(&record[i].what);
+        if (fault || record[i].optional > 1)
+            violate(check, HX_E_RANGE, "capability", "broken capability record %u, type %s: %s; correct it", i,
+                    hx_capability_type_name(record[i].what.type), fault ? fault : USE_MACROS);
+    }
+}
+
+const struct hx_capability_record *hx_records_capabilities(const struct hx_image *image, uint32_t *out_count)
+{
+    const struct hx_image_range *range = &image->records[HX_RECORDS_CAPABILITIES];
+    *out_count = (uint32_t)(range->bytes / sizeof(struct hx_capability_record));
+    return *out_count ? (const void *)range_at(image, range) : NULL;
+}
+
 static void check_ports(struct check *check)
 {
     const struct hx_ports_record *ports = check->out->ports;
@@ -542,6 +564,23 @@ struct hx_slice hx_records_peek_interfaces(struct hx_slice file, enum hx_image_r
     return hx_ldr_peek(file, kind, &records) == HX_OK ? records : hx_slice_of(NULL, 0);
 }
 
+bool hx_records_ask_for(struct hx_slice file, uint32_t type)
+{
+    struct hx_slice records;
+    struct hx_capability_record record;
+    if (type == HX_CAPABILITY_IO_PORT || type == HX_CAPABILITY_INTERRUPT) {
+        enum hx_image_records kind = type == HX_CAPABILITY_IO_PORT ? HX_RECORDS_PORTS : HX_RECORDS_IRQS;
+        if (hx_ldr_peek(file, kind, &records) == HX_OK && records.bytes)
+            return true;
+    }
+    if (type == HX_CAPABILITY_NONE || hx_ldr_peek(file, HX_RECORDS_CAPABILITIES, &records) != HX_OK)
+        return type == HX_CAPABILITY_NONE;
+    for (uint64_t i = 0; hx_slice_read(records, i * sizeof(record), &record, sizeof(record)) == HX_OK; i++)
+        if (record.what.type == type)
+            return true;
+    return false;
+}
+
 static void check_unlinked_interfaces(struct check *check, struct hx_slice unlinked,
                                       const struct hx_interface_record *linked, uint32_t count, const char *kind)
 {
@@ -584,6 +623,7 @@ hx_status_t hx_records_check(const struct hx_image *image, struct hx_slice file,
     check_interfaces(&check);
     check_irqs(&check);
     check_callbacks(&check);
+    check_capabilities(&check);
     check_channels(&check);
     check_topics(&check);
     check_ports(&check);

@@ -18,6 +18,7 @@ enum {
     HX_REQUIRES_MAX = 8,
     HX_IRQS_MAX = 4,
     HX_CALLBACKS_MAX = 8,
+    HX_CAPABILITIES_MAX = 8,
     HX_CHANNEL_RECORDS_MAX = 4,
     HX_TOPIC_RECORDS_MAX = 4,
     HX_PORTS_MAX = 4,
@@ -64,6 +65,8 @@ HX_NODISCARD hx_status_t hx_records_check(const struct hx_image *image, struct h
                                           const struct hx_records_sink *sink, struct hx_records *out);
 
 /* ---- of checked records ---------------------------------------------------------------------------------------------- */
+/* [@out_count]: what the module asks for beside ports and lines. */
+const struct hx_capability_record *hx_records_capabilities(const struct hx_image *image, uint32_t *out_count);
 /* The list of operations of an interface that is provided or required. */
 struct hx_slice hx_records_ops(const struct hx_image *image, const struct hx_interface_record *record);
 /* The operations of one that is provided; returns how many. */
@@ -81,4 +84,6 @@ bool hx_name_is_proper(const char name[HX_NAME_MAX]);
 HX_NODISCARD hx_status_t hx_records_peek_name(struct hx_slice file, char out[HX_NAME_MAX]);
 /* The interface records of a file that is not linked: only prefix and version mean something. None is no error. */
 struct hx_slice hx_records_peek_interfaces(struct hx_slice file, enum hx_image_records kind);
+/* Whether the file asks for a capability of @type, if not for all that it may be needed for; HX_CAPABILITY_NONE: it need not. */
+bool hx_records_ask_for(struct hx_slice file, uint32_t type);
 const char *hx_hook_name(enum hx_hook hook);

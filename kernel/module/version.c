@@ -215,11 +215,3 @@ const struct hx_provided *hx_version_provided(const struct hx_version *version, 
             return &version->provides[i];
     return NULL;
 }
-
-bool hx_version_may_use_port(const struct hx_version *version, uint16_t port)
-{
-    for (uint32_t i = 0; i < version->ports_count; i++)
-        if (port >= version->ports[i].first && port <= version->ports[i].last)
-            return true;
-    return false;
-}

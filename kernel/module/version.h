@@ -124,5 +124,3 @@ static inline bool hx_version_has_hook(const struct hx_version *version, enum hx
 const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name);
 /* The provided interface, or NULL. */
 const struct hx_provided *hx_version_provided(const struct hx_version *version, const struct hx_interface *interface);
-/* Whether the version declared port @port. */
-bool hx_version_may_use_port(const struct hx_version *version, uint16_t port);

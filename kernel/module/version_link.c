@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "capability.h"
 #include "exports.h"
 #include "module.h"
 
@@ -86,10 +87,10 @@ static hx_status_t env_resolve(void *context, const char *name, size_t bytes, bo
 {
     (void)weak;
     struct hx_version *version = context;
-    const void *stub = NULL;
-    if (hx_exports_find(name, bytes, &stub) == HX_OK) {
-        *out_value = (uintptr_t)stub;
-        return HX_OK;
+    const struct hx_export *export = hx_exports_look(name, bytes);
+    if (export) {
+        *out_value = (uintptr_t) export->stub;
+        return hx_records_ask_for(version->file, export->needs) ? HX_OK : HX_E_PERM;
     }
     for (uint32_t i = 0; i < version->requires_count; i++) {
         struct hx_interface *interface = version->requires[i].interface;
@@ -225,6 +226,12 @@ static hx_status_t link_image(struct hx_version *version, struct hx_report *repo
     struct hx_ldr_env env = loader_env(version);
     hx_status_t err = hx_ldr_load(version->file, &env, &version->image, &ldr);
     if (err != HX_OK) {
+        const struct hx_export *denied = err == HX_E_PERM ? hx_exports_look(ldr.symbol, strlen(ldr.symbol)) : NULL;
+        if (denied)
+            return hx_report_fail(report, err, ldr.symbol,
+                                  "imports %s, for which it must ask for a capability of type %s; declare it with %s",
+                                  ldr.symbol, hx_capability_type_name(denied->needs),
+                                  hx_capability_type_macro(denied->needs));
         const char *subject = ldr.symbol[0] ? ldr.symbol : ldr.section;
         return hx_report_fail(report, err, subject, "%s", ldr.message);
     }

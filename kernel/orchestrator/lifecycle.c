@@ -9,6 +9,8 @@
 
 #include "declared.h"
 
+#include "capability_broker.h"
+
 #include <hal/hx_import.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
@@ -361,6 +363,8 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
         err = hx_resource_admit(module->running, true, report);
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
+    if (err == HX_OK)
+        err = hx_capability_admit(module, module->running, report);
     if (err == HX_OK)
         err = hx_declared_claim_all(module, module->running, report);
     if (err != HX_OK)

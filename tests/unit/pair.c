@@ -30,9 +30,12 @@ hx_status_t pair_run(struct hx_job *job)
 
 struct hx_job pair_job_of(const char *module, const char *file)
 {
-    struct hx_job job = {
-        .kind = HX_JOB_RELOAD, .priority = 1, .file = world_file(file), .who = "test", .may_downgrade = true
-    };
+    struct hx_job job = { .kind = HX_JOB_RELOAD,
+                          .priority = 1,
+                          .file = world_file(file),
+                          .who = "test",
+                          .by = &hx_kernel_principal,
+                          .may_downgrade = true };
     snprintf(job.module, sizeof(job.module), "%s", module);
     return job;
 }
@@ -49,7 +52,11 @@ void pair_begin(const char *params)
 {
     world_begin(PAIR_PROBATION_MS);
     cr_assert_eq(world_load("depot_1.hxm", NULL), HX_OK);
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file("shop_1.hxm"), .params = params, .who = "test" };
+    struct hx_job job = { .kind = HX_JOB_LOAD,
+                          .file = world_file("shop_1.hxm"),
+                          .params = params,
+                          .who = "test",
+                          .by = &hx_kernel_principal };
     cr_assert_eq(pair_run(&job), HX_OK, "%s", job.report.message);
     cr_assert_eq(world_run(pair_put, "a"), HX_OK);
     cr_assert_eq(world_run(pair_put, "b"), HX_OK);

@@ -69,7 +69,11 @@ static void let_them_run(void)
 
 static hx_status_t reload(const char *module, const char *file, struct hx_job *job)
 {
-    *job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = world_file(file), .who = "test", .may_downgrade = true };
+    *job = (struct hx_job){ .kind = HX_JOB_RELOAD,
+                            .file = world_file(file),
+                            .who = "test",
+                            .by = &hx_kernel_principal,
+                            .may_downgrade = true };
     snprintf(job->module, sizeof(job->module), "%s", module);
     return hx_engine_run(job);
 }
@@ -200,7 +204,7 @@ static hx_status_t go_back_and_on(void *argument)
     for (uint32_t i = 0; i < YIELDERS; i++)
         if (hx_task_of(crowd.yielder[i])->told)
             cr_assert_eq(hx_task_kill(crowd.yielder[i]), HX_OK);
-    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test" };
+    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test", .by = &hx_kernel_principal };
     cr_assert_not(hx_sched_is_estranged);
     cr_assert_eq(hx_engine_run(&job), HX_OK, "%s", job.report.message);
     cr_assert(hx_sched_is_estranged);
@@ -233,9 +237,11 @@ Test(audit, needs_no_memory_in_the_blackout_and_says_what_it_wants_before)
         bool failed = true;
         for (uint64_t n = 3; failed; n++) { /* the first two make the task that asks */
             struct census before = world_census();
-            job = (struct hx_job){
-                .kind = HX_JOB_RELOAD, .file = world_file(files[i]), .who = "test", .may_downgrade = true
-            };
+            job = (struct hx_job){ .kind = HX_JOB_RELOAD,
+                                   .file = world_file(files[i]),
+                                   .who = "test",
+                                   .by = &hx_kernel_principal,
+                                   .may_downgrade = true };
             memcpy(job.module, module, sizeof(module));
             hal_host_fail_at(n);
             hx_status_t err = world_run(reload_alone, &job);

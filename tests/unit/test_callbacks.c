@@ -29,7 +29,11 @@ static hx_status_t run_engine(void *job)
 
 static hx_status_t load(const char *params, struct hx_job *job)
 {
-    *job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file("caller.hxm"), .params = params, .who = "test" };
+    *job = (struct hx_job){ .kind = HX_JOB_LOAD,
+                            .file = world_file("caller.hxm"),
+                            .params = params,
+                            .who = "test",
+                            .by = &hx_kernel_principal };
     hx_status_t err = world_run(run_engine, job);
     module = hx_module_find("caller");
     return err;
@@ -234,6 +238,7 @@ Test(callbacks, after_a_revert_the_task_goes_on_with_the_old_version)
                           .file = world_file("caller.hxm"),
                           .params = "faults=1",
                           .who = "test",
+                          .by = &hx_kernel_principal,
                           .may_downgrade = true,
                           .module = "caller" };
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.swap.report.message);
@@ -266,6 +271,7 @@ static void begin_probation(const char *params)
                           .file = world_file("caller.hxm"),
                           .params = params,
                           .who = "test",
+                          .by = &hx_kernel_principal,
                           .may_downgrade = true,
                           .module = "caller" };
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.swap.report.message);

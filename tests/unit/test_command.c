@@ -6,6 +6,7 @@
 
 #include "../host/hal_host.h"
 #include <criterion/criterion.h>
+#include <orchestrator/capability_broker.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,20 +30,29 @@ static void offer_modules(uint32_t position, struct hx_editor_matches *matches)
 }
 
 static const struct hx_command family_a[] = {
-    { .name = "lsmod", .arguments = "", .summary = "list", .handler = remember },
-    { .name = "kv", .arguments = "get|put", .summary = "store", .handler = remember, .words = "get put" },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_DEBUG, "lsmod" }, .arguments = "", .summary = "list", .handler = remember },
+    { .id = { HX_CAPABILITY_IPC, "kv" },
+      .arguments = "get|put",
+      .summary = "store",
+      .handler = remember,
+      .words = "get put" },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };
-static const struct hx_command family_empty[] = { { .name = NULL } };
+static const struct hx_command family_empty[] = { { .id = { HX_CAPABILITY_NONE, NULL } } };
 static const struct hx_command family_b[] = {
-    { .name = "reload", .arguments = "NAME", .summary = "swap", .handler = remember, .complete = offer_modules },
-    { .name = NULL },
+    { .id = { HX_CAPABILITY_MODULES, "reload" },
+      .arguments = "NAME",
+      .summary = "swap",
+      .handler = remember,
+      .complete = offer_modules },
+    { .id = { HX_CAPABILITY_NONE, NULL } },
 };
 static const struct hx_command *const table[] = { family_empty, family_a, family_empty, family_b, NULL };
 
 static void setup(void)
 {
     hal_host_init();
+    hx_capability_init();
     hx_console_set_color(false);
 }
 
@@ -140,7 +150,7 @@ Test(command, empty_families_are_skipped)
     const struct hx_command *command = NULL;
     char names[64] = "";
     while ((command = hx_command_next(table, command))) {
-        strcat(names, command->name);
+        strcat(names, command->id.name);
         strcat(names, " ");
     }
     cr_assert_str_eq(names, "lsmod kv reload ");
@@ -187,11 +197,11 @@ Test(command, every_command_of_the_kernel_explains_itself)
     const struct hx_command *c = NULL;
     unsigned count = 0;
     while ((c = hx_command_next(hx_command_table, c))) {
-        cr_assert_not_null(c->arguments, "%s", c->name);
-        cr_assert_not_null(c->summary, "%s", c->name);
-        cr_assert_not_null(c->handler, "%s", c->name);
-        cr_assert_eq(hx_command_find(hx_command_table, c->name), c, "%s is there twice", c->name);
-        cr_assert_leq(strlen(c->name) + strlen(c->arguments) + strlen(c->summary), 120, "%s", c->name);
+        cr_assert_not_null(c->arguments, "%s", c->id.name);
+        cr_assert_not_null(c->summary, "%s", c->id.name);
+        cr_assert_not_null(c->handler, "%s", c->id.name);
+        cr_assert_eq(hx_command_find(hx_command_table, c->id.name), c, "%s is there twice", c->id.name);
+        cr_assert_leq(strlen(c->id.name) + strlen(c->arguments) + strlen(c->summary), 120, "%s", c->id.name);
         count++;
     }
     cr_assert_gt(count, 20);

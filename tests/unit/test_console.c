@@ -11,6 +11,7 @@
 
 #include "../host/hal_host.h"
 #include <criterion/criterion.h>
+#include <orchestrator/capability_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static void settle(void)
 static void start(void)
 {
     hal_host_init();
+    hx_capability_init();
     hx_gate_init();
     hx_irq_disable();
     cr_assert_eq(hx_task_init(), HX_OK);

@@ -22,7 +22,9 @@ static hx_status_t run_engine(void *job)
 
 static void begin_with(const char *file, const char *params)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     world_begin(1000);
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.report.message);
     module = hx_module_find("deferrer");

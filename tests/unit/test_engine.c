@@ -28,7 +28,9 @@ static void enter(const char *key)
 
 static hx_status_t load_with(const char *file, const char *params, struct hx_job *job)
 {
-    *job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    *job = (struct hx_job){
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     return world_run((hx_status_t(*)(void *))hx_engine_run, job);
 }
 
@@ -153,7 +155,7 @@ Test(engine, a_fault_of_the_version_that_comes_back_is_not_forgotten)
     cr_assert_eq(world_load("sched_fault_retold.hxm", &job), HX_OK, "%s", job.report.message);
     cr_assert_eq(world_reload("sched_rr", "sched_rr-2.hxm", &job), HX_OK, "%s", job.swap.report.message);
     cr_assert_eq(job.swap.way, HX_STATE_HOOKS);
-    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test" };
+    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test", .by = &hx_kernel_principal };
     cr_assert_eq(world_run(roll_back_with_a_ready_task, &job), HX_OK, "%s", job.report.message);
     hal_host_advance(10000000);
     cr_assert_eq(hx_module_find("sched_rr")->state, HX_MODULE_ERROR);
@@ -410,7 +412,7 @@ Test(engine, a_task_that_can_be_killed_may_not_wait_for_a_job)
 {
     hx_handle_t task = HX_HANDLE_NONE;
     begin_with("svc_kv.hxm");
-    struct hx_job job = { .kind = HX_JOB_UNLOAD, .module = "svc_kv", .who = "test" };
+    struct hx_job job = { .kind = HX_JOB_UNLOAD, .module = "svc_kv", .who = "test", .by = &hx_kernel_principal };
     cr_assert_eq(hx_task_create(HX_TASK_POLICY, "mortal", 100, run_from_policy_task, &job, &task), HX_OK);
     hal_host_advance(10000000);
     cr_assert_eq(job.result, HX_E_STATE);

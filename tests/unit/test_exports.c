@@ -137,6 +137,8 @@ Test(exports, each_does_for_a_module_what_it_says_and_refuses_what_is_wrong)
 #define hx_exports_table own_table
 #define hx_exports_mask own_mask
 #define hx_exports_find own_find
+#define hx_exports_look own_look
+const struct hx_export *own_look(const char *name, size_t bytes);
 hx_status_t own_find(const char *name, size_t bytes, const void **out_stub);
 enum { OWN_PLACES = 4 };
 static struct hx_export own_table[OWN_PLACES + 2];
@@ -169,12 +171,13 @@ Test(exports, a_name_with_the_hash_of_an_export_is_not_taken_for_it)
     make_twin(name, twin);
     uint64_t hash = hx_hash_name(name, TWIN_BYTES);
     cr_assert_eq(hx_hash_name(twin, TWIN_BYTES), hash, "the test makes no twin any more");
-    own_table[hash & own_mask] = (struct hx_export){ hash, name, TWIN_BYTES, name };
+    own_table[hash & own_mask] = (struct hx_export){ .hash = hash, .name = name, .bytes = TWIN_BYTES, .stub = name };
     cr_assert_eq(own_find(name, TWIN_BYTES, &stub), HX_OK);
     cr_assert_eq(stub, name);
     cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_E_SYMBOL);
     /* Of two with one hash each is found. */
-    own_table[(hash & own_mask) + 1] = (struct hx_export){ hash, twin, TWIN_BYTES, twin };
+    own_table[(hash & own_mask) + 1] =
+        (struct hx_export){ .hash = hash, .name = twin, .bytes = TWIN_BYTES, .stub = twin };
     cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_OK);
     cr_assert_eq(stub, twin);
 }
@@ -185,8 +188,9 @@ Test(exports, what_runs_over_the_end_is_found)
     const void *stub = NULL;
     while ((hx_hash_name(name, 4) & own_mask) != own_mask)
         name[3]++;
-    own_table[own_mask] = (struct hx_export){ 0, "other", 5, "" };
-    own_table[own_mask + 1] = (struct hx_export){ hx_hash_name(name, 4), name, 4, name };
+    own_table[own_mask] = (struct hx_export){ .name = "other", .bytes = 5, .stub = "" };
+    own_table[own_mask + 1] =
+        (struct hx_export){ .hash = hx_hash_name(name, 4), .name = name, .bytes = 4, .stub = name };
     cr_assert_eq(own_find(name, 4, &stub), HX_OK);
     cr_assert_eq(stub, name);
     name[2] = 'X';

@@ -151,6 +151,7 @@ Test(lifecycle, parameters_are_set_before_init_and_checked)
     for (size_t i = 0; i < HX_ARRAY_SIZE(cases); i++) {
         job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file("sched_rr.hxm"), .params = cases[i].params };
         job.who = "test";
+        job.by = &hx_kernel_principal;
         hx_status_t err = world_run((hx_status_t(*)(void *))hx_engine_run, &job);
         cr_assert_eq(err, cases[i].err, "`%s': %d: %s", cases[i].params, err, job.report.message);
         if (err == HX_OK)

@@ -662,7 +662,9 @@ Test(message_router, requests_during_a_swap_are_served_by_the_new_version)
 {
     uint32_t code = 2;
     world_start("kv_sleeps.hxm");
-    swap_job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = world_file("svc_kv-2.hxm"), .who = "test" };
+    swap_job = (struct hx_job){
+        .kind = HX_JOB_RELOAD, .file = world_file("svc_kv-2.hxm"), .who = "test", .by = &hx_kernel_principal
+    };
     snprintf(swap_job.module, sizeof(swap_job.module), "svc_kv");
     spawn_core("napper", 100, nap_in_store, NULL);
     spawn_core("swapper", 100, swap_store, NULL);

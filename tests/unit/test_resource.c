@@ -467,15 +467,20 @@ static hx_status_t run_job(void *argument)
 
 static hx_status_t load_with(const char *file, const char *params, struct hx_job *job)
 {
-    *job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    *job = (struct hx_job){
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     return world_run(run_job, job);
 }
 
 static hx_status_t reload_with(const char *module, const char *file, const char *params, struct hx_job *job)
 {
-    *job = (struct hx_job){
-        .kind = HX_JOB_RELOAD, .file = world_file(file), .params = params, .who = "test", .may_downgrade = true
-    };
+    *job = (struct hx_job){ .kind = HX_JOB_RELOAD,
+                            .file = world_file(file),
+                            .params = params,
+                            .who = "test",
+                            .by = &hx_kernel_principal,
+                            .may_downgrade = true };
     snprintf(job->module, sizeof(job->module), "%s", module);
     return world_run(run_job, job);
 }
@@ -616,7 +621,9 @@ Test(resource, a_load_whose_nth_allocation_fails_leaves_no_account)
     uint64_t all = available(HX_RESOURCE_MEMORY);
     struct hx_slice file = world_file("svc_kv.hxm");
     for (uint64_t nth = 1; !loaded && nth < 100; nth++) {
-        job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = file, .params = "", .who = "test" };
+        job = (struct hx_job){
+            .kind = HX_JOB_LOAD, .file = file, .params = "", .who = "test", .by = &hx_kernel_principal
+        };
         hal_host_fail_at(nth + 1); /* the first is the stack of the task that asks */
         loaded = world_run(run_job, &job) == HX_OK;
         hal_host_fail_at(0);

@@ -133,7 +133,9 @@ static hx_status_t run_engine(void *job)
 
 static void load_with(const char *file, const char *params)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.report.message);
 }
 
@@ -255,6 +257,7 @@ Test(router, a_stormed_line_is_tried_again_when_a_module_of_it_is_replaced)
                           .module = "irq_shared_b",
                           .params = "own=1",
                           .who = "test",
+                          .by = &hx_kernel_principal,
                           .file = world_file("irq_shared_b.hxm") };
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s", job.swap.report.message);
     cr_assert(hal_host_irq_unmasked(SHARED));

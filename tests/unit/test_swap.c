@@ -256,7 +256,11 @@ Test(swap_refused, of_an_older_version_that_nobody_named)
     struct hx_job job;
     begin_with_kv();
     cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", NULL), HX_OK);
-    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .module = "svc_kv", .file = world_file("svc_kv.hxm"), .who = "test" };
+    job = (struct hx_job){ .kind = HX_JOB_RELOAD,
+                           .module = "svc_kv",
+                           .file = world_file("svc_kv.hxm"),
+                           .who = "test",
+                           .by = &hx_kernel_principal };
     cr_assert_eq(world_run((hx_status_t(*)(void *))hx_engine_run, &job), HX_E_VERSION);
     cr_assert_str_eq(job.swap.report.step, "admit");
     cr_assert_str_eq(world_version("svc_kv"), "2.0.0");
@@ -423,18 +427,22 @@ static hx_status_t run_job(struct hx_job *job)
 
 Test(swap, parameters_go_on_to_hold_for_the_same_module_only)
 {
-    struct hx_job job = {
-        .kind = HX_JOB_LOAD, .file = world_file("sched_rr.hxm"), .params = "quantum_ms=7", .who = "test"
-    };
+    struct hx_job job = { .kind = HX_JOB_LOAD,
+                          .file = world_file("sched_rr.hxm"),
+                          .params = "quantum_ms=7",
+                          .who = "test",
+                          .by = &hx_kernel_principal };
     world_begin(PROBATION_MS);
     cr_assert_eq(run_job(&job), HX_OK, "%s", job.report.message);
     cr_assert_eq(world_reload("sched_rr", "sched_rr-2.hxm", &job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=7");
     cr_assert_eq(world_reload("sched_rr", "sched_prio.hxm", &job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_prio")->running->params_text, "");
-    job = (struct hx_job){
-        .kind = HX_JOB_RELOAD, .module = "sched_prio", .file = world_file("sched_rr.hxm"), .who = "test"
-    };
+    job = (struct hx_job){ .kind = HX_JOB_RELOAD,
+                           .module = "sched_prio",
+                           .file = world_file("sched_rr.hxm"),
+                           .who = "test",
+                           .by = &hx_kernel_principal };
     job.params = "quantum_ms=3";
     cr_assert_eq(run_job(&job), HX_OK, "%s", job.swap.report.message);
     cr_assert_str_eq(hx_module_find("sched_rr")->running->params_text, "quantum_ms=3");

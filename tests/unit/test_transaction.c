@@ -471,6 +471,7 @@ static struct hx_job any_request(void)
     if (job.kind != HX_JOB_RELOAD && both)
         snprintf(job.module, sizeof(job.module), "shop");
     job.who = "test";
+    job.by = &hx_kernel_principal;
     return job;
 }
 

@@ -78,7 +78,7 @@ Test(version, a_swap_constructs_the_new_version_and_destroys_the_old_one)
 
 Test(version, when_init_refuses_what_was_constructed_is_destroyed)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .who = "test", .params = "init_refuses=1" };
+    struct hx_job job = { .kind = HX_JOB_LOAD, .who = "test", .by = &hx_kernel_principal, .params = "init_refuses=1" };
     world_begin(0);
     struct census before = world_census();
     struct hx_log_cursor cursor = hx_log_newest();

@@ -32,6 +32,7 @@ void world_begin(uint64_t probation_ms)
     hx_exception_bind(hx_engine_on_fault);
     hx_gate_init();
     hx_gate_bind(&policy);
+    hx_capability_init();
     hx_lifecycle_bind(&observer);
     hx_module_registry_init();
     hx_resource_init();
@@ -128,13 +129,15 @@ static hx_status_t run(struct hx_job *job, struct hx_job *out_job)
 
 hx_status_t world_load(const char *file, struct hx_job *out_job)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file(file), .params = "", .who = "test" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = "", .who = "test", .by = &hx_kernel_principal
+    };
     return run(&job, out_job);
 }
 
 hx_status_t world_simple(enum hx_job_kind kind, const char *module, struct hx_job *out_job)
 {
-    struct hx_job job = { .kind = kind, .who = "test" };
+    struct hx_job job = { .kind = kind, .who = "test", .by = &hx_kernel_principal };
     snprintf(job.module, sizeof(job.module), "%s", module);
     return run(&job, out_job);
 }
@@ -146,7 +149,11 @@ hx_status_t world_unload(const char *module, struct hx_job *out_job)
 
 hx_status_t world_reload(const char *module, const char *file, struct hx_job *out_job)
 {
-    struct hx_job job = { .kind = HX_JOB_RELOAD, .file = world_file(file), .who = "test", .may_downgrade = true };
+    struct hx_job job = { .kind = HX_JOB_RELOAD,
+                          .file = world_file(file),
+                          .who = "test",
+                          .by = &hx_kernel_principal,
+                          .may_downgrade = true };
     snprintf(job.module, sizeof(job.module), "%s", module);
     return run(&job, out_job);
 }

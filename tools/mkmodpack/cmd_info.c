@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <lib/hash.h>
+#include <module/capability.h>
 #include <stdio.h>
 
 static const char *field_type_name(uint32_t type)
@@ -78,6 +79,18 @@ static void print_callbacks(const struct hx_mp_module *module)
     }
 }
 
+static void print_capabilities(const struct hx_mp_module *module)
+{
+    uint32_t count;
+    const struct hx_capability_record *record = hx_records_capabilities(module->image, &count);
+    char text[HX_CAPABILITY_TEXT_MAX];
+
+    for (uint32_t i = 0; i < count; i++) {
+        hx_capability_text(&record[i].what, text);
+        printf("capability %s%s\n", text, record[i].optional ? ", optional" : "");
+    }
+}
+
 static void print_declarations(const struct hx_mp_module *module)
 {
     size_t count;
@@ -96,6 +109,7 @@ static void print_declarations(const struct hx_mp_module *module)
     const struct hx_ports_record *ports = hx_mp_ports(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("ports      0x%x to 0x%x\n", ports[i].first, ports[i].last);
+    print_capabilities(module);
     const struct hx_param_record *param = hx_mp_params(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("param      %s=%llu (u%u): %s\n", param[i].name, (unsigned long long)param_default(module, &param[i]),

@@ -7,8 +7,9 @@
 #include <helix/kv.h>
 #include <helix/rtc.h>
 #include <helix/sched.h>
+#include <module/export_needs.h>
 
-#define EXPORT(name, ...) { #name, #__VA_ARGS__ },
+#define EXPORT(name, ...) { #name, #__VA_ARGS__, HX_NEED_##name },
 static const struct hx_mp_export exports[] = { HX_EXPORTS(EXPORT) };
 #undef EXPORT
 

@@ -2,10 +2,12 @@
 /* kernel_names.h - what a module may call: the kernel's exports, and the interfaces that the kernel has the headers of. */
 #pragma once
 #include <lib/slice.h>
+#include <module/capability.h>
 
 struct hx_mp_export {
     const char *name;
     const char *arguments; /* as declared: "HX_VAL(level), HX_IN(text)" */
+    uint32_t needs;        /* enum hx_capability_type */
 };
 
 struct hx_mp_kernel_interface {

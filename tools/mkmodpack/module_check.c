@@ -55,8 +55,13 @@ static void check_imports(const struct hx_mp_module *module, struct hx_mp_findin
     for (size_t i = 0; i < module->imports.count; i++) {
         const char *name = module->imports.name[i];
         const struct hx_interface_record *meant = NULL;
-        bool found = hx_mp_export_called(name) != NULL;
+        const struct hx_mp_export *export = hx_mp_export_called(name);
+        bool found = export != NULL;
 
+        if (export && !hx_records_ask_for(module->bytes, export->needs))
+            hx_mp_find_error(findings, HX_E_PERM, module->path,
+                             "import of %s without a capability of type %s; declare it with %s", name,
+                             hx_capability_type_name(export->needs), hx_capability_type_macro(export->needs));
         for (size_t j = 0; j < module->records.requires_count && !found; j++) {
             const struct hx_interface_record *required = &module->records.requires[j];
             const char *operation = hx_mp_operation_called(name, required);
