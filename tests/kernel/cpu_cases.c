@@ -388,8 +388,10 @@ static void write_on(void)
     const uint8_t byte = 1;
 
     add(&begun);
-    while (!load(&gone))
+    while (!load(&gone)) {
         (void)!hx_hal_copy((void *)watched_va, &byte, 1);
+        hx_cpu_relax(); /* CPUs that run in turns: the others */
+    }
     if (hx_hal_copy((void *)watched_va, &byte, 1) == HX_OK)
         add(&late);
 }
@@ -670,11 +672,13 @@ static void see_write(void)
 
     if (*state_word(new_va, 0, 1) == 0)
         add(&begun);
-    while (*state_word(new_va, 0, 1) != 77)
+    while (*state_word(new_va, 0, 1) != 77) {
         if (hx_hal_clock_ns() > deadline_ns) {
             add(&stale);
             return;
         }
+        hx_cpu_relax();
+    }
 }
 
 static bool readers_see_the_writer(void)

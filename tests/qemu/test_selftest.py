@@ -15,6 +15,7 @@ MACHINES = {
     "2 CPUs, after one that does not come": {"smp": 2, "cmdline": "seed=1 absent"},
     "4 CPUs": {"smp": 4},
     "8 CPUs": {"smp": 8},
+    "4 CPUs in turns": {"smp": 4, "extra": ["-icount", "shift=0,sleep=off"]},
 }
 LIMIT_S = 240  # a host may have fewer CPUs
 RESULT = re.compile(r"(not )?ok (\d+) - (.*)")

@@ -151,13 +151,17 @@ static struct {
  * bounded; it serves the request before anything else, without a lock. It comes once the word in `nmi' says why, for who
  * finds that set has one on its way, and who clears it looks at the request after that. A CPU that is stopped does not
  * answer; but who stops one stops all, this one too.
+ * Patience is time and not turns of this loop: each `pause' may give the CPU below to a guest that loops for a long time.
  */
 static void flush_wait(struct hx_arch_cpu *asked)
 {
-    enum { SPINS = 10000 };
-    for (uint32_t spins = 0; load(&asked->flush); spins++) {
-        if (spins == SPINS)
+    enum { PATIENCE_NS = 100000 };
+    uint64_t nmi_ns = hx_hal_clock_ns() + PATIENCE_NS;
+    while (load(&asked->flush)) {
+        if (hx_hal_clock_ns() >= nmi_ns) {
             interrupt_by_nmi(asked, NMI_FLUSH);
+            nmi_ns = UINT64_MAX;
+        }
         hx_cpu_relax();
     }
 }
