@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 
+#include "bench_gate.h"
 #include "compose.h"
 #include "messages.h"
 #include "storm.h"
@@ -122,6 +123,16 @@ static hx_status_t bench_capability_check(const char *name)
     uint64_t cost = loop_check(ROUNDS, module->principal) - loop_nothing(ROUNDS);
     hx_irq_restore(flags);
     report(name, (cost + ROUNDS / 2) / ROUNDS);
+    return HX_OK;
+}
+
+static hx_status_t bench_gate_from(const char *name)
+{
+    uint64_t insns = 0;
+    const char *why = hx_bench_gate(name, pack, &insns);
+    if (why)
+        return complain(name, why);
+    report(name, insns);
     return HX_OK;
 }
 
@@ -778,6 +789,8 @@ static const struct {
     { "boot_to_prompt", bench_boot }, /* first: it counts from kmain() up to here, where the console would start */
     { "gate_overhead", bench_gate },
     { "capability_check", bench_capability_check },
+    { "gate_caller", bench_gate_from },
+    { "gate_module_stub", bench_gate_from },
     { "context_switch", bench_context_switch },
     { "wake_round_trip", bench_wake_round_trip },
     { "channel_self_64", bench_channel_self },

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import bench  # noqa: E402
 from tap import case, log, main  # noqa: E402
 
-PROMISED = ["gate_overhead", "context_switch", "channel_self_64", "channel_round_trip_64", "channel_handover_64",
+PROMISED = ["gate_overhead", "gate_caller", "gate_module_stub", "context_switch", "channel_self_64", "channel_round_trip_64", "channel_handover_64",
             "module_load_10", "module_unload_10", "module_reloc_1000",
             "module_reloc_20000", "module_import",
             "grant_4k", "grant_1m", "swap_sched_blackout_16", "swap_sched_blackout_667",
