@@ -73,7 +73,7 @@ NAMELESS = {"aim_call", "smashed_return", "zeroed_return"}  # nobody knows any m
 LOG_LIMIT_S = 5
 OTHER_CPU = {"loop_interrupts_off"}  # one processor alone is lost
 BOUNDS = {"fault_at_the_end", "import_at_the_end", "loop_at_the_end"}  # only where the stack's bounds can be guessed
-# A handler runs with interrupts off.
+# A handler runs with interrupts off, so that another processor has to see it.
 NO_TICKS = {kind for kind in KINDS if kind.startswith("loop")}
 
 
@@ -166,12 +166,11 @@ def service():
             equal(guest.poweroff(), 0, "exit code")
 
 
-@case("each kind in a pick of a scheduler: the swap is reverted, the core chooses meanwhile")
-def scheduler():
+def policy(run, **machine):
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), shipped("svc_kv"), shipped("drv_rtc")],
                       [fixture("crash_sched")])
-        with boot(initrd=initrd) as guest:
+        with boot(initrd=initrd, **machine) as guest:
             world = World(guest)
 
             def crash(kind):
@@ -186,14 +185,24 @@ def scheduler():
                 contains(guest.run("lsmod"), "sched_rr         1.0.0    Running")
                 world.goes_on(kind, None)
 
-            try_each(world, kinds(OTHER_CPU), crash)
+            try_each(world, run, crash)
             equal(guest.poweroff(), 0, "exit code")
 
 
-def driver(in_start, but):
+@case("each kind in a pick of a scheduler: the swap is reverted, the core chooses meanwhile")
+def scheduler():
+    policy(kinds(OTHER_CPU))
+
+
+@case("a loop with interrupts off in a pick, where console and worker are, is ended by another processor: the swap is reverted")
+def scheduler_loops():
+    policy(sorted(OTHER_CPU), smp=2)
+
+
+def driver(in_start, run, **machine):
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), shipped("svc_kv"), shipped("drv_rtc")], [fixture("crash_rtc")])
-        with boot(initrd=initrd) as guest:
+        with boot(initrd=initrd, **machine) as guest:
             world = World(guest)
 
             def crash(kind):
@@ -218,18 +227,28 @@ def driver(in_start, but):
                     world.reverts(kind, "drv_rtc", answer, since)
                 world.goes_on(kind, None)
 
-            try_each(world, kinds(OTHER_CPU | but), crash)
+            try_each(world, run, crash)
             equal(guest.poweroff(), 0, "exit code")
 
 
 @case("each kind in an interrupt's handler: the swap is reverted, and the clock ticks on")
 def handler():
-    driver(False, NO_TICKS | BOUNDS)
+    driver(False, kinds(NO_TICKS | BOUNDS))
 
 
 @case("each kind in a start: the module is refused, and nothing of it stays")
 def start():
-    driver(True, set())
+    driver(True, kinds(OTHER_CPU))
+
+
+@case("each loop in an interrupt's handler is ended by another processor: the swap is reverted, and the clock ticks on")
+def handler_loops():
+    driver(False, sorted(NO_TICKS - BOUNDS), smp=2)
+
+
+@case("a loop with interrupts off in a start is ended by another processor, and the module is refused")
+def start_loops():
+    driver(True, sorted(OTHER_CPU), smp=2)
 
 
 @case("a loop with interrupts off in a service is ended by another processor")
