@@ -34,6 +34,12 @@ STEPS = {
     "hx_declared_disarm": "callbacks, nothing_is_left_of_an_unloaded_module",
     "hx_declared_forsake": "declared, who_waits_for_a_late_reply_is_told_of_a_revert",
     "hx_declared_release_others": "declared, a_channel_keeps_its_capacity",
+    "hx_capability_add_default_policies": "module_capability, the_kernels_own_devices_are_refused_with_the_reason",
+    "hx_capability_is_asked_for": "module_capability, the_owner_may_grant_what_a_module_asks_for_and_nothing_else",
+    "hx_capability_admit": "module_capability, a_module_holds_what_it_declares_and_loses_it_with_its_end",
+    "hx_capability_line_refusal": "module_capability, a_line_without_a_capability_is_not_claimed",
+    "hx_capability_check_calling": "module_capability, a_port_is_checked_each_time_it_is_used",
+    "hx_capability_check_path_calling": "module_capability, each_export_needs_what_its_line_says",
     "hx_lifecycle_publish": "swap, rollback_restores_the_state_of_the_swap",
     "hx_resource_open": "resource, a_module_pays_for_its_image_until_it_goes",
     "hx_resource_admit": "resource, a_load_over_its_quota_is_refused_and_says_how_much_it_takes",
@@ -43,10 +49,7 @@ STEPS = {
 }
 # Operation or error: why it has no test.
 ALLOWED = {
-    "HX_E_EXPIRED": "the capability broker's, which is not there yet",
-    "HX_E_POLICY": "likewise",
-    "HX_E_NOT_REVOCABLE": "likewise",
-    "HX_E_ALREADY": "pausing what is paused: likewise",
+    "HX_E_ALREADY": "pausing what is paused is not there yet",
 }
 
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
