@@ -5,6 +5,9 @@
  * Sharing: while @new_va's leaf shows @old_va's frame (HX_PTE_SHARED), the frame that it had waits in spare[old frame];
  * one frame is shown by one other image at most, and is not freed until that has ended.
  * Why so little is looked at: sharing is part of a blackout. That a page is state, on either side, is one comparison.
+ * Others:  once it is published, every CPU translates by the new image's leaves, at any moment, also while they are changed
+ *          here: each value that one ever has must be right for them, and one may write to another frame than before only
+ *          when nobody reads the old one any more.
  */
 #include "image_leaf.h"
 #include "image_memory.h"
@@ -39,15 +42,19 @@ void hx_hal_region_share(uintptr_t new_va, uintptr_t old_va, size_t bytes)
     hx_lock_release(&hx_mm_lock, flags);
 }
 
-/* The page shows its own frame from now on. Returns the one that it has shown. */
-static uint64_t share_end(uint64_t *leaf)
+/* The frame that @leaf, which is shared, shows is not another image's any more. Returns the one that waited meanwhile. */
+static uint64_t share_end(uint64_t leaf)
 {
-    uint16_t *spare = hx_image_spare_of(*leaf);
-    uint64_t shown_pa = hx_image_leaf_frame(*leaf);
+    uint16_t *spare = hx_image_spare_of(leaf);
+    uint64_t own_pa = hx_image_frame_pa(*spare);
 
-    *leaf = hx_vm_leaf(hx_image_frame_pa(*spare), HX_VM_RW);
     *spare = HX_IMAGE_NO_FRAME;
-    return shown_pa;
+    return own_pa;
+}
+
+static void leaf_set(uint64_t *leaf, uint64_t pa, uint64_t flags)
+{
+    __atomic_store_n(leaf, hx_vm_leaf(pa, flags), __ATOMIC_RELAXED);
 }
 
 void hx_hal_region_commit(uintptr_t new_va, uintptr_t old_va, size_t bytes)
@@ -65,9 +72,8 @@ void hx_hal_region_commit(uintptr_t new_va, uintptr_t old_va, size_t bytes)
             continue;
         if (hx_image_leaf_frame(*leaf) != hx_image_leaf_frame(*old_leaf))
             hx_mm_broken("state of another image is handed over", (void *)old_va);
-        uint64_t shown_pa = share_end(leaf);
-        *old_leaf = *leaf;
-        *leaf = hx_vm_leaf(shown_pa, HX_VM_RW);
+        leaf_set(old_leaf, share_end(*leaf), HX_VM_RW);
+        leaf_set(leaf, hx_image_leaf_frame(*leaf), HX_VM_RW);
     }
     hx_vm_flush(new_va, pages);
     hx_vm_flush(old_va, pages);
@@ -84,25 +90,28 @@ void hx_hal_region_unshare(uintptr_t new_va, size_t bytes)
         if (*leaf == 0)
             hx_mm_broken("not image memory", (void *)new_va);
         if (*leaf & HX_PTE_SHARED)
-            (void)share_end(leaf);
+            leaf_set(leaf, share_end(*leaf), HX_VM_RW);
     }
     hx_vm_flush(new_va, pages);
     hx_lock_release(&hx_mm_lock, flags);
 }
 
-/* The shared page at @va goes on in its own frame, with what it showed so far. Nobody writes there before every CPU has
- * forgotten the frame that it showed. */
+/*
+ * The shared page at @va goes on in its own frame, with what it showed so far. Nobody writes there before every CPU has
+ * forgotten the frame that it showed: a CPU that comes by for the first time would, and the others not see it.
+ */
 static void page_separate(uintptr_t va, uint64_t *leaf)
 {
-    uint64_t *copy_leaf = hx_vm_leaf_of(copy_window_va);
+    uint64_t *copy_leaf = hx_vm_leaf_of(copy_window_va), own_pa = share_end(*leaf);
 
-    *copy_leaf = hx_vm_leaf(hx_image_frame_pa(*hx_image_spare_of(*leaf)), HX_VM_RW);
+    *copy_leaf = hx_vm_leaf(own_pa, HX_VM_RW);
     hx_vm_flush_here(copy_window_va, 1); /* this CPU may remember what another one looked at through it */
     memcpy((void *)copy_window_va, (const void *)va, HX_PAGE_BYTES);
     *copy_leaf = 0;
     hx_vm_flush_here(copy_window_va, 1);
-    (void)share_end(leaf);
+    leaf_set(leaf, own_pa, HX_VM_R);
     hx_vm_flush(va, 1);
+    leaf_set(leaf, own_pa, HX_VM_RW);
 }
 
 bool hx_mm_fault(uintptr_t address, bool write)
