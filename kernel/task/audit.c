@@ -8,6 +8,7 @@
  *   moments    between an answer of before the closing and what is made of it, with interrupts off or about to be: over when
  *              that CPU has come by some more instructions. So what differs elsewhere is looked at again, after a word with
  *              every CPU, before it is believed.
+ *   gone       who ended is known until the policy has been told: it stands as the one that it believes to run, or in `telling'.
  * Nothing is known for certain of tasks that are doubted, nor on a CPU that has still to forget what an earlier policy was told.
  */
 #include "audit.h"
@@ -72,14 +73,22 @@ static bool is_stopping_elsewhere(const struct hx_task *task)
     return cpu != hx_cpu_read(self) && __atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == task;
 }
 
-/* The policy has the dead @handle queued. */
-static hx_status_t check_dead(hx_handle_t handle, uint32_t has_on, struct hx_sched_difference *out)
+/* Whether some CPU has still to tell the policy that the dead @handle is gone: it exited there, or was removed. */
+static bool is_to_be_told(hx_handle_t handle)
 {
-    if (hx_sched_is_estranged)
+    for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++)
+        if (has_to_forget(cpu) || is_being_told(cpu, handle) ||
+            __atomic_load_n(&hx_sched_book_of(cpu)->running, __ATOMIC_RELAXED) == handle)
+            return true;
+    return false;
+}
+
+/* The policy has the dead @handle. */
+static hx_status_t check_dead(hx_handle_t handle, enum mark mark, uint32_t has_on, struct hx_sched_difference *out)
+{
+    if (hx_sched_estranged & 1u << mark || is_to_be_told(handle))
         return HX_OK;
-    if (has_on < hx_hal_cpu_count() && (has_to_forget(has_on) || is_being_told(has_on, handle)))
-        return HX_OK;
-    return differs(out, handle, "gone", has_on, mark_texts[QUEUED], has_on);
+    return differs(out, handle, "gone", has_on, mark_texts[mark], has_on);
 }
 
 static hx_status_t check_queued(const struct hx_task *task, hx_handle_t handle, uint32_t has_on,
@@ -98,7 +107,7 @@ static hx_status_t check_queued(const struct hx_task *task, hx_handle_t handle, 
 }
 
 /* Everybody whom the policy names, and no live one twice. */
-static hx_status_t mark_list(const struct hx_sched_saved *saved, enum mark mark, bool *out_dead,
+static hx_status_t mark_list(const struct hx_sched_saved *saved, enum mark mark, uint32_t *out_dead,
                              struct hx_sched_difference *out)
 {
     const hx_handle_t *list = mark == QUEUED ? saved->ready : saved->waiting;
@@ -111,8 +120,8 @@ static hx_status_t mark_list(const struct hx_sched_saved *saved, enum mark mark,
         const struct hx_task *task = hx_task_lookup(handle);
         hx_status_t err = HX_OK;
         if (!task) {
-            *out_dead |= mark == QUEUED;
-            err = mark == QUEUED ? check_dead(handle, has_on, out) : HX_OK;
+            *out_dead |= 1u << mark;
+            err = check_dead(handle, mark, has_on, out);
         } else if (task->class != HX_TASK_POLICY) {
             err = differs(out, handle, "none of the policy's", task->cpu, mark_texts[mark], has_on);
         } else if (marks[i] != UNKNOWN) {
@@ -150,11 +159,11 @@ static bool check_live(struct hx_task *task, void *context)
     return sought->err == HX_OK;
 }
 
-static hx_status_t look(const struct hx_sched_saved *saved, bool *out_dead, struct hx_sched_difference *out)
+static hx_status_t look(const struct hx_sched_saved *saved, uint32_t *out_dead, struct hx_sched_difference *out)
 {
     struct sought sought = { .out = out, .saved = saved, .err = HX_OK };
     memset(marks, UNKNOWN, sizeof(marks));
-    *out_dead = false;
+    *out_dead = 0;
     hx_status_t err = mark_list(saved, QUEUED, out_dead, out);
     if (err == HX_OK)
         err = mark_list(saved, WAITING, out_dead, out);
@@ -174,14 +183,14 @@ static bool all_have_forgotten(void)
 
 hx_status_t hx_sched_audit(const struct hx_sched_saved *saved, struct hx_sched_difference *out)
 {
-    bool dead = false;
+    uint32_t dead = 0;
     hx_status_t err = look(saved, &dead, out);
     for (uint32_t looks = 1; err != HX_OK && looks < LOOKS_MAX && hx_hal_cpu_count() > 1; looks++) {
         (void)!hx_hal_cpu_sync(hx_hal_clock_ns() + patience_ns);
         err = look(saved, &dead, out);
     }
-    if (err == HX_OK && !dead && all_have_forgotten())
-        hx_sched_is_estranged = false;
+    if (err == HX_OK && all_have_forgotten())
+        hx_sched_estranged &= dead;
     return err;
 }
 #endif

@@ -3,8 +3,7 @@
  * audit.h - whether a policy and the core mean the same tasks. Only where HX_CHECKS is 1.
  *
  * The policy's side is what it saves, in the common language of helix/sched.h; the core's is its table and its books, which
- * say what the policy has been told. What the policy remembers of tasks that ended while they waited is nobody's, and no
- * difference: it is told of an end only where it is asked in any case, or has the task queued.
+ * say what the policy has been told. Both are the same set: who is ready is queued, who waits is known, and nobody else is.
  */
 #pragma once
 #include "task.h"

@@ -125,7 +125,7 @@ static inline void wait_for_swap(void)
 
 /* ---- for the audit -------------------------------------------------------------------------------------------------- */
 #if HX_CHECKS
-bool hx_sched_is_estranged;
+uint32_t hx_sched_estranged;
 static bool is_provided;
 #endif
 
@@ -133,7 +133,7 @@ static bool is_provided;
 static inline void note_provider(bool provided)
 {
 #if HX_CHECKS
-    hx_sched_is_estranged = provided && is_provided;
+    hx_sched_estranged = provided && is_provided ? UINT32_MAX : 0;
     is_provided = provided;
 #else
     (void)provided;

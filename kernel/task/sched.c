@@ -44,12 +44,12 @@ void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news)
     hx_sched_policy_add(book, task, news);
 }
 
-bool hx_sched_ready_remove(struct hx_task *task)
+void hx_sched_ready_remove(struct hx_task *task)
 {
     struct hx_sched_book *book = hx_sched_book();
     book->gone_switches += task->switches;
     book->tasks--;
-    return hx_sched_policy_remove(book, task);
+    (void)hx_sched_policy_remove(book, task);
 }
 
 void hx_sched_reorder(struct hx_task *task)

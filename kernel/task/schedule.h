@@ -115,8 +115,8 @@ void hx_sched_init(struct hx_task *idle);
 /* @task, which is on this CPU, has become ready for @news (HX_SCHED_NEW, HX_SCHED_WOKEN): into the lists, and a switch is
  * due. Most wakes take the short way, below. */
 void hx_sched_ready_add(struct hx_task *task, enum hx_sched_reason news);
-/* @task, which does not run, is about to be dead: out of every list. Returns whether the policy may have it queued. */
-bool hx_sched_ready_remove(struct hx_task *task);
+/* @task, which does not run, is about to be dead: out of every list. The policy is to be told that it is removed. */
+void hx_sched_ready_remove(struct hx_task *task);
 /* The running task stops for @reason, its state is set, and it is in the books. Returns when it runs again. */
 void hx_sched_stop(struct hx_task *prev, uint64_t reason);
 /* The policy has been told that quick @prev stops for @reason, and that @woken (or NULL) is ready; @answer cannot be taken
@@ -221,7 +221,7 @@ struct hx_sched_book {
 };
 
 extern struct hx_sched_book hx_sched_book_template;
-extern bool hx_sched_is_estranged; /* only with HX_CHECKS: the policy may believe what was once true */
+extern uint32_t hx_sched_estranged; /* only with HX_CHECKS, a bit for each list: the policy may have the dead there */
 extern const struct hx_slot_info *hx_sched_slot;
 
 static inline struct hx_sched_book *hx_sched_book(void)

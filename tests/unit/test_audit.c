@@ -46,11 +46,16 @@ static bool is_due(void *context)
     return crowd.due;
 }
 
+static void make_sleeper(void)
+{
+    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "sleeper", 100, sleep_well, NULL, &crowd.sleeper), HX_OK);
+}
+
 static void gather(void)
 {
     char name[HX_NAME_MAX];
     hx_waitq_init(&crowd.queue);
-    cr_assert_eq(hx_task_create(HX_TASK_POLICY, "sleeper", 100, sleep_well, NULL, &crowd.sleeper), HX_OK);
+    make_sleeper();
     for (uint32_t i = 0; i < YIELDERS; i++) {
         snprintf(name, sizeof(name), "yielder%u", i);
         cr_assert_eq(hx_task_create(HX_TASK_POLICY, name, 100, take_turns, &crowd.turns[i], &crowd.yielder[i]), HX_OK);
@@ -92,7 +97,7 @@ static void expect_no_help(void)
     cr_assert_eq(stats.fallbacks, 0);
 }
 
-/* From each to each, and each to itself. */
+/* From each to each, and each to itself. Before each swap one is killed that sleeps. */
 static hx_status_t swap_all(void *argument)
 {
     static const char *const files[] = {
@@ -108,8 +113,10 @@ static hx_status_t swap_all(void *argument)
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(files); i++) {
         struct hx_job job;
         let_them_run();
+        cr_assert_eq(hx_task_kill(crowd.sleeper), HX_OK);
         cr_assert_eq(reload(module, files[i], &job), HX_OK, "%s, swap %u: %s", files[i], i, job.swap.report.message);
         memcpy(module, job.swap.new_name, sizeof(module));
+        make_sleeper();
     }
     let_them_run();
     disperse();
@@ -192,7 +199,7 @@ REFUSAL(one_that_finds_nobody_in_what_is_shared, "sched_saves_none.hxm", "sleepe
 REFUSAL(one_that_finds_damaged_what_is_shared, "sched_save_damaged.hxm", "save", "could not save its state",
         HX_STATE_SHARED)
 
-/* The version that comes back believes what was true at the swap: in its queue is one who is no more. */
+/* The version that comes back believes what was true at the swap: in its queue is one who is no more, and one waits who is. */
 static hx_status_t go_back_and_on(void *argument)
 {
     struct hx_job job;
@@ -204,12 +211,14 @@ static hx_status_t go_back_and_on(void *argument)
     for (uint32_t i = 0; i < YIELDERS; i++)
         if (hx_task_of(crowd.yielder[i])->told)
             cr_assert_eq(hx_task_kill(crowd.yielder[i]), HX_OK);
-    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test", .by = &hx_kernel_principal };
-    cr_assert_not(hx_sched_is_estranged);
-    cr_assert_eq(hx_engine_run(&job), HX_OK, "%s", job.report.message);
-    cr_assert(hx_sched_is_estranged);
-    cr_assert_eq(reload("sched_rr", "sched_prio.hxm", &job), HX_OK, "%s", job.swap.report.message);
     disperse();
+    job = (struct hx_job){ .kind = HX_JOB_ROLLBACK, .module = "sched_rr", .who = "test", .by = &hx_kernel_principal };
+    cr_assert_eq(hx_sched_estranged, 0);
+    cr_assert_eq(hx_engine_run(&job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(hx_sched_estranged, UINT32_MAX);
+    cr_assert_eq(reload("sched_rr", "sched_prio.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_neq(hx_sched_estranged, UINT32_MAX, "what is as it should be is believed from then on");
+    cr_assert_neq(hx_sched_estranged, 0);
     return HX_OK;
 }
 
@@ -294,7 +303,7 @@ static void begin_with_two_cpus(void)
     ready->state = HX_TASK_READY;
     waiting->doubted = ready->doubted = waiting->forgotten = ready->forgotten = false;
     cpus[hx_handle_index(ready_handle)] = cpus[hx_handle_index(waiting_handle)] = 1;
-    hx_sched_is_estranged = false;
+    hx_sched_estranged = 0;
 }
 
 /* @queued and @known, each a handle or HX_HANDLE_NONE. */
@@ -357,7 +366,7 @@ Test(audit_elsewhere, whom_a_waiting_question_is_about_may_be_anywhere)
     cr_assert_str_eq(found.name, "waiting");
 }
 
-Test(audit_elsewhere, the_dead_may_be_queued_only_while_their_removal_waits)
+Test(audit_elsewhere, the_dead_are_known_only_until_the_policy_is_told)
 {
     begin_with_two_cpus();
     hx_handle_t dead = hx_handle_make(HX_HANDLE_TASK, 77, HX_TASKS_MAX - 1);
@@ -367,8 +376,18 @@ Test(audit_elsewhere, the_dead_may_be_queued_only_while_their_removal_waits)
     cr_assert_str_eq(found.is, "gone");
     hx_sched_book_of(1)->telling = dead;
     cr_assert_eq(audit(dead, waiting_handle, HX_HANDLE_NONE), HX_OK);
+    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, dead), HX_OK);
     hx_sched_book_of(1)->telling = HX_HANDLE_NONE;
-    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, dead), HX_OK, "one that ended while it waited");
+    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, dead), HX_E_CORRUPT);
+    cr_assert_str_eq(found.is, "gone");
+    cr_assert_str_eq(found.has, "waiting");
+    hx_sched_book_of(1)->running = dead;
+    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, dead), HX_OK, "one that has exited");
+    hx_sched_book_of(1)->running = HX_HANDLE_NONE;
+    hx_sched_estranged = UINT32_MAX;
+    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, dead), HX_OK, "one of before a revert");
+    cr_assert_eq(audit(HX_HANDLE_NONE, waiting_handle, HX_HANDLE_NONE), HX_OK);
+    cr_assert_eq(hx_sched_estranged, 0);
 }
 
 Test(audit_elsewhere, who_is_about_to_stop_there_is_known_and_no_more)

@@ -814,7 +814,7 @@ static hx_status_t wake_gate_and_kill_victim(void *argument)
     return HX_OK;
 }
 
-Test(sched, who_is_killed_before_his_wake_is_told_was_never_there)
+Test(sched, who_is_killed_before_his_wake_is_told_is_removed_as_one_who_waits)
 {
     start_with_patient_policy();
     hx_preempt_disable();
@@ -822,8 +822,26 @@ Test(sched, who_is_killed_before_his_wake_is_told_was_never_there)
     hx_preempt_enable();
     (void)noted();
     spawn_letters("a", wake_gate_and_kill_victim, NULL);
-    expect_trace("+a/new -/block/0>a wake woke killed a/exit/0>-");
+    expect_trace("+a/new -/block/0>a wake woke remove:w killed a/exit/0>-");
     cr_assert_eq(stats().bad_answers, 0);
+    stop_checked();
+}
+
+static hx_status_t sleep_for_good(void *argument)
+{
+    (void)argument;
+    return hx_task_sleep_until(UINT64_MAX - 1);
+}
+
+Test(sched, who_is_killed_while_he_waits_or_sleeps_is_removed)
+{
+    start_with_policy();
+    victim = spawn("w", wait_at_gate, NULL);
+    hx_handle_t sleeper = spawn("s", sleep_for_good, NULL);
+    (void)noted();
+    expect_ok(hx_task_kill(victim));
+    expect_ok(hx_task_kill(sleeper));
+    expect_trace("remove:w remove:s");
     stop_checked();
 }
 
@@ -1374,7 +1392,7 @@ Test(sched, a_new_priority_is_told)
     expect_trace("adjust:a/42");
     cr_assert_eq(hx_task_of(victim)->priority, 42);
     expect_ok(hx_task_kill(victim));
-    expect_trace("");
+    expect_trace("remove:a");
     stop_checked();
 }
 
