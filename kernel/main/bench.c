@@ -12,6 +12,7 @@
 #include "messages.h"
 #include "storm.h"
 #include "sweep.h"
+#include "traffic.h"
 
 #include <arch/x86_64/arch.h>
 #include <hal/hx_hal.h>
@@ -861,6 +862,7 @@ void hx_bench_run(const char *names, const struct hx_pack *initrd)
     try(names, "sweep", hx_sweep_run);
     try(names, "storm", hx_storm_run);
     try(names, "messages", hx_messages_run);
+    try(names, "traffic", hx_traffic_run);
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(benches); i++)
         if (is_asked_for(names, benches[i].name) && !run_bench(i))
             failed = true;

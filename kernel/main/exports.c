@@ -95,7 +95,7 @@ hx_ret_t hx_export_hx_state_size(const void *name, uint64_t name_bytes)
 
 hx_ret_t hx_export_hx_sleep_ns(uint64_t duration_ns)
 {
-    if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off) || !hx_irq_enabled())
+    if (!hx_irq_enabled()) /* else it would see to that itself */
         return HX_E_STATE;
     uint64_t deadline_ns = hx_export_wait_begin(duration_ns);
     return hx_export_wait_end(hx_task_sleep_until(deadline_ns));

@@ -91,7 +91,7 @@ hx_ret_t hx_export_hx_channel_select(const void *ends, uint64_t ends_bytes, uint
     struct hx_holder *holder = calling_holder();
     if (!holder)
         return HX_E_STATE;
-    if (ends_bytes == 0 || ends_bytes > sizeof(copy) || ends_bytes % sizeof(copy[0]))
+    if (ends_bytes > sizeof(copy) || ends_bytes % sizeof(copy[0]))
         return HX_E_INVAL;
     hx_status_t err = hx_hal_copy(copy, ends, ends_bytes);
     if (err != HX_OK)

@@ -28,7 +28,9 @@ hx_status_t hx_trial_swap(struct hx_trial *trial, const struct hx_trial_schedule
         hx_trial_print("%s: %s: it is not in the initrd\n", trial->name, to->file);
         return err;
     }
-    job = (struct hx_job){ .kind = HX_JOB_RELOAD, .file = file, .who = trial->name, .may_downgrade = true };
+    job = (struct hx_job){
+        .kind = HX_JOB_RELOAD, .file = file, .who = trial->name, .by = &hx_kernel_principal, .may_downgrade = true
+    };
     hx_fmt(job.module, sizeof(job.module), "%s", trial->module);
     err = hx_engine_run(&job);
     if (err != HX_OK) {

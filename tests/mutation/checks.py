@@ -12,7 +12,7 @@ REFUSES = re.compile(r"(return\s+|err\s*=\s*)?(\w*(refuse|violate)\w*\s*\(|HX_E_
 REFUSES_AT_ONCE = re.compile(r"return\s+(\w*refuse\w*\s*\(|HX_E_\w+;)")
 VALID = re.compile(r"\b(\w*(valid|proper|is_string_table|slice_has|agrees|in_piece)\w*)\([^;{}()]*\)\s*\{")
 CONDITION = re.compile(r"\bif\s*\(")
-FUNCTION = re.compile(r"^\w[^;{}]*?\b(\w+)\([^;{}]*\)\s*\{", re.M)
+FUNCTION = re.compile(r"^\w[^;{}]*?\b(?!__attribute__\b)(\w+)\([^;{}]*\)\s*\{", re.M)
 
 
 @dataclasses.dataclass

@@ -37,6 +37,15 @@ SUITES = {
     "kernel/module/plan.c": ("plan/*",),
     "kernel/module/ops.c": ("interface/*", "@(records|version)/*"),
     "kernel/module/records.c": ("records/*", "@(plan|version|engine)/*"),
+    **dict.fromkeys(("kernel/main/exports.c", "kernel/main/exports_bus.c", "kernel/main/exports_channel.c",
+                     "kernel/main/exports_declared.c", "kernel/main/exports_grant.c"), ("exports/*",)),
+    "kernel/ipc/handle.c": ("@(handle|channel)/*",),
+    "kernel/ipc/channel.c": ("channel/*",),
+    "kernel/ipc/channel_slow.c": ("channel/*",),
+    "kernel/ipc/channel_life.c": ("channel/*",),
+    "kernel/ipc/grant.c": ("@(grant|channel)/*",),
+    "kernel/ipc/message_router.c": ("message_router/*",),
+    "kernel/ipc/topic.c": ("event_bus/*",),
 }
 HEADER_TESTS = ("tests/unit/test_slice.c",)  # compiled with the switchable headers
 # Checks whose absence changes nothing that a test could see, by file, function and text: why.
@@ -46,6 +55,8 @@ EQUIVALENT = {
         "hx_ldr_relax() answers for it, by what holds for the whole window",
     ("modloader/elf_relax.c", "read_load", "rela->r_offset < length"): "the difference wraps, and no section is as large",
     ("modloader/image_symbols.c", "read_label", "symbol.st_shndx == SHN_UNDEF"): "section 0 is never loaded",
+    ("kernel/ipc/channel.c", "find_and_lock", "hx_unlikely(!hx_handle_is(entry, handle))"):
+        "it is asked once more with the lock held",
     ("kernel/module/records.c", "check_array", "range->bytes == 0"): "an array of no bytes has no addresses either",
 }
 
@@ -129,7 +140,7 @@ def make():
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as file:
         steps = [(os.path.relpath(os.path.join(step["directory"], step["file"]), ROOT), step) for step in json.load(file)]
     steps = [(path, step) for path, step in steps if path in HEADER_TESTS or
-             path in SUITES and "libcore_host.a" in step["output"]]
+             path in SUITES and ("libcore_host.a" in step["output"] or step["output"].startswith("tests/unit.p/"))]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(lambda one: compile_copy(one[0], one[1]["command"]), steps))
     link({step["output"]: made for (_, step), made in zip(steps, objects)})

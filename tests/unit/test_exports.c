@@ -133,6 +133,67 @@ Test(exports, each_does_for_a_module_what_it_says_and_refuses_what_is_wrong)
     ASSERT_CENSUS(before);
 }
 
+/* What nobody asks for who is a module. */
+Test(exports, outside_of_every_module_nothing_is_done)
+{
+    struct hx_channel_ends ends;
+    struct hx_message message = { .payload = HX_PAYLOAD_NONE };
+    struct hx_message_memory memory;
+    struct hx_event event = { .type = HX_EVENT_CUSTOM };
+    hx_handle_t none = HX_HANDLE_NONE;
+    world_begin(0);
+    cr_expect_eq(hx_export_hx_channel_create(1, &ends, sizeof(ends)), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_clone(none, 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_send(none, &message, sizeof(message), 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_receive(none, &message, sizeof(message), 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_select(&none, sizeof(none), 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_count(none), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_is_open(none), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_channel_close(none), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_handle_drop(none), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_grant_create(1, &memory, sizeof(memory)), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_grant_look(none, &memory, sizeof(memory)), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_request(none, &message, sizeof(message), 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_reply(0, &message, sizeof(message)), HX_E_STALE);
+    cr_expect_eq(hx_export_hx_defer(HX_TEXT("nothing")), HX_E_NOENT);
+    cr_expect_eq(hx_export_hx_irq_count(HX_TEXT("bell")), HX_E_NOENT);
+    cr_expect_eq(hx_export_hx_publish(HX_TEXT("nobody.news"), &event, sizeof(event)), HX_E_NOENT);
+    cr_expect_eq(hx_export_hx_channel_mine(HX_TEXT("in")), HX_E_NOENT);
+    cr_expect_eq(hx_export_hx_channel_connect(HX_TEXT("calls_all/in")), HX_E_INVAL);
+    cr_expect_eq(hx_export_hx_port_read8(0x80), HX_E_PERM);
+    cr_expect_eq(hx_export_hx_port_write8(0x80, 0), HX_E_PERM);
+}
+
+Test(exports, a_history_without_memory_for_it_says_so)
+{
+    enum { TOPICS = 6 };
+    struct hx_topic *topic = NULL;
+    struct hx_message message = { .code = TOPICS };
+    world_begin(0);
+    cr_assert_eq(hx_topic_create(HX_TOPIC_MODULES, &hx_kernel_holder, &topic), HX_OK);
+    cr_assert_eq(world_load("calls_all.hxm", NULL), HX_OK);
+    hal_host_fail_at(2); /* the task that asks, and the history */
+    cr_assert_eq(world_run(ask, &message), HX_OK);
+    cr_assert(hal_host_has_failed() && message.code != 0, "it came out as it does with memory");
+    expect_part(TOPICS);
+}
+
+static hx_status_t sleep_with_interrupts_off(void *argument)
+{
+    (void)argument;
+    hx_irq_flags_t flags = hx_irq_save();
+    hx_ret_t off = hx_export_hx_sleep_ns(1);
+    hx_irq_restore(flags);
+    return off == HX_E_STATE ? (hx_status_t)hx_export_hx_sleep_ns(1) : HX_E_INTERNAL;
+}
+
+Test(exports, nobody_sleeps_with_interrupts_off)
+{
+    world_begin(0);
+    cr_assert_eq(world_run(sleep_with_interrupts_off, NULL), HX_OK);
+    cr_assert_eq(hx_export_hx_sleep_ns(1), HX_E_STATE, "nor the idle task");
+}
+
 /* ---- the same lookup in a table made here --------------------------------------------------------------------------- */
 #define hx_exports_table own_table
 #define hx_exports_mask own_mask

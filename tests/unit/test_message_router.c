@@ -7,7 +7,22 @@
 #include <interrupts/exception.h>
 #include <ipc/message_router.h>
 
-enum { ECHO, FAIL, LATER, CRASH, CRASH_ONCE, NONSENSE, SLEEP, EARLY, HALF, ERROR, ASK_OTHER, CALL_OTHER, RESTART };
+enum {
+    ECHO,
+    FAIL,
+    LATER,
+    CRASH,
+    CRASH_ONCE,
+    NONSENSE,
+    SLEEP,
+    EARLY,
+    HALF,
+    ERROR,
+    ASK_OTHER,
+    CALL_OTHER,
+    RESTART,
+    FORSAKEN
+};
 
 static struct hx_slot *slot;
 static struct hx_holder owner = { .self = ((hx_handle_t)HX_HANDLE_MODULE << 56) | 1, .name = "svc" };
@@ -75,6 +90,7 @@ static hx_ret_t serve(struct hx_message *message, uint64_t bytes)
         hal_host_advance(1);
         cr_assert_lt(++restarts, 1000, "for ever");
         return HX_E_RESTART;
+    case FORSAKEN: hx_router_forsake(&service); return HX_REPLY_LATER;
     default: return HX_E_UNSUPPORTED;
     }
 }
@@ -560,6 +576,16 @@ Test(message_router, what_may_be_repeated_fails_when_the_service_does_not_come_b
     crashes = 0;
     request(CRASH_ONCE);
     expect_trace("a:-11");
+    stop();
+}
+
+/* As if that had happened between its return and the wait. */
+Test(message_router, a_request_that_is_forsaken_before_it_waits_has_failed)
+{
+    start();
+    hal_host_advance(10);
+    request(FORSAKEN);
+    expect_trace("a:-8");
     stop();
 }
 
