@@ -7,8 +7,8 @@
  *     HX_CAP_OPTIONAL(HX_CAPABILITY_DEBUG, 0, 0, 0, "");
  *
  * A module holds what it asks for and the owner's policy lets it have, and nothing else; a request that the policy refuses
- * keeps the module from being loaded. HX_PORTS and HX_IRQ are requests already. What is optional is not given at the load, but
- * may be given later.
+ * keeps the module from being loaded. HX_PORTS, HX_IRQ and HX_SUBSCRIBE are requests already. What is optional is not given at
+ * the load, but may be given later: by a person, or in a message.
  */
 #pragma once
 #include <helix/types.h>
@@ -33,6 +33,10 @@ enum hx_capability_right {
     HX_CAPABILITY_EXECUTE = 1 << 2,
     HX_CAPABILITY_GRANT = 1 << 3, /* pass it on: any type */
 };
+
+/* What an HX_EVENT_CAPABILITY tells; of a grant that ends with others, or with a module, nothing is told. */
+enum hx_capability_event { HX_CAPABILITY_GRANTED, HX_CAPABILITY_REVOKED, HX_CAPABILITY_EXPIRED, HX_CAPABILITY_DENIED };
+#define HX_CAPABILITY_HAPPENED(what, type) ((uint64_t)(what) << 32 | (uint32_t)(type))
 
 enum { HX_CAPABILITY_PATH_MAX = 64 }; /* NUL included */
 

@@ -23,8 +23,8 @@ enum hx_payload {
     HX_PAYLOAD_NONE,
     HX_PAYLOAD_INLINE, /* `bytes` of `data` */
     HX_PAYLOAD_MEMORY, /* `memory`: the grant goes to the receiver, and its pages with it */
-    /* `capability`: the handle of a grant by the broker, or of a channel's end, goes to the receiver; HX_HANDLE_NONE when it
-     * was revoked on its way */
+    /* `capability`: the handle of a capability, or of a channel's end, goes to the receiver; HX_HANDLE_NONE when it ended on its
+     * way, or is one that the receiver may not have: then it ends */
     HX_PAYLOAD_CAPABILITY,
     HX_PAYLOAD_COUNT,
 };
@@ -72,7 +72,8 @@ enum hx_right {
     HX_RIGHT_RECEIVE = 1 << 1,
     HX_RIGHT_CLONE = 1 << 2,    /* make further handles of the same end */
     HX_RIGHT_TRANSFER = 1 << 3, /* give it away in a message */
-    HX_RIGHT_ALL = 0xf,
+    HX_RIGHT_CLOSE = 1 << 4,    /* close the channel for everybody: who connects to another's does not get it */
+    HX_RIGHT_ALL = 0x1f,
 };
 enum { HX_CHANNEL_CAPACITY_MAX = 1024, HX_SELECT_MAX = 8 };
 
@@ -137,6 +138,7 @@ HX_STATIC_ASSERT(sizeof(struct hx_event) == 64, "a cache line");
  * INTERRUPT:               the line, which stormed and is masked; the module that it is of
  * TIMER:                   seconds since boot; "second"
  * MEMORY_PRESSURE:         free page frames; "scarce" or "enough"
+ * CAPABILITY:              HX_CAPABILITY_HAPPENED(what, type) of helix/capability.h; who holds it, held it or was denied
  */
 enum { HX_EVENT_NUMBER = HX_NAME_MAX / 8 };
 

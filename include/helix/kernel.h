@@ -39,7 +39,10 @@
     HX_EXPORT(hx_grant_create, HX_VAL(bytes), HX_OUT(memory))                                                          \
     HX_EXPORT(hx_grant_look, HX_VAL(grant), HX_OUT(memory))                                                            \
     HX_EXPORT(hx_channel_mine, HX_IN(key))                                                                             \
-    HX_EXPORT(hx_channel_connect, HX_IN(name))
+    HX_EXPORT(hx_channel_connect, HX_IN(name))                                                                         \
+    HX_EXPORT(hx_cap_find, HX_IN(what))                                                                                \
+    HX_EXPORT(hx_cap_derive, HX_VAL(from), HX_IN(what), HX_VAL(duration_ns))                                           \
+    HX_EXPORT(hx_cap_revoke, HX_VAL(capability))
 
 #ifndef __ASSEMBLER__
 #include <helix/interface.h>
@@ -80,16 +83,16 @@ enum hx_log_level {
  * hx_channel_clone:   returns a further handle of the end, with `rights` (bits of enum hx_right) out of its own; it has to have
  *                     HX_RIGHT_CLONE. HX_E_PERM, HX_E_LIMIT. Thread.
  * hx_channel_send:    `message`: struct hx_message. Waits while the other end's queue is full. HX_E_FULL: it may not wait;
- *                     HX_E_CLOSED; HX_E_INVAL: no such type, payload or size; HX_E_PERM: a type that is the kernel's. On any
- *                     error what the message carries is the module's still; sent, it counts among its handles until it is
- *                     received.
+ *                     HX_E_CLOSED; HX_E_INVAL: no such type, payload or size; HX_E_PERM: a type that is the kernel's, or a
+ *                     capability that may not be passed on; HX_E_EXPIRED: one that is over. On any error what the message
+ *                     carries is the module's still; sent, it counts among its handles until it is received.
  * hx_channel_receive: the most urgent message, the oldest of several. HX_E_EMPTY: none, and it may not wait; HX_E_CLOSED: none,
  *                     and nobody sends any more; HX_E_LIMIT: there is no room for what it carries, and it stays where it is.
  * hx_channel_select:  waits until a message is at one of `ends` (hx_handle_t, up to HX_SELECT_MAX), or it is closed. Returns its
  *                     index. HX_E_TIMEOUT also where it may not wait.
  * hx_channel_count:   returns the messages that can be received at the end.
  * hx_channel_is_open: returns 1, or 0 once either end was closed or given up.
- * hx_channel_close:   for both ends and everybody; what is queued can be received. Thread.
+ * hx_channel_close:   for both ends and everybody, by HX_RIGHT_CLOSE; what is queued can be received. Thread.
  * hx_handle_drop:     gives a handle of whatever kind up. The last of an end closes the channel. Thread.
  */
 /*
@@ -119,6 +122,17 @@ enum hx_log_level {
  *                 too many handles, or there are too many grants; HX_E_STATE: in an interrupt.
  * hx_grant_look:  says in `memory` where `grant` is and what may be done with it. HX_E_STALE: it is not the module's, or not
  *                 any more. HX_E_INVAL: no grant, or another span. Any context.
+ */
+/*
+ * Capabilities (helix/capability.h), which go from module to module in messages. `what` is a struct hx_capability, exactly.
+ *
+ * hx_cap_find:   returns the handle of a capability of the module's that covers `what`. HX_E_NOENT; HX_E_INVAL: `what` makes no
+ *                sense. Thread.
+ * hx_cap_derive: returns a new one of the module's own, for `what` and for `duration_ns` at most (HX_WAIT_FOREVER: as long as
+ *                `from`), that ends with `from`. HX_E_PERM: `from` covers less, or lacks HX_CAPABILITY_GRANT; HX_E_EXPIRED,
+ *                HX_E_STALE, HX_E_INVAL; HX_E_POLICY; HX_E_LIMIT. Thread.
+ * hx_cap_revoke: ends one, whoever has it by now, with all that was derived from it: the module's own, or one that comes from
+ *                one of those. So does hx_handle_drop. HX_E_STALE, HX_E_PERM; HX_E_NOT_REVOCABLE. Thread.
  */
 /*
  * Declared channels (helix/module.h).

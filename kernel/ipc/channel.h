@@ -46,7 +46,7 @@ HX_NODISCARD hx_ret_t hx_ipc_select(const hx_handle_t *ends, uint32_t count, str
 HX_NODISCARD hx_ret_t hx_ipc_count(hx_handle_t end, const struct hx_holder *owner);
 /* Whether the other end is. HX_E_STALE. */
 HX_NODISCARD hx_ret_t hx_ipc_is_open(hx_handle_t end, const struct hx_holder *owner);
-/* Closes both directions at once, for all handles of both ends; what is queued can still be received. HX_E_STALE. */
+/* Closes both directions at once, for all handles of both ends; what is queued can still be received. HX_E_STALE, HX_E_PERM. */
 HX_NODISCARD hx_status_t hx_ipc_close(hx_handle_t end, const struct hx_holder *owner);
 
 /* ---- for those who show them ------------------------------------------------------------------------------------------- */
@@ -61,3 +61,12 @@ struct hx_channel_info {
 bool hx_channel_describe(uint32_t from, struct hx_channel_info *out);
 /* The channel that the entry is an end of. */
 uint32_t hx_channel_number(const struct hx_handle_entry *entry);
+
+/* ---- capabilities ------------------------------------------------------------------------------------------------------ */
+/*
+ * A capability in a message belongs to another table than handle.h's: @give has it change hands, under a new name. @from or @to
+ * NULL: messages on their way; both: nobody receives it, and it ends. HX_E_STALE: there is no such (any more), or @to may not have it and
+ * it has ended; else @from has it still. Any context, a channel may be locked. Bound once.
+ */
+void hx_channel_bind_capabilities(hx_status_t (*give)(hx_handle_t id, const struct hx_holder *from,
+                                                      struct hx_holder *to, hx_handle_t *out));

@@ -279,7 +279,7 @@ hx_status_t hx_ipc_close(hx_handle_t handle, const struct hx_holder *owner)
 {
     hx_status_t err = HX_E_STALE;
     struct hx_handle_entry *entry;
-    struct hx_channel_end *end = hx_handle_find(handle, HX_HANDLE_CHANNEL, owner, 0, &entry, &err);
+    struct hx_channel_end *end = hx_handle_find(handle, HX_HANDLE_CHANNEL, owner, HX_RIGHT_CLOSE, &entry, &err);
     if (!end)
         return err;
     hx_irq_flags_t flags = hx_lock_acquire(&end->channel->lock);

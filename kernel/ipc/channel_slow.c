@@ -14,6 +14,14 @@ enum { WATCH_QUEUES = 32 };
 /* Those who select wait here, by the number of their task; a lane has a bit for each queue where somebody watches it. */
 static struct hx_waitq watching[WATCH_QUEUES];
 struct hx_holder hx_channel_transit = { .name = "messages", .in_transit = true };
+static hx_status_t (*give_capability)(hx_handle_t id, const struct hx_holder *from, struct hx_holder *to,
+                                      hx_handle_t *out);
+
+void hx_channel_bind_capabilities(hx_status_t (*give)(hx_handle_t id, const struct hx_holder *from,
+                                                      struct hx_holder *to, hx_handle_t *out))
+{
+    give_capability = give;
+}
 
 void hx_channel_watch_init(void)
 {
@@ -57,15 +65,17 @@ static hx_status_t pack_capability(struct hx_message *queued, const struct hx_ho
     hx_status_t err = HX_E_INVAL;
     struct hx_handle_entry *entry;
     enum hx_handle_type type = (enum hx_handle_type)hx_handle_type(queued->capability);
-    if (type != HX_HANDLE_CHANNEL && type != HX_HANDLE_CAPABILITY)
+    if (type == HX_HANDLE_CAPABILITY && give_capability)
+        return give_capability(queued->capability, owner, NULL, &queued->capability);
+    if (type != HX_HANDLE_CHANNEL)
         return queued->capability == HX_HANDLE_NONE ? HX_E_STALE : HX_E_INVAL;
     struct hx_channel_end *end = hx_handle_find(queued->capability, type, owner, HX_RIGHT_TRANSFER, &entry, &err);
     if (!end)
         return err;
-    if (type == HX_HANDLE_CHANNEL && end->in == lane)
+    if (end->in == lane)
         return HX_E_INVAL;
     err = hx_handle_give(queued->capability, owner, &hx_channel_transit, &queued->capability);
-    if (err == HX_OK && type == HX_HANDLE_CHANNEL)
+    if (err == HX_OK)
         hx_waitq_wake_all(&end->receivers); /* who waits with the old handle looks, and is told that it is stale */
     return err;
 }
@@ -88,6 +98,11 @@ static hx_status_t pack(struct hx_message *queued, const struct hx_holder *owner
     }
 }
 
+static bool is_capability(const struct hx_message *queued)
+{
+    return hx_handle_type(queued->capability) == HX_HANDLE_CAPABILITY;
+}
+
 /* Gives @owner what @queued carries, and a copy of it. A capability that was revoked on its way is none: who receives goes on. */
 static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *owner, struct hx_message *out)
 {
@@ -97,7 +112,8 @@ static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *own
     if (queued->payload == HX_PAYLOAD_MEMORY)
         err = hx_grant_accept((struct hx_grant *)(uintptr_t)queued->memory.grant, owner, &memory);
     else if (queued->payload == HX_PAYLOAD_CAPABILITY)
-        err = hx_handle_give(queued->capability, &hx_channel_transit, owner, &capability);
+        err = is_capability(queued) ? give_capability(queued->capability, NULL, owner, &capability)
+                                    : hx_handle_give(queued->capability, &hx_channel_transit, owner, &capability);
     if (err != HX_OK && (err != HX_E_STALE || queued->payload != HX_PAYLOAD_CAPABILITY))
         return err;
     hx_message_copy(out, queued);
@@ -110,10 +126,12 @@ static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *own
 
 void hx_message_drop(const struct hx_message *message)
 {
+    hx_handle_t ended;
     if (message->payload == HX_PAYLOAD_MEMORY)
         hx_grant_drop((struct hx_grant *)(uintptr_t)message->memory.grant);
     else if (message->payload == HX_PAYLOAD_CAPABILITY)
-        (void)!hx_handle_close(message->capability, &hx_channel_transit);
+        (void)!(is_capability(message) ? give_capability(message->capability, NULL, NULL, &ended)
+                                       : hx_handle_close(message->capability, &hx_channel_transit));
 }
 
 /* ---- sending: locked -------------------------------------------------------------------------------------------------- */

@@ -83,6 +83,19 @@ hx_handle_t hx_router_find(const char *name)
     return handle;
 }
 
+hx_status_t hx_router_name(hx_handle_t service, char out[HX_NAME_MAX])
+{
+    hx_status_t err = HX_E_STALE;
+    hx_irq_flags_t flags = hx_lock_acquire(&lock);
+    const struct hx_handle_entry *entry = hx_handle_look(service, HX_HANDLE_SERVICE, NULL, 0, &err);
+    if (entry) {
+        memcpy(out, ((const struct hx_service *)entry->object)->name, HX_NAME_MAX);
+        err = HX_OK;
+    }
+    hx_lock_release(&lock, flags);
+    return err;
+}
+
 struct hx_service *hx_router_next(const struct hx_service *service)
 {
     struct hx_service *next = service ? LIST_NEXT(service, link) : NULL;

@@ -42,6 +42,8 @@ void hx_router_leave(struct hx_service *service);
 void hx_router_forsake(struct hx_service *service);
 /* By hash; HX_HANDLE_NONE: nobody serves it. Any CPU. */
 hx_handle_t hx_router_find(const char *name);
+/* What @service is called. HX_E_STALE, HX_E_INVAL. Any CPU. */
+HX_NODISCARD hx_status_t hx_router_name(hx_handle_t service, char out[HX_NAME_MAX]);
 struct hx_service *hx_router_next(const struct hx_service *service); /* NULL starts and ends; CPU 0, preemption off */
 
 /*

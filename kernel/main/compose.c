@@ -12,6 +12,7 @@
 #include <interrupts/exception.h>
 #include <interrupts/hang.h>
 #include <interrupts/router.h>
+#include <ipc/channel.h>
 #include <ipc/grant.h>
 #include <mm/mm.h>
 #include <orchestrator/callbacks.h>
@@ -108,7 +109,7 @@ static const struct hx_panic_binding panic_binding = {
 static void report_unknown_words(const char *cmdline)
 {
     static const char *const known[] = { "panic",        "loglevel", "seed",  "skip", "safe",
-                                         "probation_ms", "bench",    "color", "cpus" };
+                                         "probation_ms", "bench",    "color", "cpus", "caps" };
     for (const char *at = cmdline; *at;) {
         size_t word = 0, name = 0;
         while (at[word] && at[word] != ' ')
@@ -121,7 +122,7 @@ static void report_unknown_words(const char *cmdline)
         if (!taken)
             hx_log_line(
                 HX_LOG_WARN, NULL,
-                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color=, cpus= "
+                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color=, cpus=, caps= "
                 "and MODULE.PARAM=",
                 (int)word, at);
         at += word + (at[word] == ' ');
@@ -184,6 +185,11 @@ static void apply_options(const struct hx_boot_info *info)
         else
             bad_option("probation_ms", value, "a number of milliseconds");
     }
+    if (option(info, "caps", value, sizeof(value))) {
+        hx_capability_warns = strcmp(value, "warn") == 0;
+        if (!hx_capability_warns && strcmp(value, "enforce") != 0)
+            bad_option("caps", value, "enforce or warn");
+    }
 }
 
 hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
@@ -194,6 +200,8 @@ hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
     hx_gate_bind(&gate_policy);
     hx_task_bind_idle(hx_hang_idle_changed);
     hx_capability_init();
+    hx_capability_bind(hx_topics_capability_happened);
+    hx_channel_bind_capabilities(hx_capability_carry);
     hx_task_bind_owners(hx_resource_task_ran);
     hx_lifecycle_bind(&observer);
     hx_irq_bind_policy(&irq_policy);

@@ -76,6 +76,7 @@ hx_ret_t hx_export_hx_service_find(const void *name, uint64_t name_bytes)
 
 hx_ret_t hx_export_hx_request(uint64_t service, void *message, uint64_t message_bytes, uint64_t timeout_ns)
 {
+    char name[HX_NAME_MAX];
     struct hx_message copy;
     hx_status_t err = copy_whole(&copy, sizeof(copy), message, message_bytes);
     if (err != HX_OK)
@@ -83,6 +84,11 @@ hx_ret_t hx_export_hx_request(uint64_t service, void *message, uint64_t message_
     const struct hx_holder *asker = caller();
     if (!asker)
         return HX_E_STATE;
+    err = hx_router_name(service, name);
+    if (err == HX_OK) /* each time, as what let him find it may have been revoked */
+        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, name);
+    if (err != HX_OK)
+        return err;
     hx_ret_t result = hx_router_request(service, asker, &copy, hx_export_wait_begin(timeout_ns));
     if (result == HX_OK)
         result = hx_hal_copy(message, &copy, sizeof(copy));

@@ -7,14 +7,17 @@
  */
 #include "topics.h"
 
+#include <debug/log.h>
 #include <ipc/event_bus.h>
+#include <lib/fmt.h>
 #include <mm/mm.h>
+#include <orchestrator/capability_broker.h>
 #include <string.h>
 #include <task/task.h>
 
 enum { SECOND_NS = 1000000000 };
 
-static struct hx_topic *modules, *tasks, *memory, *interrupts, *time;
+static struct hx_topic *modules, *tasks, *memory, *interrupts, *security, *time;
 
 /* @name: whom it is about. The topic stamps the rest. */
 static void publish(struct hx_topic *topic, enum hx_event_type type, const char name[HX_NAME_MAX], uint64_t number)
@@ -37,6 +40,18 @@ void hx_topics_module_happened(const struct hx_module *module, enum hx_event_typ
 void hx_topics_line_stormed(uint32_t line, const char owner[HX_NAME_MAX])
 {
     publish(interrupts, HX_EVENT_INTERRUPT, owner, line);
+}
+
+/* ---- capabilities ---------------------------------------------------------------------------------------------------- */
+void hx_topics_capability_happened(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                                   uint64_t first)
+{
+    char name[HX_NAME_MAX];
+    hx_fmt(name, sizeof(name), "%s", principal->name);
+    publish(security, HX_EVENT_CAPABILITY, name, HX_CAPABILITY_HAPPENED(what, type));
+    if (hx_capability_warns && what >= HX_CAPABILITY_EXPIRED && !(principal->denied & (principal->denied - 1)))
+        hx_log_line(HX_LOG_WARN, name, "without caps=warn it were denied %s 0x%llx, for the %lluth time",
+                    hx_capability_type_name(type), (unsigned long long)first, (unsigned long long)principal->denied);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------------------------------- */
@@ -101,7 +116,6 @@ static void start_seconds(struct hx_topic *topic)
 /* ---- start ---------------------------------------------------------------------------------------------------------- */
 hx_status_t hx_topics_create(void)
 {
-    struct hx_topic *security = NULL; /* is published on by those who find it by name */
     static const char *const names[] = { HX_TOPIC_MODULES,    HX_TOPIC_TASKS,    HX_TOPIC_MEMORY,
                                          HX_TOPIC_INTERRUPTS, HX_TOPIC_SECURITY, HX_TOPIC_TIME };
     struct hx_topic **const topics[] = { &modules, &tasks, &memory, &interrupts, &security, &time };

@@ -6,6 +6,7 @@
  * May be used by: compose.c.
  */
 #pragma once
+#include <helix/capability.h>
 #include <helix/ipc.h>
 #include <module/module.h>
 
@@ -14,5 +15,8 @@ HX_NODISCARD hx_status_t hx_topics_create(void);
 
 /* For struct hx_lifecycle_observer. */
 void hx_topics_module_happened(const struct hx_module *module, enum hx_event_type what);
+/* For hx_capability_bind(). With caps=warn what would have been denied stands in the log, too. */
+void hx_topics_capability_happened(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                                   uint64_t first);
 /* An interrupt line of the module called @owner is masked. Interrupt context. */
 void hx_topics_line_stormed(uint32_t line, const char owner[HX_NAME_MAX]);

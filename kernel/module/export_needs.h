@@ -22,12 +22,15 @@
     NEEDS(hx_publish, NONE)                                                                                            \
     NEEDS(hx_topic_history, IPC)                                                                                       \
     NEEDS(hx_service_find, IPC)                                                                                        \
-    NEEDS(hx_request, NONE)                                                                                            \
+    NEEDS(hx_request, IPC)                                                                                             \
     NEEDS(hx_reply, NONE)                                                                                              \
     NEEDS(hx_grant_create, NONE)                                                                                       \
     NEEDS(hx_grant_look, NONE)                                                                                         \
     NEEDS(hx_channel_mine, NONE)                                                                                       \
     NEEDS(hx_channel_connect, IPC)                                                                                     \
+    NEEDS(hx_cap_find, NONE)                                                                                           \
+    NEEDS(hx_cap_derive, NONE)                                                                                         \
+    NEEDS(hx_cap_revoke, NONE)                                                                                         \
     NEEDS(hx_log, NONE)                                                                                                \
     NEEDS(hx_clock_ns, NONE)                                                                                           \
     NEEDS(hx_port_read8, IO_PORT)                                                                                      \

@@ -8,6 +8,8 @@
  */
 #include "callbacks.h"
 
+#include "capability_broker.h"
+
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <string.h>
@@ -111,7 +113,11 @@ static void leave(struct hx_callbacks *callbacks)
 static bool take_event(struct hx_callback *callback)
 {
     hx_irq_flags_t flags = hx_lock_acquire(&callback->module->called->lock);
+    const struct hx_topic *topic = hx_capability_warns ? NULL : callback->subscription.topic;
     bool taken = hx_event_next(&callback->subscription, &callback->event);
+    while (taken && topic &&
+           hx_capability_look_path(callback->module->principal, HX_CAPABILITY_IPC, 0, topic->name) != HX_OK)
+        taken = hx_event_next(&callback->subscription, &callback->event); /* not for him: it was revoked */
     callback->taken = taken;
     hx_lock_release(&callback->module->called->lock, flags);
     return taken;

@@ -5,6 +5,8 @@
 #include "capability_broker.h"
 
 #include <hal/hx_lock.h>
+#include <lib/err.h>
+#include <lib/fmt.h>
 #include <string.h>
 
 /* What a version asks for. On its ledger, so that what was given by it ends when the version does. */
@@ -16,12 +18,13 @@ struct hx_capability_manifest {
     struct hx_capability_record request[];
 };
 
-struct hx_principal hx_kernel_principal, hx_console_principal;
+struct hx_principal hx_kernel_principal, hx_console_principal, hx_messages_principal;
 atomic_uint hx_capability_sequence;
 
 static struct hx_capability_grant grants[HX_CAPABILITY_GRANTS_MAX];
 static struct hx_capability_grant *unused; /* l */
 static struct hx_capability_policy *policies;
+static void (*told)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type, uint64_t first);
 static struct hx_lock lock = HX_LOCK_INIT(HX_RANK_CAPABILITY); /* key l: grants, principals, manifests */
 
 static hx_irq_flags_t begin(void)
@@ -35,6 +38,19 @@ static void end(hx_irq_flags_t flags)
 {
     atomic_fetch_add_explicit(&hx_capability_sequence, 1, memory_order_seq_cst);
     hx_lock_release(&lock, flags);
+}
+
+void hx_capability_bind(void (*tell)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                                     uint64_t first))
+{
+    told = tell;
+}
+
+void hx_capability_tell(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                        uint64_t first)
+{
+    if (told)
+        told(principal, what, type, first);
 }
 
 /* ---- the tree: under the lock ---------------------------------------------------------------------------------------- */
@@ -135,15 +151,18 @@ static struct hx_capability_grant *make(struct hx_capability_grant *parent, stru
 
 /* ---- policies -------------------------------------------------------------------------------------------------------- */
 
-void hx_capability_add_policy(struct hx_capability_policy *policy)
+hx_status_t hx_capability_add_policy(struct hx_capability_policy *policy)
 {
     hx_irq_flags_t flags = begin();
     struct hx_capability_policy **link = &policies;
-    while (*link)
+    while (*link && *link != policy)
         link = &(*link)->next;
-    policy->next = NULL;
+    hx_status_t err = *link ? HX_E_ALREADY : HX_OK;
+    if (err == HX_OK)
+        policy->next = NULL;
     *link = policy;
     end(flags);
+    return err;
 }
 
 static hx_status_t ask_policies(const struct hx_capability *what, const struct hx_principal *to,
@@ -153,7 +172,7 @@ static hx_status_t ask_policies(const struct hx_capability *what, const struct h
         const char *why = policy->refuse(what, to);
         if (why) {
             *out_refusal = (struct hx_capability_refusal){ policy->name, why };
-            return HX_E_POLICY;
+            return hx_capability_warns ? HX_OK : HX_E_POLICY;
         }
     }
     return HX_OK;
@@ -164,6 +183,17 @@ static hx_status_t ask_policies(const struct hx_capability *what, const struct h
 uint64_t hx_capability_expiry(uint64_t now_ns, uint64_t duration_ns)
 {
     return duration_ns < HX_CAPABILITY_NEVER - now_ns ? now_ns + duration_ns : HX_CAPABILITY_NEVER;
+}
+
+/* What became of a grant to @to: unlocked. */
+static hx_status_t told_of(hx_status_t err, const struct hx_principal *to, const struct hx_capability *what,
+                           const struct hx_capability_refusal *refusal)
+{
+    if (refusal->policy)
+        hx_capability_tell(to, HX_CAPABILITY_DENIED, what->type, what->first);
+    if (err == HX_OK)
+        hx_capability_tell(to, HX_CAPABILITY_GRANTED, what->type, what->first);
+    return err;
 }
 
 /* Under the lock; @parent is live. */
@@ -207,7 +237,7 @@ hx_status_t hx_capability_grant(struct hx_principal *by, struct hx_principal *to
         parent = parent->next;
     err = parent ? give(parent, to, what, expires_ns, out, out_refusal) : HX_E_PERM;
     end(flags);
-    return err;
+    return told_of(err, to, what, out_refusal);
 }
 
 /* @by's grant called @id, or NULL and in @out_err why not: one that is over is found by its name once, and ends here. Under the
@@ -238,24 +268,34 @@ hx_status_t hx_capability_derive(struct hx_principal *by, hx_handle_t from, stru
     if (parent)
         err = may_derive(parent, what) ? give(parent, to, what, expires_ns, out, out_refusal) : HX_E_PERM;
     end(flags);
-    return err;
+    return told_of(err, to, what, out_refusal);
+}
+
+/* Who has derived it himself could have done so for another at once. */
+static bool may_transfer(const struct hx_capability_grant *grant)
+{
+    return (grant->what.rights & HX_CAPABILITY_GRANT) || grant->holder->kind == HX_PRINCIPAL_MESSAGES ||
+           (grant->parent && grant->parent->holder == grant->holder);
 }
 
 hx_status_t hx_capability_transfer(struct hx_principal *by, hx_handle_t id, struct hx_principal *to, hx_handle_t *out,
                                    struct hx_capability_refusal *out_refusal)
 {
     hx_status_t err = HX_OK;
+    struct hx_capability what = { 0 };
     *out_refusal = (struct hx_capability_refusal){ 0 };
     hx_irq_flags_t flags = begin();
     struct hx_capability_grant *grant = live_of(by, id, &err);
     if (grant) {
         if (grant->permanent)
             err = HX_E_NOT_REVOCABLE;
-        else if (!(grant->what.rights & HX_CAPABILITY_GRANT))
+        else if (!may_transfer(grant))
             err = HX_E_PERM;
         else
             err = ask_policies(&grant->what, to, out_refusal);
     }
+    if (grant)
+        what = grant->what;
     if (grant && err == HX_OK) {
         let_go(grant);
         name(grant);
@@ -264,7 +304,23 @@ hx_status_t hx_capability_transfer(struct hx_principal *by, hx_handle_t id, stru
         *out = grant->id;
     }
     end(flags);
-    return err;
+    return told_of(err, to, &what, out_refusal);
+}
+
+hx_status_t hx_capability_find(const struct hx_principal *by, const struct hx_capability *what, hx_handle_t *out)
+{
+    struct hx_capability_refusal refusal;
+    hx_status_t err = check_sound(what, &refusal);
+    if (err != HX_OK)
+        return err;
+    hx_irq_flags_t flags = hx_lock_acquire(&lock);
+    const struct hx_capability_grant *grant = by->first[what->type];
+    while (grant && !hx_capability_covers(&grant->what, what))
+        grant = grant->next;
+    if (grant)
+        *out = grant->id;
+    hx_lock_release(&lock, flags);
+    return grant ? HX_OK : HX_E_NOENT;
 }
 
 hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
@@ -272,6 +328,8 @@ hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
     hx_irq_flags_t flags = begin();
     struct hx_capability_grant *grant = named(id);
     hx_status_t err = HX_E_STALE;
+    char name[HX_NAME_MAX];
+    uint32_t type = 0;
     if (grant) {
         const struct hx_capability_grant *above = grant;
         while (above && above->holder != by)
@@ -281,9 +339,14 @@ hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
         else
             err = grant->permanent ? HX_E_NOT_REVOCABLE : HX_OK;
     }
-    if (err == HX_OK)
+    if (err == HX_OK) {
+        hx_fmt(name, sizeof(name), "%s", grant->holder->name);
+        type = grant->what.type;
         end_tree(grant);
+    }
     end(flags);
+    if (err == HX_OK) /* its holder may be gone */
+        hx_capability_tell(&(struct hx_principal){ .name = name }, HX_CAPABILITY_REVOKED, type, 0);
     return err;
 }
 
@@ -378,9 +441,15 @@ static void fill_manifest(struct hx_capability_manifest *manifest, const struct 
     for (uint32_t i = 0; i < version->irqs_count; i++)
         *at++ = (struct hx_capability_record){ .what = { HX_CAPABILITY_INTERRUPT, .first = version->irqs[i].line,
                                                          .last = version->irqs[i].line } };
+    for (uint32_t i = 0; i < version->callbacks_count; i++) {
+        if (version->callbacks[i].kind != HX_CALLBACK_EVENT)
+            continue;
+        *at = (struct hx_capability_record){ .what = { .type = HX_CAPABILITY_IPC } };
+        memcpy((at++)->what.path, version->callbacks[i].topic, HX_NAME_MAX);
+    }
     if (count)
         memcpy(at, record, count * sizeof(*record));
-    manifest->count = version->ports_count + version->irqs_count + count;
+    manifest->count = (uint32_t)(at - manifest->request) + count;
 }
 
 static hx_status_t give_requested(struct hx_capability_manifest *manifest, const struct hx_capability *what,
@@ -392,7 +461,10 @@ static hx_status_t give_requested(struct hx_capability_manifest *manifest, const
     hx_status_t err =
         hx_capability_grant(&hx_kernel_principal, manifest->principal, what, HX_CAPABILITY_NEVER, &id, &refusal);
     if (err == HX_OK) {
-        grants[hx_handle_index(id)].manifest = manifest;
+        hx_irq_flags_t flags = begin();
+        if (named(id))
+            named(id)->manifest = manifest;
+        end(flags);
         return HX_OK;
     }
     hx_capability_text(what, text);
@@ -400,15 +472,14 @@ static hx_status_t give_requested(struct hx_capability_manifest *manifest, const
         return hx_report_fail(report, err, text,
                               "asks for %s, which no module may have: %s; take it out of what it declares", text,
                               refusal.why);
-    return hx_report_fail(report, err, text, "asks for %s: all %u grants of capabilities are taken; unload a module",
-                          text, (unsigned)HX_CAPABILITY_GRANTS_MAX);
+    return hx_report_fail(report, err, text, "asks for %s: %s", text, refusal.why ? refusal.why : hx_err_text(err));
 }
 
 hx_status_t hx_capability_admit(struct hx_module *module, struct hx_version *version, struct hx_report *report)
 {
     uint32_t more = 0;
     const struct hx_capability_record *record = hx_records_capabilities(version->image, &more);
-    uint32_t count = more + version->ports_count + version->irqs_count;
+    uint32_t count = more + version->ports_count + version->irqs_count + version->callbacks_count; /* at most */
     struct hx_capability_manifest *manifest = NULL;
     bool enough = make_principal(module);
     if (enough && count) {
@@ -427,7 +498,7 @@ hx_status_t hx_capability_admit(struct hx_module *module, struct hx_version *ver
     end(flags);
     hx_ledger_enter(&version->ledger, &manifest->node, "capabilities", release_manifest);
     hx_status_t err = HX_OK;
-    for (uint32_t i = 0; i < count && err == HX_OK; i++)
+    for (uint32_t i = 0; i < manifest->count && err == HX_OK; i++)
         if (!manifest->request[i].optional)
             err = give_requested(manifest, &manifest->request[i].what, report);
     return err;
@@ -463,6 +534,7 @@ static struct hx_capability all_of(uint32_t type)
 void hx_capability_init(void)
 {
     hx_kernel_principal = (struct hx_principal){ .name = "kernel", .kind = HX_PRINCIPAL_KERNEL };
+    hx_messages_principal = (struct hx_principal){ .name = "messages", .kind = HX_PRINCIPAL_MESSAGES };
     hx_console_principal = (struct hx_principal){ .name = "console", .kind = HX_PRINCIPAL_CONSOLE };
     policies = NULL;
     unused = NULL;

@@ -17,7 +17,12 @@
 enum { HX_CAPABILITY_GRANTS_MAX = 512 };
 #define HX_CAPABILITY_NEVER UINT64_MAX /* it does not expire */
 
-enum hx_principal_kind { HX_PRINCIPAL_KERNEL, HX_PRINCIPAL_CONSOLE, HX_PRINCIPAL_MODULE };
+enum hx_principal_kind {
+    HX_PRINCIPAL_KERNEL,
+    HX_PRINCIPAL_CONSOLE,
+    HX_PRINCIPAL_MODULE,
+    HX_PRINCIPAL_MESSAGES, /* what is in messages that nobody has received yet */
+};
 
 struct hx_capability_manifest;
 
@@ -44,7 +49,7 @@ struct hx_principal {
     uint64_t denied_first;
     struct hx_ledger_node node; /* on the identity's ledger */
 };
-extern struct hx_principal hx_kernel_principal, hx_console_principal;
+extern struct hx_principal hx_kernel_principal, hx_console_principal, hx_messages_principal;
 
 /* Gives the kernel and the console everything, and takes the owner's policy. Before any module. */
 void hx_capability_init(void);
@@ -59,6 +64,9 @@ HX_NODISCARD hx_status_t hx_capability_check(struct hx_principal *principal, uin
 /* The same for types that have a path. What is called like a module, or begins so, is its own IPC. */
 HX_NODISCARD hx_status_t hx_capability_check_path(struct hx_principal *principal, uint32_t type, uint32_t rights,
                                                   const char *path);
+/* The same, of which nobody is told: for who asks in order to be silent. */
+HX_NODISCARD hx_status_t hx_capability_look_path(const struct hx_principal *principal, uint32_t type, uint32_t rights,
+                                                 const char *path);
 /* For the module in whose innermost frame this CPU stands. */
 HX_NODISCARD static inline hx_status_t hx_capability_check_calling(uint32_t type, uint64_t first, uint64_t last)
 {
@@ -95,9 +103,12 @@ HX_NODISCARD hx_status_t hx_capability_derive(struct hx_principal *by, hx_handle
                                               const struct hx_capability *what, uint64_t expires_ns, hx_handle_t *out,
                                               struct hx_capability_refusal *out_refusal);
 /* @by's grant is @to's from now on, under a new name, with what descends from it. HX_E_STALE, HX_E_EXPIRED, HX_E_POLICY;
- * HX_E_PERM: it may not be passed on; HX_E_NOT_REVOCABLE: it is held for good. */
+ * HX_E_PERM: it may not be passed on, and @by has not derived it himself; HX_E_NOT_REVOCABLE: it is held for good. */
 HX_NODISCARD hx_status_t hx_capability_transfer(struct hx_principal *by, hx_handle_t id, struct hx_principal *to,
                                                 hx_handle_t *out, struct hx_capability_refusal *out_refusal);
+/* The first grant of @by's that covers @what, over or not. HX_E_NOENT, HX_E_INVAL. */
+HX_NODISCARD hx_status_t hx_capability_find(const struct hx_principal *by, const struct hx_capability *what,
+                                            hx_handle_t *out);
 /* Ends it and all that descends from it. For its holder, the holders of what it comes from, and the kernel; others: HX_E_PERM.
  * HX_E_STALE, HX_E_NOT_REVOCABLE. */
 HX_NODISCARD hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id);
@@ -115,19 +126,33 @@ struct hx_capability_policy {
     const char *(*refuse)(const struct hx_capability *what, const struct hx_principal *principal);
     struct hx_capability_policy *next;
 };
-void hx_capability_add_policy(struct hx_capability_policy *policy);
+/* Behind the others. HX_E_ALREADY: it is among them. */
+HX_NODISCARD hx_status_t hx_capability_add_policy(struct hx_capability_policy *policy);
 /* Whether a version of the module asks for that much: what is optional included. */
 bool hx_capability_is_asked_for(const struct hx_principal *principal, const struct hx_capability *what);
 /* capability_policy.c: the kernel's own devices are nobody's else; a module gets nothing that it has not asked for. */
 void hx_capability_add_default_policies(void);
+
+/* Boot option caps=warn: what is denied is told and done all the same, whether by a check or by a policy. */
+extern bool hx_capability_warns;
+
+/* @tell is told what was granted or revoked by somebody's word, and what was denied, for it had expired or never was: any context,
+ * unlocked. */
+void hx_capability_bind(void (*tell)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                                     uint64_t first));
 
 /* ---- modules --------------------------------------------------------------------------------------------------------- */
 /* Gives @module what @version asks for. On refusal @report says why, and what was given ends with the version. HX_E_POLICY,
  * HX_E_NOMEM, HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_capability_admit(struct hx_module *module, struct hx_version *version,
                                              struct hx_report *report);
+/* For hx_channel_bind_capabilities(). */
+HX_NODISCARD hx_status_t hx_capability_carry(hx_handle_t id, const struct hx_holder *from, struct hx_holder *to,
+                                             hx_handle_t *out);
 /* For struct hx_irq_policy: why @module may not have the line; NULL: it may. */
 const char *hx_capability_line_refusal(const struct hx_module *module, uint32_t line);
 
 /* ---- between the broker's files -------------------------------------------------------------------------------------- */
 extern atomic_uint hx_capability_sequence; /* odd: grants are changing */
+void hx_capability_tell(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type,
+                        uint64_t first);

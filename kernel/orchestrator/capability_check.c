@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+bool hx_capability_warns;
+
 static __attribute__((noinline, cold)) hx_status_t deny(struct hx_principal *principal, uint32_t type, uint64_t first,
                                                         hx_status_t err)
 {
@@ -20,7 +22,8 @@ static __attribute__((noinline, cold)) hx_status_t deny(struct hx_principal *pri
     __atomic_fetch_add(&principal->denied, 1, __ATOMIC_RELAXED);
     principal->denied_type = type;
     principal->denied_first = first;
-    return err;
+    hx_capability_tell(principal, err == HX_E_EXPIRED ? HX_CAPABILITY_EXPIRED : HX_CAPABILITY_DENIED, type, first);
+    return hx_capability_warns ? HX_OK : err;
 }
 
 static bool is_live(const struct hx_capability_grant *grant)
@@ -82,14 +85,15 @@ hx_status_t hx_capability_check(struct hx_principal *principal, uint32_t type, u
     return check_slowly(principal, type, rights, first, last);
 }
 
-hx_status_t hx_capability_check_path(struct hx_principal *principal, uint32_t type, uint32_t rights, const char *path)
+hx_status_t hx_capability_look_path(const struct hx_principal *principal, uint32_t type, uint32_t rights,
+                                    const char *path)
 {
     hx_status_t err = HX_E_PERM;
-    if (type == HX_CAPABILITY_IPC && principal && principal->kind == HX_PRINCIPAL_MODULE &&
+    if (!principal || type >= HX_CAPABILITY_TYPE_COUNT)
+        return HX_E_PERM;
+    if (type == HX_CAPABILITY_IPC && principal->kind == HX_PRINCIPAL_MODULE &&
         hx_capability_path_covers(type, principal->name, path))
         return HX_OK;
-    if (!principal || type >= HX_CAPABILITY_TYPE_COUNT)
-        return deny(principal, type, 0, err);
     for (;;) {
         uint32_t sequence = begin_reading();
         const struct hx_capability_grant *grant = principal->first[type];
@@ -104,6 +108,12 @@ hx_status_t hx_capability_check_path(struct hx_principal *principal, uint32_t ty
             err = HX_E_EXPIRED;
         }
         if (is_unchanged(sequence))
-            return grant ? HX_OK : deny(principal, type, 0, err);
+            return grant ? HX_OK : err;
     }
+}
+
+hx_status_t hx_capability_check_path(struct hx_principal *principal, uint32_t type, uint32_t rights, const char *path)
+{
+    hx_status_t err = hx_capability_look_path(principal, type, rights, path);
+    return err == HX_OK ? HX_OK : deny(principal, type, 0, err);
 }

@@ -170,7 +170,8 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     const struct hx_declared_claim *claim = module ? find(module, name + bytes + 1, true) : NULL;
     hx_handle_t far = claim ? claim->far : HX_HANDLE_NONE;
     hx_module_registry_unlock(flags);
-    hx_status_t err = far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL, holder, out) : HX_E_NOENT;
+    hx_status_t err =
+        far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder, out) : HX_E_NOENT;
     return err == HX_E_STALE ? HX_E_NOENT : err; /* it went in between */
 }
 

@@ -8,6 +8,9 @@
 #include <hal/hx_import.h>
 #include <helix/kv.h>
 #include <interrupts/router.h>
+#include <ipc/channel.h>
+#include <ipc/event_bus.h>
+#include <ipc/message_router.h>
 #include <module/export_needs.h>
 #include <module/exports.h>
 #include <orchestrator/capability_broker.h>
@@ -401,8 +404,10 @@ Test(broker, policies_are_asked_in_order_until_one_refuses)
 {
     static struct hx_capability_policy low = { "low", refuse_low, NULL },
                                        not_carol = { "not-carol", refuse_carol, NULL };
-    hx_capability_add_policy(&low);
-    hx_capability_add_policy(&not_carol);
+    cr_assert_eq(hx_capability_add_policy(&low), HX_OK);
+    cr_assert_eq(hx_capability_add_policy(&not_carol), HX_OK);
+    cr_assert_eq(hx_capability_add_policy(&low), HX_E_ALREADY);
+    cr_assert_eq(hx_capability_add_policy(&not_carol), HX_E_ALREADY);
     cr_assert_eq(grant(&carol, PORTS(5, 5), HX_CAPABILITY_NEVER), HX_E_POLICY);
     cr_assert_str_eq(asked, "l");
     cr_assert_str_eq(refusal.policy, "low");
@@ -529,7 +534,8 @@ static void random_step(void)
         break;
     case 3:
         expected = model_find(i, by);
-        if (expected == HX_OK && !(model[i].what.rights & G))
+        if (expected == HX_OK && !(model[i].what.rights & G) &&
+            (model[i].parent < 0 || model[model[i].parent].holder != by))
             expected = HX_E_PERM;
         cr_assert_eq(transfer(who[by], model[i].id, who[to]), expected);
         if (expected == HX_OK) {
@@ -924,6 +930,367 @@ Test(module_capability, every_principal_may_use_the_ports_that_the_matrix_says)
                 if (type < HX_CAPABILITY_MODULES && type != HX_CAPABILITY_FILE_SYSTEM)
                     cr_assert_eq(hx_capability_check(&principals[which], type, 0, at, at) == HX_OK, may(which, type));
     }
+}
+
+/* ---- the exports, called by a module ---------------------------------------------------------------------------------- */
+
+#define EXPORT_NUMBER(name, ...) NUMBER_##name,
+enum { NO_EXPORT, HX_EXPORTS(EXPORT_NUMBER) };
+
+struct call {
+    uint64_t export, argument[5];
+};
+
+static hx_ret_t call(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    struct call call = { number - 1, { a, b, c, d, e } };
+    uint8_t nothing[1];
+    return hx_kv_get(&call, sizeof(call), nothing, sizeof(nothing));
+}
+#define CALL(name, a, b, c, d, e)                                                                                      \
+    call(NUMBER_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e))
+
+/* Arguments with which a call of what needs @type comes as far as its check, and succeeds behind it. */
+static hx_ret_t call_with_authority(uint32_t number, uint32_t type)
+{
+    static struct hx_message message;
+    static struct hx_event events[2];
+    if (number == NUMBER_hx_request) {
+        message = (struct hx_message){ .type = HX_MESSAGE_REQUEST };
+        return CALL(hx_request, hx_router_find("echo"), &message, sizeof(message), HX_WAIT_FOREVER, 0);
+    }
+    if (number == NUMBER_hx_channel_connect)
+        return CALL(hx_channel_connect, "svc_echo/echo", 13, 0, 0, 0);
+    if (number == NUMBER_hx_topic_history)
+        return CALL(hx_topic_history, "test.caps", 9, events, sizeof(events), 0);
+    switch (type) {
+    case HX_CAPABILITY_IO_PORT: return call(number, 0x71, 0, 0, 0, 0);
+    case HX_CAPABILITY_IPC: return call(number, (uint64_t) "echo", 4, 0, 0, 0);
+    default: return call(number, 0, 0, 0, 0, 0);
+    }
+}
+
+static bool is_denial(hx_ret_t result)
+{
+    return result == HX_E_PERM || result == HX_E_EXPIRED || result == HX_E_POLICY;
+}
+
+static hx_status_t call_everything(void *unused)
+{
+    struct hx_module *module = hx_module_find("caps_calls");
+    struct hx_principal *own = module->principal;
+    (void)unused;
+    for (uint32_t which = 0; which <= EVERYTHING; which++) {
+        module->principal = &principals[which];
+        for (uint32_t i = 0; i < hx_import_count; i++) {
+            const struct hx_export *export = hx_exports_look(hx_import_table[i].name, strlen(hx_import_table[i].name));
+            hx_ret_t result = call_with_authority(i + 1, export->needs);
+            cr_assert_eq(is_denial(result), !may(which, export->needs), "%s by %u: %ld", hx_import_table[i].name, which,
+                         (long)result);
+            if (export->needs != HX_CAPABILITY_NONE && may(which, export->needs))
+                cr_assert_geq(result, 0, "%s by %u: %ld", hx_import_table[i].name, which, (long)result);
+        }
+    }
+    module->principal = own;
+    return HX_OK;
+}
+
+static struct hx_topic *test_topic;
+
+static void load_caller(void)
+{
+    hal_host_port_read = read_port;
+    hal_host_port_write = write_port;
+    cr_assert_eq(hx_topic_create("test.caps", &hx_kernel_holder, &test_topic), HX_OK);
+    cr_assert_eq(world_load("svc_echo.hxm", NULL), HX_OK);
+    cr_assert_eq(world_load("caps_calls.hxm", &job), HX_OK, "%s", job.report.message);
+}
+
+Test(module_capability, every_principal_may_call_the_exports_that_the_matrix_says)
+{
+    for (uint32_t which = 0; which <= EVERYTHING; which++)
+        make_principal(which, &principals[which]);
+    load_caller();
+    cr_assert_eq(world_run(call_everything, NULL), HX_OK);
+}
+
+/* The grant of type @type of @principal's. */
+static struct hx_capability_grant grant_of(const struct hx_principal *principal, uint32_t type, const char *path)
+{
+    struct hx_capability_grant copy = { 0 };
+    for (uint32_t at = 0; hx_capability_next(&at, principal, &copy);)
+        if (copy.what.type == type && strcmp(copy.what.path, path) == 0)
+            return copy;
+    cr_assert_fail("no such grant");
+    return copy;
+}
+
+static hx_status_t ask_after_revoke(void *unused)
+{
+    (void)unused;
+    struct hx_principal *principal = principal_of("caps_calls");
+    struct hx_message message = { .type = HX_MESSAGE_REQUEST };
+    hx_handle_t service = hx_router_find("echo");
+    hx_ret_t end = CALL(hx_channel_connect, "svc_echo/echo", 13, 0, 0, 0);
+    cr_assert_gt(end, 0);
+    cr_assert_eq(CALL(hx_channel_close, end, 0, 0, 0, 0), HX_E_PERM, "it is another's channel");
+    cr_assert_eq(CALL(hx_handle_drop, end, 0, 0, 0, 0), HX_OK);
+    cr_assert_eq(CALL(hx_channel_connect, "svc_echoes/echo", 15, 0, 0, 0), HX_E_PERM);
+    cr_assert_eq(CALL(hx_request, service, &message, sizeof(message), HX_WAIT_FOREVER, 0), HX_OK);
+    cr_assert_eq(CALL(hx_request, service + 1, &message, sizeof(message), 0, 0), HX_E_STALE);
+    cr_assert_eq(hx_capability_revoke(&hx_kernel_principal, grant_of(principal, HX_CAPABILITY_IPC, "echo").id), HX_OK);
+    cr_assert_eq(CALL(hx_request, service, &message, sizeof(message), HX_WAIT_FOREVER, 0), HX_E_PERM);
+    cr_assert_eq(CALL(hx_service_find, "echo", 4, 0, 0, 0), HX_E_PERM);
+    cr_assert_eq(grant(principal, cap(HX_CAPABILITY_IPC, 0, 0, 0, "echo"), hx_hal_clock_ns() + 1000), HX_OK);
+    cr_assert_eq(CALL(hx_service_find, "echo", 4, 0, 0, 0), (hx_ret_t)service);
+    hal_host_advance(1000);
+    cr_assert_eq(CALL(hx_service_find, "echo", 4, 0, 0, 0), HX_E_EXPIRED);
+    return HX_OK;
+}
+
+Test(module_capability, a_service_is_asked_only_while_that_is_allowed)
+{
+    load_caller();
+    cr_assert_eq(world_run(ask_after_revoke, NULL), HX_OK);
+}
+
+static hx_status_t derive_and_end(void *unused)
+{
+    (void)unused;
+    struct hx_principal *principal = principal_of("caps_calls");
+    struct hx_capability all = cap(HX_CAPABILITY_NETWORK, G, 80, 85, ""),
+                         one = cap(HX_CAPABILITY_NETWORK, 0, 81, 81, "");
+    struct hx_capability bad = cap(HX_CAPABILITY_NETWORK, 0, 9, 8, "");
+    cr_assert_eq(CALL(hx_cap_find, &all, sizeof(all), 0, 0, 0), HX_E_NOENT);
+    cr_assert_eq(grant(principal, all, HX_CAPABILITY_NEVER), HX_OK);
+    hx_handle_t top = id;
+    cr_assert_eq(CALL(hx_cap_find, &one, sizeof(one), 0, 0, 0), (hx_ret_t)top);
+    cr_assert_eq(CALL(hx_cap_find, &one, sizeof(one) - 1, 0, 0, 0), HX_E_INVAL);
+    cr_assert_eq(CALL(hx_cap_find, &bad, sizeof(bad), 0, 0, 0), HX_E_INVAL);
+    hx_ret_t below = CALL(hx_cap_derive, top, &one, sizeof(one), 5000, 0);
+    cr_assert_gt(below, 0);
+    cr_assert_eq(CALL(hx_cap_derive, below, &one, sizeof(one), HX_WAIT_FOREVER, 0), HX_E_PERM);
+    cr_assert_eq(CALL(hx_cap_derive, top, &bad, sizeof(bad), HX_WAIT_FOREVER, 0), HX_E_INVAL);
+    cr_assert_eq(CALL(hx_cap_derive, 7, &one, sizeof(one), HX_WAIT_FOREVER, 0), HX_E_STALE);
+    cr_assert_eq(CALL(hx_cap_derive, top, &one, sizeof(one), 0, 0), HX_E_EXPIRED);
+    hal_host_advance(5000);
+    cr_assert_eq(CALL(hx_cap_derive, below, &one, sizeof(one), HX_WAIT_FOREVER, 0), HX_E_EXPIRED);
+    below = CALL(hx_cap_derive, top, &one, sizeof(one), HX_WAIT_FOREVER, 0);
+    cr_assert_gt(below, 0);
+    cr_assert_eq(CALL(hx_handle_drop, below, 0, 0, 0, 0), HX_OK);
+    cr_assert_eq(CALL(hx_handle_drop, below, 0, 0, 0, 0), HX_E_STALE);
+    cr_assert_eq(CALL(hx_cap_revoke, hx_kernel_principal.first[1]->id, 0, 0, 0, 0), HX_E_PERM);
+    cr_assert_eq(CALL(hx_cap_revoke, top, 0, 0, 0, 0), HX_OK);
+    cr_assert_eq(CALL(hx_cap_find, &one, sizeof(one), 0, 0, 0), HX_E_NOENT);
+    return HX_OK;
+}
+
+Test(module_capability, a_module_derives_from_what_it_holds_and_ends_it)
+{
+    load_caller();
+    cr_assert_eq(world_run(derive_and_end, NULL), HX_OK);
+}
+
+/* ---- in messages ------------------------------------------------------------------------------------------------------ */
+
+static struct hx_channel_ends ends;
+static hx_handle_t far_end;
+static struct hx_holder *sender, *receiver;
+
+/* caps_asks sends, caps_hears receives; the one holds network:80-85 and may pass it on. */
+static void begin_messages(void)
+{
+    cr_assert_eq(world_load("caps_asks.hxm", NULL), HX_OK);
+    sender = &hx_module_find("caps_asks")->holder;
+    cr_assert_eq(world_load("caps_hears.hxm", &job), HX_OK, "%s", job.report.message);
+    receiver = &hx_module_find("caps_hears")->holder;
+    cr_assert_eq(hx_ipc_create(2, sender, &ends), HX_OK);
+    cr_assert_eq(hx_handle_give(ends.end[1], sender, receiver, &far_end), HX_OK);
+    cr_assert_eq(grant(principal_of("caps_asks"), cap(HX_CAPABILITY_NETWORK, G, 80, 85, ""), HX_CAPABILITY_NEVER),
+                 HX_OK);
+}
+
+static hx_status_t send_capability(hx_handle_t capability)
+{
+    struct hx_message message = { .payload = HX_PAYLOAD_CAPABILITY, .capability = capability };
+    return hx_ipc_send(ends.end[0], sender, &message, HX_WAIT_NOT);
+}
+
+static hx_handle_t receive_capability(void)
+{
+    struct hx_message message;
+    cr_assert_eq(hx_ipc_receive(far_end, receiver, &message, HX_WAIT_NOT), HX_OK);
+    cr_assert_eq(message.payload, HX_PAYLOAD_CAPABILITY);
+    return message.capability;
+}
+
+static bool has_network(const char *module)
+{
+    return hx_capability_check(principal_of(module), HX_CAPABILITY_NETWORK, 0, 81, 81) == HX_OK;
+}
+
+static hx_status_t pass_on(void *unused)
+{
+    (void)unused;
+    struct hx_principal *asks = principal_of("caps_asks");
+    hx_handle_t top = id;
+    cr_assert_eq(derive(asks, top, asks, cap(HX_CAPABILITY_NETWORK, 0, 81, 81, ""), HX_CAPABILITY_NEVER), HX_OK);
+    hx_handle_t derived = id;
+    cr_assert_eq(send_capability(derived), HX_OK, "it has been derived by who sends it");
+    cr_assert_eq(send_capability(derived), HX_E_STALE, "it is on its way");
+    cr_assert_not(has_network("caps_hears"));
+    hx_handle_t got = receive_capability();
+    cr_assert_neq(got, HX_HANDLE_NONE);
+    cr_assert_neq(got, derived);
+    cr_assert(has_network("caps_hears"));
+    cr_assert_eq(hx_capability_revoke(asks, got), HX_OK, "it comes from one of his");
+    cr_assert_not(has_network("caps_hears"));
+
+    cr_assert_eq(derive(asks, top, asks, cap(HX_CAPABILITY_NETWORK, 0, 81, 81, ""), HX_CAPABILITY_NEVER), HX_OK);
+    cr_assert_eq(send_capability(id), HX_OK);
+    cr_assert_eq(hx_capability_revoke(asks, top), HX_OK);
+    cr_assert_eq(receive_capability(), HX_HANDLE_NONE, "it was revoked on its way");
+    cr_assert_eq(send_capability(grant_of(asks, HX_CAPABILITY_IO_PORT, "").id), HX_E_PERM);
+    cr_assert_eq(send_capability(hx_kernel_principal.first[1]->id), HX_E_STALE);
+
+    cr_assert_eq(grant(asks, cap(HX_CAPABILITY_NETWORK, G, 80, 90, ""), HX_CAPABILITY_NEVER), HX_OK);
+    cr_assert_eq(send_capability(id), HX_OK);
+    cr_assert_eq(hx_messages_principal.count, 1);
+    cr_assert_eq(receive_capability(), HX_HANDLE_NONE, "who receives it has not asked for so much");
+    cr_assert_eq(hx_messages_principal.count, 0);
+    cr_assert_null(asks->first[HX_CAPABILITY_NETWORK]);
+
+    cr_assert_eq(grant(asks, cap(HX_CAPABILITY_NETWORK, G, 80, 85, ""), hx_hal_clock_ns() + 1000), HX_OK);
+    cr_assert_eq(send_capability(id), HX_OK);
+    hal_host_advance(1000);
+    cr_assert_eq(receive_capability(), HX_HANDLE_NONE, "it was over");
+    cr_assert_eq(grant(asks, cap(HX_CAPABILITY_NETWORK, G, 80, 85, ""), hx_hal_clock_ns() + 1000), HX_OK);
+    hal_host_advance(1000);
+    cr_assert_eq(send_capability(id), HX_E_EXPIRED);
+
+    cr_assert_eq(grant(asks, cap(HX_CAPABILITY_NETWORK, G, 80, 85, ""), HX_CAPABILITY_NEVER), HX_OK);
+    cr_assert_eq(send_capability(id), HX_OK);
+    cr_assert_eq(hx_handle_close(far_end, receiver), HX_OK);
+    cr_assert_eq(hx_messages_principal.count, 0, "nobody will receive it");
+    return HX_OK;
+}
+
+Test(module_capability, a_capability_goes_with_a_message)
+{
+    begin_messages();
+    cr_assert_eq(world_run(pass_on, NULL), HX_OK);
+}
+
+Test(module_capability, an_operation_of_a_channel_needs_its_right_and_no_other)
+{
+    struct hx_holder owner = { .self = hx_hal_clock_ns() + 1, .name = "owner" }, other = owner;
+    struct hx_message message = { 0 };
+    struct hx_channel_ends fixed;
+    cr_assert_eq(hx_ipc_create(1, &hx_kernel_holder, &fixed), HX_OK);
+    for (uint32_t rights = 0; rights <= HX_RIGHT_ALL; rights++) {
+        hx_handle_t end, clone;
+        cr_assert_eq(hx_ipc_create(1, &other, &ends), HX_OK);
+        cr_assert_eq(hx_ipc_clone(ends.end[0], &other, rights, &owner, &end), HX_OK);
+        cr_assert_eq(hx_ipc_send(ends.end[1], &other, &message, HX_WAIT_NOT), HX_OK);
+        cr_assert_eq(hx_ipc_send(end, &owner, &message, HX_WAIT_NOT), rights & HX_RIGHT_SEND ? HX_OK : HX_E_PERM);
+        cr_assert_eq(hx_ipc_receive(end, &owner, &message, HX_WAIT_NOT), rights & HX_RIGHT_RECEIVE ? HX_OK : HX_E_PERM);
+        cr_assert_eq(hx_ipc_clone(end, &owner, 0, &owner, &clone), rights & HX_RIGHT_CLONE ? HX_OK : HX_E_PERM);
+        cr_assert_eq(hx_ipc_clone(end, &owner, HX_RIGHT_ALL, &owner, &clone),
+                     rights == HX_RIGHT_ALL ? HX_OK : HX_E_PERM);
+        cr_assert_eq(hx_ipc_close(end, &owner), rights & HX_RIGHT_CLOSE ? HX_OK : HX_E_PERM, "%u", rights);
+        message = (struct hx_message){ .payload = HX_PAYLOAD_CAPABILITY, .capability = end };
+        hx_handle_t way;
+        cr_assert_eq(hx_ipc_clone(fixed.end[0], &hx_kernel_holder, HX_RIGHT_SEND, &owner, &way), HX_OK);
+        cr_assert_eq(hx_ipc_send(way, &owner, &message, HX_WAIT_NOT), rights & HX_RIGHT_TRANSFER ? HX_OK : HX_E_PERM);
+        if (rights & HX_RIGHT_TRANSFER)
+            cr_assert_eq(hx_ipc_receive(fixed.end[1], &hx_kernel_holder, &message, HX_WAIT_NOT), HX_OK);
+        message = (struct hx_message){ 0 };
+        hx_handle_close_all(&owner);
+        hx_handle_close_all(&other);
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------------ */
+
+static hx_status_t publish_once(void *unused)
+{
+    struct hx_event event = { .type = HX_EVENT_CUSTOM };
+    (void)unused;
+    hx_event_publish(test_topic, NULL, &event);
+    return hx_task_sleep_until(hx_hal_clock_ns() + 1000000);
+}
+
+static hx_status_t expect_heard(void *count)
+{
+    cr_assert_eq(hx_kv_count(), (hx_ret_t)(uintptr_t)count);
+    return HX_OK;
+}
+
+Test(module_capability, a_subscription_is_a_request_and_ends_with_what_it_gave)
+{
+    load_caller();
+    struct hx_principal *principal = principal_of("caps_calls");
+    struct hx_capability topic_cap = cap(HX_CAPABILITY_IPC, 0, 0, 0, "test.caps");
+    cr_assert_eq(world_run(publish_once, NULL), HX_OK);
+    cr_assert_eq(world_run(expect_heard, (void *)1), HX_OK);
+    cr_assert_eq(hx_capability_revoke(&hx_kernel_principal, grant_of(principal, HX_CAPABILITY_IPC, "test.caps").id),
+                 HX_OK);
+    uint64_t denied = principal->denied;
+    cr_assert_eq(world_run(publish_once, NULL), HX_OK);
+    cr_assert_eq(world_run(expect_heard, (void *)1), HX_OK, "it is not his any more");
+    cr_assert_eq(principal->denied, denied, "of that nothing is told, as it would be an event again");
+    cr_assert_eq(grant(principal, topic_cap, HX_CAPABILITY_NEVER), HX_OK);
+    cr_assert_eq(world_run(publish_once, NULL), HX_OK);
+    cr_assert_eq(world_run(expect_heard, (void *)2), HX_OK);
+}
+
+static char tale[128];
+
+static void tell(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type, uint64_t first)
+{
+    size_t used = strlen(tale);
+    snprintf(tale + used, sizeof(tale) - used, "%s%s %c %s %lx", used ? "; " : "", principal->name, "GRXD"[what],
+             hx_capability_type_name(type), (unsigned long)first);
+}
+
+static void expect_tale(const char *expected)
+{
+    cr_assert_str_eq(tale, expected);
+    tale[0] = '\0';
+}
+
+Test(broker, what_happens_is_told)
+{
+    hx_capability_bind(tell);
+    cr_assert_eq(grant(&alice, PORTS_G(0x60, 0x6f), hx_hal_clock_ns() + 100), HX_OK);
+    expect_tale("alice G ports 60");
+    cr_assert_eq(derive(&alice, id, &bob, PORTS_G(0x61, 0x61), HX_CAPABILITY_NEVER), HX_OK);
+    expect_tale("bob G ports 61");
+    cr_assert_eq(transfer(&bob, id, &carol), HX_OK);
+    expect_tale("carol G ports 61");
+    cr_assert_eq(port(&bob, 0x61, 0x61), HX_E_PERM);
+    expect_tale("bob D ports 61");
+    cr_assert_eq(hx_capability_revoke(&alice, id), HX_OK);
+    expect_tale("carol R ports 0");
+    hal_host_advance(100);
+    cr_assert_eq(port(&alice, 0x61, 0x61), HX_E_EXPIRED);
+    expect_tale("alice X ports 61");
+}
+
+Test(broker, with_warnings_alone_what_is_denied_is_told_and_done)
+{
+    static struct hx_capability_policy not_carol = { "not-carol", refuse_carol, NULL };
+    hx_capability_bind(tell);
+    hx_capability_warns = true;
+    cr_assert_eq(hx_capability_add_policy(&not_carol), HX_OK);
+    cr_assert_eq(port(&alice, 1, 1), HX_OK);
+    cr_assert_eq(hx_capability_check_path(&alice, HX_CAPABILITY_IPC, 0, "a"), HX_OK);
+    cr_assert_eq(alice.denied, 2);
+    expect_tale("alice D ports 1; alice D ipc 0");
+    cr_assert_eq(port(NULL, 1, 1), HX_E_PERM, "nobody is nobody");
+    cr_assert_eq(port(&alice, 2, 1), HX_E_INVAL);
+    cr_assert_eq(grant(&carol, PORTS(1, 1), HX_CAPABILITY_NEVER), HX_OK);
+    expect_tale("carol D ports 1; carol G ports 1");
 }
 
 /* ---- the console's words --------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <helix/kv.h>
 #include <interrupts/exception.h>
+#include <ipc/channel.h>
 #include <ipc/grant.h>
 #include <orchestrator/resource_broker.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ void world_begin(uint64_t probation_ms)
     hx_gate_init();
     hx_gate_bind(&policy);
     hx_capability_init();
+    hx_channel_bind_capabilities(hx_capability_carry);
     hx_lifecycle_bind(&observer);
     hx_module_registry_init();
     hx_resource_init();
