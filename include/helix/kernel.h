@@ -40,6 +40,7 @@
     HX_EXPORT(hx_grant_look, HX_VAL(grant), HX_OUT(memory))                                                            \
     HX_EXPORT(hx_channel_mine, HX_IN(key))                                                                             \
     HX_EXPORT(hx_channel_connect, HX_IN(name))                                                                         \
+    HX_EXPORT(hx_memory_map, HX_VAL(first), HX_VAL(bytes), HX_VAL(permissions), HX_OUT(memory))                        \
     HX_EXPORT(hx_cap_find, HX_IN(what))                                                                                \
     HX_EXPORT(hx_cap_derive, HX_VAL(from), HX_IN(what), HX_VAL(duration_ns))                                           \
     HX_EXPORT(hx_cap_revoke, HX_VAL(capability))
@@ -120,6 +121,10 @@ enum hx_log_level {
  *                 reads or writes it faults. hx_handle_drop gives it back, and so does the module's end; a swap does not.
  *                 HX_E_INVAL: no bytes, more than HX_GRANT_BYTES_MAX, or another span; HX_E_NOMEM; HX_E_LIMIT: the module has
  *                 too many handles, or there are too many grants; HX_E_STATE: in an interrupt.
+ * hx_memory_map:  maps the registers of a device, `bytes` from physical address `first` on, whole pages, uncached, for which the
+ *                 module holds HX_CAP_MEMORY with the rights of `permissions` (bits of enum hx_grant_permission, reading among
+ *                 them), and says in `memory` where. A handle like a grant's, but it cannot be sent; it ends with the
+ *                 capability, too. HX_E_PERM: no such capability, or there is memory; HX_E_EXPIRED; else as hx_grant_create.
  * hx_grant_look:  says in `memory` where `grant` is and what may be done with it. HX_E_STALE: it is not the module's, or not
  *                 any more. HX_E_INVAL: no grant, or another span. Any context.
  */

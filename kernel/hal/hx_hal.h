@@ -93,7 +93,11 @@ struct hx_hal_grant;
 enum { HX_HAL_GRANT_SLOTS = 256, HX_HAL_GRANT_PAGES = 512 };
 /* @pages zeroed pages, 1 to HX_HAL_GRANT_PAGES, in no slot. NULL when there are none. Thread context. */
 HX_NODISCARD struct hx_hal_grant *hx_hal_grant_alloc(uint32_t pages);
-/* @grant from hx_hal_grant_alloc, in no slot; or NULL. Thread context. */
+/* The same of device registers from physical @first on, page-aligned, uncached. Thread context. */
+HX_NODISCARD struct hx_hal_grant *hx_hal_grant_device(uint64_t first, uint32_t pages);
+/* Whether there is memory at physical @first to @last: not only devices. */
+bool hx_hal_is_memory(uint64_t first, uint64_t last);
+/* @grant from one of these, in no slot; or NULL. Thread context. */
 void hx_hal_grant_free(struct hx_hal_grant *grant);
 /* Where what is in @slot begins. */
 uintptr_t hx_hal_grant_va(uint32_t slot);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { GRANTS_MAX = 1024, NO_SLOT = HX_HAL_GRANT_SLOTS, WORDS = HX_HAL_GRANT_SLOTS / 64 };
+#define NO_DEVICE UINT64_MAX
 _Static_assert((int)HX_GRANT_BYTES_MAX == HX_HAL_GRANT_PAGES * (int)HX_PAGE_BYTES, "a grant fits into a slot");
 
 struct hx_grant {
@@ -20,6 +21,7 @@ struct hx_grant {
     hx_handle_t name; /* of transit's, from take to accept */
     uint32_t pages;
     uint32_t slot;         /* NO_SLOT: not mapped */
+    uint64_t device;       /* its first register; NO_DEVICE: it is memory */
     struct hx_grant *next; /* of the free ones */
 };
 
@@ -124,13 +126,14 @@ void hx_grant_init(void)
     hx_handle_bind(HX_HANDLE_GRANT, release);
 }
 
-static hx_status_t grant_make(uint32_t pages, struct hx_grant **out)
+static hx_status_t grant_make(uint64_t device, uint32_t pages, struct hx_grant **out)
 {
     struct hx_grant *grant = grant_get();
 
     if (!grant)
         return HX_E_LIMIT;
-    grant->memory = hx_hal_grant_alloc(pages);
+    grant->memory = device == NO_DEVICE ? hx_hal_grant_alloc(pages) : hx_hal_grant_device(device, pages);
+    grant->device = device;
     if (!grant->memory) {
         grant_put(grant, false);
         return HX_E_NOMEM;
@@ -145,7 +148,8 @@ static hx_status_t grant_make(uint32_t pages, struct hx_grant **out)
     return HX_OK;
 }
 
-hx_status_t hx_grant_make(uint64_t bytes, struct hx_holder *owner, hx_handle_t *out, uintptr_t *out_va)
+static hx_status_t make(uint64_t device, uint64_t bytes, uint32_t permissions, struct hx_holder *owner,
+                        hx_handle_t *out, uintptr_t *out_va)
 {
     struct hx_grant *grant = NULL;
     hx_handle_t name = HX_HANDLE_NONE;
@@ -154,13 +158,13 @@ hx_status_t hx_grant_make(uint64_t bytes, struct hx_holder *owner, hx_handle_t *
         return HX_E_INVAL;
     if (hx_cpu_read(irq_depth))
         return HX_E_STATE;
-    hx_status_t err = grant_make((uint32_t)(hx_page_round_up(bytes) / HX_PAGE_BYTES), &grant);
+    hx_status_t err = grant_make(device, (uint32_t)(hx_page_round_up(bytes) / HX_PAGE_BYTES), &grant);
     if (err != HX_OK)
         return err;
-    err = map(grant, HX_GRANT_READ | HX_GRANT_WRITE);
+    err = map(grant, permissions);
     uintptr_t va = hx_hal_grant_va(grant->slot);
     if (err == HX_OK)
-        err = hx_handle_open(HX_HANDLE_GRANT, grant, owner, HX_GRANT_READ | HX_GRANT_WRITE, &name);
+        err = hx_handle_open(HX_HANDLE_GRANT, grant, owner, permissions, &name);
     if (err != HX_OK) {
         grant_end(grant);
         return err;
@@ -168,6 +172,36 @@ hx_status_t hx_grant_make(uint64_t bytes, struct hx_holder *owner, hx_handle_t *
     *out = name;
     *out_va = va;
     return HX_OK;
+}
+
+hx_status_t hx_grant_make(uint64_t bytes, struct hx_holder *owner, hx_handle_t *out, uintptr_t *out_va)
+{
+    return make(NO_DEVICE, bytes, HX_GRANT_READ | HX_GRANT_WRITE, owner, out, out_va);
+}
+
+hx_status_t hx_grant_make_device(uint64_t first, uint64_t bytes, uint32_t permissions, struct hx_holder *owner,
+                                 hx_handle_t *out)
+{
+    uintptr_t va;
+
+    return hx_hal_is_memory(first, first + bytes - 1) ? HX_E_PERM : make(first, bytes, permissions, owner, out, &va);
+}
+
+void hx_grant_check_devices(struct hx_holder *owner,
+                            bool (*may)(uint64_t first, uint64_t last, uint32_t permissions, void *context),
+                            void *context)
+{
+    const struct hx_handle_entry *entry = NULL;
+
+    for (uint32_t at = 0; (entry = hx_handle_next(at)); at = (uint32_t)(entry - hx_handles)) {
+        hx_handle_t name = entry->name;
+        const struct hx_grant *grant = entry->object;
+        if (hx_handle_type(name) != HX_HANDLE_GRANT || entry->owner != owner || grant->device == NO_DEVICE ||
+            may(grant->device, grant->device + grant->pages * (uint64_t)HX_PAGE_BYTES - 1, entry->rights, context))
+            continue;
+        hx_status_t err = hx_handle_close(name, owner);
+        (void)err; /* it was given up meanwhile */
+    }
 }
 
 static struct hx_message_memory describe(const struct hx_grant *grant, hx_handle_t name, uint32_t permissions)
@@ -216,6 +250,8 @@ hx_status_t hx_grant_take(hx_handle_t grant, const struct hx_holder *owner, uint
     if (hx_cpu_read(irq_depth))
         return HX_E_STATE;
     struct hx_grant *found = entry->object; /* it is that one if @grant is not stale below */
+    if (found->device != NO_DEVICE)
+        return HX_E_PERM;
     err = hx_handle_give(grant, owner, &transit, &name);
     if (err != HX_OK)
         return err;

@@ -8,7 +8,7 @@
  *        read-only or executable, unless that one, one at most, shows it as shared until it is written, and then one mapping
  *        writes it; it has no alias. The kernel's text and constants are writable nowhere. Executable are frames of images,
  *        where images lie, and the kernel's text, where it was linked; nothing else.
- *        A grant's frame is mapped once beside the direct map, in the grants' window, and nothing else is mapped there.
+ *        A grant's frame is mapped once beside the direct map, in the grants' window, where there is nothing else but devices.
  * Locks: hx_mm_lock for both walks, as a rule that counts mappings needs them all at one time.
  */
 #include "grant_memory.h"
@@ -55,6 +55,12 @@ static bool is_for_grants(uintptr_t va)
 static bool is_of_grant(uint64_t pa)
 {
     return hx_frames_run(&hx_mm_frames, pa, HX_FRAMES_GRANT) == 1;
+}
+
+/* Such may be in the window, too, as often as somebody asks for it. */
+static bool is_device(uint64_t pa)
+{
+    return !hx_hal_is_memory(pa, pa);
 }
 
 /* Where the kernel was linked, and behind it images. */
@@ -121,7 +127,7 @@ static bool is_bad(uint32_t seen, uint64_t pa)
 /* Of a frame that is no image's: each mapping for itself. */
 static bool is_bad_mapping(uintptr_t va, uint64_t pa, bool writable, bool executable)
 {
-    if (!is_direct(va) && is_for_grants(va) != is_of_grant(pa))
+    if (!is_direct(va) && is_for_grants(va) != is_of_grant(pa) && !(is_for_grants(va) && is_device(pa)))
         return true;
     if (is_for_grants(va) && va % HX_MM_GRANT_STRIDE == 0 && hx_grant_memory_is_twice(va))
         return true;

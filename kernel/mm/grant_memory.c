@@ -98,6 +98,15 @@ struct hx_hal_grant *hx_hal_grant_alloc(uint32_t pages)
     return (struct hx_hal_grant *)(void *)leaf;
 }
 
+struct hx_hal_grant *hx_hal_grant_device(uint64_t first, uint32_t pages)
+{
+    uint64_t *leaf = frame_create(HX_FRAMES_TABLE);
+
+    for (uint32_t i = 0; leaf && i < pages; i++)
+        leaf[i] = hx_vm_leaf(first + i * (uint64_t)HX_FRAMES_BYTES, HX_VM_MMIO & ~HX_PTE_GLOBAL);
+    return (struct hx_hal_grant *)(void *)leaf;
+}
+
 void hx_hal_grant_free(struct hx_hal_grant *grant)
 {
     uint64_t *leaf = leaves_of(grant);
@@ -108,7 +117,7 @@ void hx_hal_grant_free(struct hx_hal_grant *grant)
         (void)hx_lock_acquire(&hx_mm_lock);
         hx_mm_broken("a grant is freed in its slot", grant);
     }
-    for (uint32_t i = 0; i < HX_HAL_GRANT_PAGES && leaf[i]; i++)
+    for (uint32_t i = 0; i < HX_HAL_GRANT_PAGES && leaf[i] && !(leaf[i] & HX_PTE_NO_CACHE); i++)
         frame_destroy(hx_mm_phys_to_virt(leaf[i] & HX_PTE_FRAME), HX_FRAMES_GRANT);
     frame_destroy(leaf, HX_FRAMES_TABLE);
 }

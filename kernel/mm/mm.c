@@ -39,6 +39,7 @@ struct hx_frames hx_mm_frames;
 struct hx_frames hx_mm_arena;
 
 static struct hx_heap heap;
+static const struct hx_boot_info *machine;
 static const char *seed_source = "";
 static uintptr_t mmio_next_va = HX_MM_MMIO_BASE + HX_PAGE_BYTES; /* behind the window of copy-on-write */
 
@@ -278,6 +279,7 @@ hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_message)
     static struct plan plan; /* 1 KiB: not on the stack */
     hx_status_t err = frames_init(info, &plan);
 
+    machine = info;
     if (!err)
         err = tables_init(info, &plan);
     if (err) {
@@ -294,6 +296,14 @@ hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_message)
 uint64_t hx_mm_low_page(void)
 {
     return low_page_pa;
+}
+
+bool hx_hal_is_memory(uint64_t first, uint64_t last)
+{
+    for (uint32_t i = 0; i < machine->range_count; i++)
+        if (first < range_end(machine->range[i]) && machine->range[i].first_pa <= last)
+            return true;
+    return false;
 }
 
 bool hx_mm_is_memory(const struct hx_boot_info *info, uint64_t pa, uint64_t bytes)

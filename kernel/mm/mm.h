@@ -44,7 +44,7 @@ extern const struct hx_fixup hx_fixups_start[], hx_fixups_end[];
 /* ---- start ---------------------------------------------------------------------------------------------------------- */
 /*
  * Frames, final page tables, heap, image memory. After it the provisional tables are gone. Boot CPU, interrupts off, on
- * hx_boot_stack. HX_E_NOMEM with one line in @out_message, [HX_BOOT_MESSAGE_BYTES]: the machine cannot go on.
+ * hx_boot_stack. @info stays. HX_E_NOMEM with one line in @out_message, [HX_BOOT_MESSAGE_BYTES]: the machine cannot go on.
  */
 HX_NODISCARD hx_status_t hx_mm_init(const struct hx_boot_info *info, char *out_message);
 

@@ -28,6 +28,7 @@
     NEEDS(hx_grant_look, NONE)                                                                                         \
     NEEDS(hx_channel_mine, NONE)                                                                                       \
     NEEDS(hx_channel_connect, IPC)                                                                                     \
+    NEEDS(hx_memory_map, MEMORY)                                                                                       \
     NEEDS(hx_cap_find, NONE)                                                                                           \
     NEEDS(hx_cap_derive, NONE)                                                                                         \
     NEEDS(hx_cap_revoke, NONE)                                                                                         \

@@ -5,6 +5,7 @@
 #include "capability_broker.h"
 
 #include <hal/hx_lock.h>
+#include <ipc/grant.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
 #include <string.h>
@@ -23,6 +24,7 @@ atomic_uint hx_capability_sequence;
 
 static struct hx_capability_grant grants[HX_CAPABILITY_GRANTS_MAX];
 static struct hx_capability_grant *unused; /* l */
+static bool mappings_due;                  /* l: something that lets map has ended */
 static struct hx_capability_policy *policies;
 static void (*told)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type, uint64_t first);
 static struct hx_lock lock = HX_LOCK_INIT(HX_RANK_CAPABILITY); /* key l: grants, principals, manifests */
@@ -90,6 +92,8 @@ static void let_go(struct hx_capability_grant *grant)
 static void end_one(struct hx_capability_grant *grant)
 {
     let_go(grant);
+    if (grant->what.type == HX_CAPABILITY_MEMORY)
+        mappings_due = true;
     if (grant->parent) {
         struct hx_capability_grant **link = &grant->parent->child;
         while (*link != grant)
@@ -147,6 +151,25 @@ static struct hx_capability_grant *make(struct hx_capability_grant *parent, stru
         parent->child = grant;
     hold(grant, to);
     return grant;
+}
+
+/* ---- what was mapped: unlocked, a thread ------------------------------------------------------------------------------ */
+
+static bool may_map(uint64_t first, uint64_t last, uint32_t rights, void *principal)
+{
+    return hx_capability_warns || hx_capability_look(principal, HX_CAPABILITY_MEMORY, rights, first, last) == HX_OK;
+}
+
+/* Takes from modules what they may not have mapped any more. */
+static void settle(void)
+{
+    if (!__atomic_exchange_n(&mappings_due, false, __ATOMIC_RELAXED))
+        return;
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    for (struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module))
+        if (module->principal)
+            hx_grant_check_devices(&module->holder, may_map, module->principal);
+    hx_module_registry_unlock(flags);
 }
 
 /* ---- policies -------------------------------------------------------------------------------------------------------- */
@@ -237,6 +260,7 @@ hx_status_t hx_capability_grant(struct hx_principal *by, struct hx_principal *to
         parent = parent->next;
     err = parent ? give(parent, to, what, expires_ns, out, out_refusal) : HX_E_PERM;
     end(flags);
+    settle();
     return told_of(err, to, what, out_refusal);
 }
 
@@ -323,7 +347,7 @@ hx_status_t hx_capability_find(const struct hx_principal *by, const struct hx_ca
     return grant ? HX_OK : HX_E_NOENT;
 }
 
-hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
+hx_status_t hx_capability_end(const struct hx_principal *by, hx_handle_t id)
 {
     hx_irq_flags_t flags = begin();
     struct hx_capability_grant *grant = named(id);
@@ -350,12 +374,20 @@ hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
     return err;
 }
 
+hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id)
+{
+    hx_status_t err = hx_capability_end(by, id);
+    settle();
+    return err;
+}
+
 void hx_capability_purge(void)
 {
     uint64_t now_ns = hx_hal_clock_ns();
     hx_irq_flags_t flags = begin();
     end_all(is_over, &now_ns);
     end(flags);
+    settle();
 }
 
 bool hx_capability_next(uint32_t *at, const struct hx_principal *holder, struct hx_capability_grant *out)
@@ -402,6 +434,7 @@ static void release_manifest(struct hx_ledger_node *node)
     *link = manifest->next;
     end_all(ends_with, manifest);
     end(flags);
+    settle();
     hx_hal_free(manifest);
 }
 
@@ -413,7 +446,10 @@ static bool is_held_by(const struct hx_capability_grant *grant, const void *prin
 static void release_principal(struct hx_ledger_node *node)
 {
     struct hx_principal *principal = (struct hx_principal *)((char *)node - offsetof(struct hx_principal, node));
-    hx_irq_flags_t flags = begin();
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    *principal->place = NULL;
+    hx_module_registry_unlock(flags);
+    flags = begin();
     end_all(is_held_by, principal);
     end(flags);
     hx_hal_free(principal);
@@ -425,6 +461,7 @@ static bool make_principal(struct hx_module *module)
     if (principal) {
         principal->name = module->name;
         principal->kind = HX_PRINCIPAL_MODULE;
+        principal->place = &module->principal;
         hx_ledger_enter(&module->ledger, &principal->node, "capabilities", release_principal);
         module->principal = principal;
     }

@@ -47,7 +47,8 @@ struct hx_principal {
     uint64_t denied;                          /* how often it was told no, and last about what: */
     uint32_t denied_type;
     uint64_t denied_first;
-    struct hx_ledger_node node; /* on the identity's ledger */
+    struct hx_principal **place; /* the identity's */
+    struct hx_ledger_node node;  /* on its ledger */
 };
 extern struct hx_principal hx_kernel_principal, hx_console_principal, hx_messages_principal;
 
@@ -64,7 +65,9 @@ HX_NODISCARD hx_status_t hx_capability_check(struct hx_principal *principal, uin
 /* The same for types that have a path. What is called like a module, or begins so, is its own IPC. */
 HX_NODISCARD hx_status_t hx_capability_check_path(struct hx_principal *principal, uint32_t type, uint32_t rights,
                                                   const char *path);
-/* The same, of which nobody is told: for who asks in order to be silent. */
+/* The same two, of which nobody is told, and with caps=warn, too, no is no. */
+HX_NODISCARD hx_status_t hx_capability_look(const struct hx_principal *principal, uint32_t type, uint32_t rights,
+                                            uint64_t first, uint64_t last);
 HX_NODISCARD hx_status_t hx_capability_look_path(const struct hx_principal *principal, uint32_t type, uint32_t rights,
                                                  const char *path);
 /* For the module in whose innermost frame this CPU stands. */
@@ -109,9 +112,11 @@ HX_NODISCARD hx_status_t hx_capability_transfer(struct hx_principal *by, hx_hand
 /* The first grant of @by's that covers @what, over or not. HX_E_NOENT, HX_E_INVAL. */
 HX_NODISCARD hx_status_t hx_capability_find(const struct hx_principal *by, const struct hx_capability *what,
                                             hx_handle_t *out);
-/* Ends it and all that descends from it. For its holder, the holders of what it comes from, and the kernel; others: HX_E_PERM.
+/* Ends it and all that descends from it, and unmaps what nobody may have mapped any more. For its holder, the holders of what it comes from, and the kernel; others: HX_E_PERM.
  * HX_E_STALE, HX_E_NOT_REVOCABLE. */
 HX_NODISCARD hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id);
+/* The same, but that what it has let map stays for now: any context. */
+HX_NODISCARD hx_status_t hx_capability_end(const struct hx_principal *by, hx_handle_t id);
 /* Ends those whose time is over; every new grant does. */
 void hx_capability_purge(void);
 

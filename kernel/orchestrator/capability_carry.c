@@ -26,6 +26,6 @@ hx_status_t hx_capability_carry(hx_handle_t id, const struct hx_holder *from, st
     hx_status_t err = by && heir && by != heir ? hx_capability_transfer(by, id, heir, out, &refusal) : HX_E_STALE;
     if (from || err == HX_OK)
         return err;
-    (void)!hx_capability_revoke(&hx_messages_principal, id); /* stale: it has ended already */
+    (void)!hx_capability_end(&hx_messages_principal, id); /* stale: it has ended already */
     return HX_E_STALE;
 }

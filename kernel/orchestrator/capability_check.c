@@ -48,12 +48,11 @@ static bool covers(const struct hx_capability_grant *grant, uint32_t rights, uin
     return grant->what.first <= first && last <= grant->what.last && !(rights & ~grant->what.rights);
 }
 
-/* The whole of it, for all that is not an everyday yes. */
-static __attribute__((noinline)) hx_status_t check_slowly(struct hx_principal *principal, uint32_t type,
-                                                          uint32_t rights, uint64_t first, uint64_t last)
+hx_status_t hx_capability_look(const struct hx_principal *principal, uint32_t type, uint32_t rights, uint64_t first,
+                               uint64_t last)
 {
     if (!principal || type >= HX_CAPABILITY_TYPE_COUNT)
-        return deny(principal, type, first, HX_E_PERM);
+        return HX_E_PERM;
     if (first > last)
         return HX_E_INVAL;
     for (;;) {
@@ -68,8 +67,16 @@ static __attribute__((noinline)) hx_status_t check_slowly(struct hx_principal *p
             err = HX_E_EXPIRED;
         }
         if (is_unchanged(sequence))
-            return grant ? HX_OK : deny(principal, type, first, err);
+            return grant ? HX_OK : err;
     }
+}
+
+/* The whole of it, for all that is not an everyday yes. */
+static __attribute__((noinline)) hx_status_t check_slowly(struct hx_principal *principal, uint32_t type,
+                                                          uint32_t rights, uint64_t first, uint64_t last)
+{
+    hx_status_t err = hx_capability_look(principal, type, rights, first, last);
+    return err == HX_OK || err == HX_E_INVAL ? err : deny(principal, type, first, err);
 }
 
 hx_status_t hx_capability_check(struct hx_principal *principal, uint32_t type, uint32_t rights, uint64_t first,

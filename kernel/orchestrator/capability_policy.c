@@ -6,8 +6,7 @@
 
 /* The kernel's own devices, and what could be used to get at them. */
 static const struct {
-    uint8_t type;
-    uint16_t first, last;
+    uint32_t type, first, last;
     const char *why;
 } reserved[] = {
     { HX_CAPABILITY_IO_PORT, 0x20, 0x21, "it is the interrupt controller" },
@@ -16,6 +15,8 @@ static const struct {
     { HX_CAPABILITY_IO_PORT, 0xf4, 0xf4, "it ends the machine" },
     { HX_CAPABILITY_IO_PORT, 0x3f8, 0x3ff, "it is the kernel's console" },
     { HX_CAPABILITY_IO_PORT, 0xcf8, 0xcff, "it configures all devices" },
+    { HX_CAPABILITY_MEMORY, 0xfec00000, 0xfec00fff, "it is the interrupt controller" },
+    { HX_CAPABILITY_MEMORY, 0xfee00000, 0xfee00fff, "it is the interrupt controller" },
     { HX_CAPABILITY_INTERRUPT, 0, 0, "it is the interval timer's, which the kernel measures its clock by" },
     { HX_CAPABILITY_INTERRUPT, 2, 2, "the second interrupt controller stands behind it" },
     { HX_CAPABILITY_INTERRUPT, 4, 4, "it is the kernel's console" },

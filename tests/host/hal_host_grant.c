@@ -57,6 +57,19 @@ struct hx_hal_grant *hx_hal_grant_alloc(uint32_t pages)
     return grant;
 }
 
+/* Here memory ends at 2 GiB, and what lies above is a memory file like the others. */
+bool hx_hal_is_memory(uint64_t first, uint64_t last)
+{
+    (void)last;
+    return first < UINT32_C(1) << 31;
+}
+
+struct hx_hal_grant *hx_hal_grant_device(uint64_t first, uint32_t pages)
+{
+    HAL_HOST_CHECK(first % HX_PAGE_BYTES == 0, "hx_hal_grant_device(0x%llx)", (unsigned long long)first);
+    return hx_hal_grant_alloc(pages);
+}
+
 void hx_hal_grant_free(struct hx_hal_grant *grant)
 {
     if (!grant)

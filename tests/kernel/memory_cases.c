@@ -237,6 +237,23 @@ static bool grants_are_where_they_should_be(void)
     return true;
 }
 
+/* The local APIC, which tells its version where it is read. */
+static bool device_registers_are_where_they_should_be(void)
+{
+    struct hx_hal_grant *grant = hx_hal_grant_device(0xfee00000, 1);
+    uintptr_t va = hx_hal_grant_va(5);
+    char text[160];
+
+    EXPECT(grant && !hx_hal_is_memory(0xfee00000, 0xfee00fff) && hx_hal_is_memory(0x100000, 0x100fff));
+    hx_hal_grant_attach(grant, 5, HX_PROT_R);
+    EXPECT((*(volatile uint32_t *)(va + 0x30) & 0xf0) == 0x10 && !can_write(va) && !can_run(va));
+    EXPECT(hx_mm_audit(text, sizeof(text)) == HX_OK);
+    hx_hal_grant_detach(grant, 5);
+    EXPECT(!can_read(va));
+    hx_hal_grant_free(grant);
+    return true;
+}
+
 static bool grants_fault_as_a_module_fault(void)
 {
     struct hx_hal_grant *grant = hx_hal_grant_alloc(1);
@@ -620,6 +637,8 @@ static const struct selftest_case cases[] = {
     { "a copy that runs into a guard keeps what it has copied", copy_stops_at_the_fault },
     { "a grant is zeroed, seen in its slot alone and as it may be there, and never runs",
       grants_are_where_they_should_be },
+    { "a device's registers can be mapped and taken away, and memory is none of them",
+      device_registers_are_where_they_should_be },
     { "a module faults where its grant was, or may only be read", grants_fault_as_a_module_fault },
     { "the audit passes", audit_passes },
     { "the audit names a writable alias of text", audit_finds_writable_text },

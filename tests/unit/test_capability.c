@@ -10,6 +10,7 @@
 #include <interrupts/router.h>
 #include <ipc/channel.h>
 #include <ipc/event_bus.h>
+#include <ipc/grant.h>
 #include <ipc/message_router.h>
 #include <module/export_needs.h>
 #include <module/exports.h>
@@ -965,6 +966,10 @@ static hx_ret_t call_with_authority(uint32_t number, uint32_t type)
         return CALL(hx_topic_history, "test.caps", 9, events, sizeof(events), 0);
     switch (type) {
     case HX_CAPABILITY_IO_PORT: return call(number, 0x71, 0, 0, 0, 0);
+    case HX_CAPABILITY_MEMORY: {
+        static struct hx_message_memory memory;
+        return call(number, 0xfd000000, HX_PAGE_BYTES, HX_GRANT_READ, (uint64_t)&memory, sizeof(memory));
+    }
     case HX_CAPABILITY_IPC: return call(number, (uint64_t) "echo", 4, 0, 0, 0);
     default: return call(number, 0, 0, 0, 0, 0);
     }
@@ -1089,6 +1094,74 @@ Test(module_capability, a_module_derives_from_what_it_holds_and_ends_it)
 {
     load_caller();
     cr_assert_eq(world_run(derive_and_end, NULL), HX_OK);
+}
+
+#define MAP(first, bytes, rights, memory) CALL(hx_memory_map, first, bytes, rights, memory, sizeof(*(memory)))
+enum { GR = HX_GRANT_READ, GW = HX_GRANT_WRITE };
+#define DEVICE 0xfd000000ul
+
+static hx_status_t map_and_lose(void *unused)
+{
+    (void)unused;
+    struct hx_principal *principal = principal_of("caps_calls");
+    struct hx_holder *holder = &hx_module_find("caps_calls")->holder;
+    struct hx_message_memory first, second;
+    struct hx_grant *taken;
+    cr_assert_eq(MAP(DEVICE, 0x1000, GR | GW, &first), HX_OK);
+    cr_assert_eq(first.bytes, 0x1000);
+    cr_assert_eq(first.permissions, GR | GW);
+    *(volatile uint32_t *)first.address = 7;
+    cr_assert_eq(MAP(DEVICE + 0x1000, 0x3000, GR, &second), HX_OK);
+    cr_assert_eq(MAP(DEVICE + 0x1000, 0x4000, GR, &second), HX_E_PERM);
+    cr_assert_eq(MAP(DEVICE - 0x1000, 0x2000, GR, &second), HX_E_PERM);
+    cr_assert_eq(MAP(DEVICE, 0x1000, GW, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(DEVICE, 0x1000, GR | 4, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(DEVICE, 0, GR, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(DEVICE + 16, 0x1000, GR, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(DEVICE, 16, GR, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(0 - 0x1000ul, 0x2000, GR, &second), HX_E_INVAL);
+    cr_assert_eq(CALL(hx_memory_map, DEVICE, 0x1000, GR, &second, sizeof(second) - 1), HX_E_INVAL);
+    cr_assert_eq(hx_grant_take(first.grant, holder, GR, &taken), HX_E_PERM, "it is sent to nobody");
+    cr_assert_eq(hx_grant_describe(second.grant, holder, &second), HX_OK);
+
+    hx_handle_t declared = grant_of(principal, HX_CAPABILITY_MEMORY, "").id;
+    cr_assert_eq(grant(principal, cap(HX_CAPABILITY_MEMORY, R, DEVICE, DEVICE + 0x3fff, ""), hx_hal_clock_ns() + 1000),
+                 HX_OK);
+    cr_assert_eq(hx_capability_revoke(&hx_kernel_principal, declared), HX_OK);
+    cr_assert_eq(hx_grant_describe(first.grant, holder, &first), HX_E_STALE, "nothing lets him write there any more");
+    cr_assert_eq(hx_grant_describe(second.grant, holder, &second), HX_OK);
+    cr_assert_eq(MAP(DEVICE, 0x1000, GR | GW, &first), HX_E_PERM);
+    hal_host_advance(1000);
+    cr_assert_eq(MAP(DEVICE, 0x1000, GR, &first), HX_E_EXPIRED);
+    hx_capability_purge();
+    cr_assert_eq(hx_grant_describe(second.grant, holder, &second), HX_E_STALE);
+    return HX_OK;
+}
+
+Test(module_capability, registers_of_a_device_are_mapped_while_that_is_allowed)
+{
+    load_caller();
+    cr_assert_eq(world_run(map_and_lose, NULL), HX_OK);
+}
+
+static hx_status_t map_memory(void *unused)
+{
+    (void)unused;
+    struct hx_module *module = hx_module_find("caps_calls");
+    struct hx_principal *own = module->principal;
+    struct hx_message_memory memory;
+    module->principal = &principals[EVERYTHING];
+    cr_assert_eq(MAP(0x100000, 0x1000, GR, &memory), HX_E_PERM);
+    cr_assert_eq(MAP(DEVICE, 0x1000, GR, &memory), HX_OK);
+    module->principal = own;
+    return HX_OK;
+}
+
+Test(module_capability, memory_is_mapped_for_nobody)
+{
+    make_principal(EVERYTHING, &principals[EVERYTHING]);
+    load_caller();
+    cr_assert_eq(world_run(map_memory, NULL), HX_OK);
 }
 
 /* ---- in messages ------------------------------------------------------------------------------------------------------ */
