@@ -288,6 +288,16 @@ def named_twice():
     contains(pack_refused("m.hxm", "m.hxm", findings=2), "m.hxm: named twice: a pack holds a file once; name it once")
 
 
+@case("create refuses an import that needs a capability of a type that the module does not ask for")
+def import_needs():
+    reads = "hx_ret_t f(void); hx_ret_t f(void) { return hx_port_read8(0x71); }\n"
+    module("asks.hxm", named("asks") + reads + "HX_PORTS(0x71, 0x71);\n")
+    done("create", "-o", "asks.cpio", "asks.hxm")
+    module("silent.hxm", named("silent") + reads)
+    contains(pack_refused("silent.hxm"),
+             "import of hx_port_read8 without a capability of type ports; declare it with HX_PORTS")
+
+
 # ---- info ----
 @case("info shows what a module declares")
 def info():
@@ -303,6 +313,13 @@ def info():
     equal(shown["params"], [{"name": "limit", "bytes": 2, "default": 700, "summary": "keys at most"}], "params")
     equal([(f["name"], f["type"], f["count"], f["offset"]) for f in shown["fields"]],
           [("used", "u32", 1, 0), ("keys", "u8", 64, 4), ("times", "i64", 3, 72)], "fields")
+    module("caps.hxm", named("caps") + 'HX_CAP_IPC("echo");\nHX_CAP_OPTIONAL(HX_CAPABILITY_NETWORK, HX_CAPABILITY_GRANT, 80, 90, "");\n')
+    asked = json.loads(done("info", "--json", "caps.hxm"))["capabilities"]  # in the order of the compiler
+    equal({c["capability"]: c["optional"] for c in asked}, {"ipc:echo": False, "network:80-90:g": True}, "capabilities")
+    contains(done("info", "caps.hxm"), "capability ipc:echo\n")
+    contains(done("info", "caps.hxm"), "capability network:80-90:g, optional\n")
+    equal(sorted(done("info", "-F", "capabilities", "caps.hxm").splitlines()), ["ipc:echo", "network:80-90:g, optional"],
+          "bare capabilities")
     module("later.hxm", named("later") + "static hx_ret_t work(uint64_t count) { return (hx_ret_t)count; }\n"
            'HX_DEFERRED("work", work);\nHX_TIMER("beat", 1000000, work);\nHX_CHANNEL("in", 8);\n'
            'HX_TOPIC("later.news");\nstatic hx_ret_t hear(const struct hx_event *event, uint64_t bytes)\n'
@@ -604,6 +621,9 @@ def diff_declarations():
     judged("old.hxm", "more.hxm", True, "irq: y, line 4, is added", "ports: 0x70 to 0x71 are added", "param: p has 32 bits, 16",
            "import: hx_clock_ns is added")
     judged("more.hxm", "old.hxm", True, "irq: y, line 4, is given back", "import: hx_clock_ns is gone")
+    irqs("caps.hxm", ("x", 3), more="HX_PORTS(0x60, 0x64);\nHX_PARAM(uint16_t, p, 1, \"p\");\nHX_CAP_DEBUG;\n")
+    judged("old.hxm", "caps.hxm", True, "capability: debug is added")
+    judged("caps.hxm", "old.hxm", True, "capability: debug is gone")
     irqs("both.hxm", ("x", 3), ("y", 5), ("z", 5))
     judged("old.hxm", "both.hxm", False, "refused: irq: line 5 is declared by z and by y", refusals=1)
 

@@ -79,7 +79,8 @@ static void print_callbacks(const struct hx_mp_module *module)
     }
 }
 
-static void print_capabilities(const struct hx_mp_module *module)
+/* A line each, with @head before it. */
+static void print_capabilities(const struct hx_mp_module *module, const char *head)
 {
     uint32_t count;
     const struct hx_capability_record *record = hx_records_capabilities(module->image, &count);
@@ -87,7 +88,7 @@ static void print_capabilities(const struct hx_mp_module *module)
 
     for (uint32_t i = 0; i < count; i++) {
         hx_capability_text(&record[i].what, text);
-        printf("capability %s%s\n", text, record[i].optional ? ", optional" : "");
+        printf("%s%s%s\n", head, text, record[i].optional ? ", optional" : "");
     }
 }
 
@@ -109,7 +110,7 @@ static void print_declarations(const struct hx_mp_module *module)
     const struct hx_ports_record *ports = hx_mp_ports(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("ports      0x%x to 0x%x\n", ports[i].first, ports[i].last);
-    print_capabilities(module);
+    print_capabilities(module, "capability ");
     const struct hx_param_record *param = hx_mp_params(module, &count);
     for (size_t i = 0; i < count; i++)
         printf("param      %s=%llu (u%u): %s\n", param[i].name, (unsigned long long)param_default(module, &param[i]),
@@ -191,6 +192,23 @@ static void json_devices(const struct hx_mp_module *module)
         hx_mp_json_open(NULL, '{');
         hx_mp_json_number("first", ports[i].first);
         hx_mp_json_number("last", ports[i].last);
+        hx_mp_json_close('}');
+    }
+    hx_mp_json_close(']');
+}
+
+static void json_capabilities(const struct hx_mp_module *module)
+{
+    uint32_t count;
+    const struct hx_capability_record *record = hx_records_capabilities(module->image, &count);
+    char text[HX_CAPABILITY_TEXT_MAX];
+
+    hx_mp_json_open("capabilities", '[');
+    for (uint32_t i = 0; i < count; i++) {
+        hx_capability_text(&record[i].what, text);
+        hx_mp_json_open(NULL, '{');
+        hx_mp_json_text("capability", text);
+        hx_mp_json_bool("optional", record[i].optional);
         hx_mp_json_close('}');
     }
     hx_mp_json_close(']');
@@ -292,6 +310,7 @@ static void print_json(const struct hx_mp_module *module)
     record = hx_mp_requires(module, &count);
     json_interfaces(module, "requires", record, count);
     json_devices(module);
+    json_capabilities(module);
     json_callbacks(module);
     json_params(module);
     json_fields(module);
@@ -423,6 +442,11 @@ static void show_ports(const struct hx_mp_module *module)
         printf("0x%x 0x%x\n", ports[i].first, ports[i].last);
 }
 
+static void show_capabilities(const struct hx_mp_module *module)
+{
+    print_capabilities(module, "");
+}
+
 static void show_params(const struct hx_mp_module *module)
 {
     size_t count;
@@ -471,6 +495,7 @@ static const struct field {
     { "channels", show_channels },
     { "topics", show_topics },
     { "ports", show_ports },
+    { "capabilities", show_capabilities },
     { "params", show_params },
     { "fields", show_fields },
     { "imports", show_imports },

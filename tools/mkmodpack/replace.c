@@ -7,6 +7,7 @@
  */
 #include "replace.h"
 
+#include <module/capability.h>
 #include <module/ops.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -377,6 +378,32 @@ static void compare_ports(struct pair *pair, const struct hx_mp_module *in, cons
             note(pair, "ports", "0x%x to 0x%x are %s", ports[i].first, ports[i].last, what);
 }
 
+/* Whether it asks for that, in this way. */
+static bool has_capability(const struct hx_mp_module *module, const struct hx_capability_record *wanted)
+{
+    uint32_t count;
+    const struct hx_capability_record *record = hx_records_capabilities(module->image, &count);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (memcmp(&record[i], wanted, sizeof(*wanted)) == 0)
+            return true;
+    return false;
+}
+
+static void compare_capabilities(struct pair *pair, const struct hx_mp_module *in, const struct hx_mp_module *not_in,
+                                 const char *what)
+{
+    uint32_t count;
+    const struct hx_capability_record *record = hx_records_capabilities(in->image, &count);
+    char text[HX_CAPABILITY_TEXT_MAX];
+
+    for (uint32_t i = 0; i < count; i++) {
+        hx_capability_text(&record[i].what, text);
+        if (!has_capability(not_in, &record[i]))
+            note(pair, "capability", "%s%s is %s", text, record[i].optional ? ", optional," : "", what);
+    }
+}
+
 static const struct hx_param_record *find_param(const struct hx_mp_module *module, const char *name)
 {
     size_t count;
@@ -439,7 +466,9 @@ void hx_mp_judge(struct hx_mp_verdict *out, const struct hx_mp_module *old, cons
     judge_callbacks(&pair);
     judge_channels(&pair);
     compare_ports(&pair, new, old, "added");
+    compare_capabilities(&pair, new, old, "added");
     compare_ports(&pair, old, new, "gone");
+    compare_capabilities(&pair, old, new, "gone");
     compare_params(&pair);
     compare_imports(&pair, new, old, "added");
     compare_imports(&pair, old, new, "gone");

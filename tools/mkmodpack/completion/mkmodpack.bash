@@ -70,7 +70,7 @@ _mkmodpack() {
             return
             ;;
         -F | --field)
-            _mkmodpack_words 'file name version summary abi bytes xxh64 image_bytes relocations hooks provides requires irqs callbacks channels topics ports params fields imports' "$current"
+            _mkmodpack_words 'file name version summary abi bytes xxh64 image_bytes relocations hooks provides requires irqs callbacks channels topics ports capabilities params fields imports' "$current"
             return
             ;;
         --place)
