@@ -11,7 +11,8 @@
  * makes the vtable type struct hx_kv_ops (version and size first), the prototypes of the callers hx_kv_get() and
  * hx_kv_put(), and the record by which the kernel checks that provider and user mean the same. In the kernel the callers
  * are gate entries; in a module they are undefined symbols that the loader binds to gate stubs. Either way a call is a
- * plain C call that may also return HX_E_FAULT, HX_E_CLOSED, HX_E_ABSENT, HX_E_FAILED, HX_E_TIMEOUT or HX_E_KILLED.
+ * plain C call that may also return HX_E_FAULT, HX_E_CLOSED, HX_E_ABSENT, HX_E_FAILED, HX_E_TIMEOUT, HX_E_PAUSED or
+ * HX_E_KILLED.
  *
  * Arguments are scalars and spans, nothing else. A span lies in the caller's memory, is at most HX_SPAN_MAX bytes, and is
  * passed as pointer and length. At most six machine words an operation, a span counting two.

@@ -108,7 +108,8 @@ enum hx_log_level {
  * hx_request:       sends `message`, a struct hx_message, to `service` and waits for the reply, which is in `message` then: of
  *                   type HX_MESSAGE_REPLY, or HX_MESSAGE_ERROR with the service's error in `code`. While the service is
  *                   swapped the request waits for the new version. Its payload is none or inline (HX_E_INVAL).
- *                   HX_E_TIMEOUT: it does not serve, or has not replied, in `timeout_ns`; HX_E_FAULT: it crashed, what it
+ *                   HX_E_TIMEOUT: it does not serve, or has not replied, in `timeout_ns`; HX_E_PAUSED: the same, because its
+ *                   module is paused; HX_E_FAULT: it crashed, what it
  *                   did is not known; HX_E_STALE, HX_E_ABSENT: it has gone; HX_E_FAILED: it is in Error; HX_E_LIMIT: 256
  *                   requests are under way. Thread context; HX_E_STATE otherwise.
  * hx_reply:         replies to the request with number `correlation`, for which the module's service has returned

@@ -33,7 +33,10 @@
  *         that it requires.
  * stop:   before an unload: cease. Never called in a swap.
  * fini:   undoes init. The version is not called again.
- * pause, resume: reserved for the lifecycle manager's pause and resume.
+ * pause:  the module is about to stand still (`pause'): it is closed, and nobody is inside, nor will be until it goes on. To
+ *         quieten a device, say; an error keeps it running. stop and fini may follow without resume.
+ * resume: the opposite, before it opens; an error keeps it paused. Its timers go on with what was left of their time; interrupts,
+ *         events and requests of meanwhile come after it.
  * save:   puts the state into the blob by hx_state_put(). Does not change it; must not sleep.
  * load:   builds the state from the blob by hx_state_get(); refusing keeps the old version running. Must not sleep.
  * check:  says whether the state is consistent: HX_OK or HX_E_CORRUPT. Must not change it or sleep.
@@ -119,8 +122,8 @@ enum hx_callback_kind {
  * count:   of requests or periods since the last call, at least 1.
  * event:   @bytes of it, sizeof(struct hx_event); more in a later kernel.
  * task:    one round; between two calls the task stands in no code of the module. What it waits for with HX_WAIT_RESTARTABLE
- *          no swap waits for. An error ends the task for good, and is logged, but for HX_E_CLOSED, HX_E_TIMEOUT and
- *          HX_E_RESTART: then it is called again.
+ *          no swap waits for. An error ends the task for good, and is logged, but for HX_E_CLOSED, HX_E_TIMEOUT,
+ *          HX_E_PAUSED and HX_E_RESTART: then it is called again.
  * service: the message is the request and becomes the reply: HX_OK, HX_REPLY_LATER or an error (helix/ipc.h).
  */
 union hx_callback_function {

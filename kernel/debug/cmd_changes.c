@@ -112,6 +112,33 @@ static hx_status_t cmd_rmmod(int argc, char **argv)
     return HX_OK;
 }
 
+/* Stops and continues: what is done, and who should know. */
+static hx_status_t run_state_job(int argc, char **argv, enum hx_job_kind kind, const char *done)
+{
+    struct hx_job job;
+    if (argc != 2)
+        return hx_command_usage(argv[0]);
+    hx_status_t err = prepare_job(argv[0], kind, argv[1], &job);
+    if (err != HX_OK)
+        return err;
+    err = hx_engine_run(&job);
+    if (err != HX_OK)
+        return refuse_by_report(argv[0], argv[1], err, &job.report);
+    const char *users = job.report.message;
+    hx_console_printf("%s: %s %s%s%s\n", argv[0], argv[1], done, users[0] ? "; used by " : "", users);
+    return HX_OK;
+}
+
+static hx_status_t cmd_pause(int argc, char **argv)
+{
+    return run_state_job(argc, argv, HX_JOB_PAUSE, "is paused");
+}
+
+static hx_status_t cmd_resume(int argc, char **argv)
+{
+    return run_state_job(argc, argv, HX_JOB_RESUME, "goes on");
+}
+
 /* ---- swaps ---------------------------------------------------------------------------------------------------------- */
 static void version_pair(const struct hx_swap_record *record, char *out, size_t bytes)
 {
@@ -415,6 +442,17 @@ const struct hx_command hx_commands_changes[] = {
       .arguments = "NAME",
       .summary = "end a module's probation: the previous version comes back",
       .handler = cmd_rollback,
+      .complete = hx_names_complete_modules },
+    { .id = { HX_CAPABILITY_MODULES, "pause" },
+      .arguments = "NAME",
+      .summary = "have a module stand still, with everything it has",
+      .handler = cmd_pause,
+      .help = "Its tasks wait, its timers keep what is left of their time, its interrupts and requests wait for `resume'.",
+      .complete = hx_names_complete_modules },
+    { .id = { HX_CAPABILITY_MODULES, "resume" },
+      .arguments = "NAME",
+      .summary = "have a paused module go on",
+      .handler = cmd_resume,
       .complete = hx_names_complete_modules },
     { .id = { HX_CAPABILITY_MODULES, "reloads" },
       .arguments = "[on|off]",

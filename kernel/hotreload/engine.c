@@ -207,6 +207,8 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
         err = hx_probation_commit(module);
         break;
     case HX_JOB_ROLLBACK: err = roll_back(job, module, &record); break;
+    case HX_JOB_PAUSE: return hx_lifecycle_pause(module, &job->report);
+    case HX_JOB_RESUME: return hx_lifecycle_resume(module, &job->report);
     case HX_JOB_LOAD: break;
     }
     if (record)

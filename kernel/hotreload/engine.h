@@ -12,7 +12,15 @@
 
 #include "swap.h"
 
-enum hx_job_kind { HX_JOB_LOAD, HX_JOB_UNLOAD, HX_JOB_RELOAD, HX_JOB_COMMIT, HX_JOB_ROLLBACK };
+enum hx_job_kind {
+    HX_JOB_LOAD,
+    HX_JOB_UNLOAD,
+    HX_JOB_RELOAD,
+    HX_JOB_COMMIT,
+    HX_JOB_ROLLBACK,
+    HX_JOB_PAUSE,
+    HX_JOB_RESUME,
+};
 
 /* Another module that a swap replaces in the same step. */
 struct hx_job_part {
@@ -36,7 +44,7 @@ struct hx_job {
 
     /* Filled by the worker. */
     hx_status_t result;
-    struct hx_report report;    /* LOAD, UNLOAD; the others too when there is no record */
+    struct hx_report report;    /* LOAD, UNLOAD, PAUSE, RESUME; the others too when there is no record */
     struct hx_swap_record swap; /* RELOAD, ROLLBACK, COMMIT: a copy, of several the first or the one that was refused;
                                    number 0: it did not come to one */
     char loaded[HX_NAME_MAX];   /* LOAD: the module's name */

@@ -160,8 +160,10 @@ static struct hx_version *give_up(struct hx_module *module, bool *out_faulted)
     hx_state_revert(new, module->pending_way);
     module->previous = NULL;
     module->faulted = false;
-    if (module->state == HX_MODULE_ERROR)
-        module->state = HX_MODULE_RUNNING; /* a legal edge: one who stayed inside until now kept it from coming back */
+    if (module->state == HX_MODULE_ERROR) { /* one who stayed inside until now kept it from coming back */
+        hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_RUNNING);
+        (void)legal;
+    }
     return new;
 }
 

@@ -459,6 +459,13 @@ static void enlist(struct swap *swap, struct member *member, const struct hx_swa
     hx_fmt(record->who, sizeof(record->who), "%s", swap->who);
 }
 
+static const char *way_to_running(const struct hx_module *module)
+{
+    if (module->previous)
+        return "rollback or commit it first";
+    return module->state == HX_MODULE_PAUSED ? "resume it first" : "restart it, or rmmod and insmod it";
+}
+
 static hx_status_t check_ready(struct swap *swap, struct member *member)
 {
     (void)swap;
@@ -470,8 +477,7 @@ static hx_status_t check_ready(struct swap *swap, struct member *member)
             module = pending.module[i];
     if (module->state != HX_MODULE_RUNNING)
         return hx_report_fail(report_of(member), HX_E_STATE, module->name, "%s is %s, not Running; %s", module->name,
-                              hx_module_state_name(module->state),
-                              module->previous ? "rollback or commit it first" : "rmmod and insmod it");
+                              hx_module_state_name(module->state), way_to_running(module));
     if (module->faulted) /* a moment ago: what is pending is what it goes back to */
         return hx_report_fail(report_of(member), HX_E_FAULT, module->name, "the running version has faulted: %s",
                               module->fault);

@@ -217,6 +217,7 @@ static bool is_gates(hx_ret_t result)
     case HX_E_ABSENT:
     case HX_E_FAILED:
     case HX_E_KILLED:
+    case HX_E_PAUSED:
     case HX_E_RESTART: return true;
     default: return false;
     }

@@ -342,6 +342,16 @@ static bool wait_is_over(void *context)
     return !hx_slot_is_undecided(hx_slot_state(wait->slot)) || stands_in_leaving(wait->frame);
 }
 
+/* Whether @slot is closed because its module is paused. Locked: the module may go. */
+static bool is_paused(const struct hx_slot *slot)
+{
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    const struct hx_module *module = hx_slot_info(slot)->owner;
+    bool paused = module && module->state == HX_MODULE_PAUSED;
+    hx_module_registry_unlock(flags);
+    return paused;
+}
+
 hx_status_t hx_module_gate_wait(struct hx_slot *slot)
 {
     if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
@@ -354,8 +364,13 @@ hx_status_t hx_module_gate_wait(struct hx_slot *slot)
     if (patience && patience->deadline_ns < deadline_ns)
         deadline_ns = patience->deadline_ns;
     hx_status_t err = hx_waitq_wait(&registry.callers, wait_is_over, &wait, deadline_ns);
+    /* A swap that takes so long has gone wrong; a pause has not, so who said how long he waits does wait. */
+    if (err == HX_E_TIMEOUT && patience && deadline_ns < patience->deadline_ns && is_paused(slot))
+        err = hx_waitq_wait(&registry.callers, wait_is_over, &wait, patience->deadline_ns);
     if (patience)
         patience->passed_ns = hx_hal_clock_ns();
+    if (err == HX_E_TIMEOUT && is_paused(slot))
+        return HX_E_PAUSED;
     return err == HX_OK && stands_in_leaving(wait.frame) ? HX_E_CLOSED : err;
 }
 

@@ -119,8 +119,8 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic);
 /* Calls that the module's slots have served so far. */
 uint64_t hx_module_calls(const struct hx_module *module);
 
-/* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds, or as
- * long as the task has patience for (task.h). HX_E_CLOSED for who waits inside a module that others wait to see empty: they may be the same that would open the slot. */
+/* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds, or only as long as the
+ * task has patience for (task.h); while its module is paused all of that, and then it is HX_E_PAUSED. HX_E_CLOSED for who waits inside a module that others wait to see empty: they may be the same that would open the slot. */
 hx_status_t hx_module_gate_wait(struct hx_slot *slot);
 /* Whoever waits there looks again. */
 void hx_module_wake_callers(void);

@@ -49,7 +49,7 @@ static hx_ret_t call(const struct hx_callback *callback, uint64_t a, uint64_t b)
     uint32_t opened = times_opened(callback);
     hx_ret_t result = hx_gate_call(module->calls, callback->op, a, b, 0, 0);
     bool of_gate = result == HX_E_TIMEOUT || result == HX_E_CLOSED || result == HX_E_ABSENT || result == HX_E_FAILED ||
-                   result == HX_E_UNSUPPORTED;
+                   result == HX_E_UNSUPPORTED || result == HX_E_PAUSED;
     if (of_gate && (!callback->bound || !is_open(module) || times_opened(callback) != opened))
         return NOT_CALLED;
     return result;
@@ -185,7 +185,7 @@ static hx_status_t judge_round(struct hx_callback *callback, hx_ret_t result)
     count_call(callback, 1, result);
     if (result >= 0 || result == HX_E_FAULT || result == HX_E_KILLED)
         return HX_OK;
-    if (result == HX_E_CLOSED || result == HX_E_TIMEOUT) /* it would be back at once */
+    if (result == HX_E_CLOSED || result == HX_E_TIMEOUT || result == HX_E_PAUSED) /* it would be back at once */
         return hx_task_sleep_until(hx_hal_clock_ns() + NAP_NS);
     return (hx_status_t)result;
 }
@@ -285,6 +285,35 @@ static void disarm(struct hx_callback *callback)
 {
     if (callback->kind == HX_CALLBACK_TIMER)
         (void)hx_timer_disarm(&callback->timer);
+}
+
+static bool is_timer(const struct hx_callback *callback)
+{
+    return callback && callback->kind == HX_CALLBACK_TIMER && callback->bound;
+}
+
+void hx_callbacks_stop_timers(struct hx_module *module)
+{
+    uint64_t now_ns = hx_hal_clock_ns();
+    for (uint32_t op = 0; module->called && op < HX_OPS_MAX; op++) {
+        struct hx_callback *callback = module->called->by_op[op];
+        if (!is_timer(callback))
+            continue;
+        disarm(callback);
+        callback->due_ns = callback->due_ns > now_ns ? callback->due_ns - now_ns : 0;
+    }
+}
+
+void hx_callbacks_continue_timers(struct hx_module *module)
+{
+    uint64_t now_ns = hx_hal_clock_ns();
+    for (uint32_t op = 0; module->called && op < HX_OPS_MAX; op++) {
+        struct hx_callback *callback = module->called->by_op[op];
+        if (!is_timer(callback))
+            continue;
+        callback->due_ns += now_ns;
+        hx_timer_arm(&callback->timer, callback->due_ns, expire);
+    }
 }
 
 /* ---- events ---------------------------------------------------------------------------------------------------------- */

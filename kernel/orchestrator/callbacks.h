@@ -35,7 +35,7 @@ struct hx_callback {
     union {
         struct {
             struct hx_timer timer;
-            uint64_t due_ns;
+            uint64_t due_ns; /* while it is stopped: how long from going on */
         };
         struct {
             struct hx_subscription subscription;
@@ -80,6 +80,9 @@ void hx_callbacks_resume(struct hx_module *module);
 void hx_callbacks_restore(struct hx_module *module);
 /* Nothing becomes due any more: the module has failed, or goes. */
 void hx_callbacks_disarm(struct hx_module *module);
+/* The module, closed and empty, stands still: its timers keep what is left of their time; and goes on. Thread. */
+void hx_callbacks_stop_timers(struct hx_module *module);
+void hx_callbacks_continue_timers(struct hx_module *module);
 /* Whoever waits for a late reply of the module's gets none: it does not know of him any more. */
 void hx_callbacks_forsake(struct hx_module *module);
 /* Gives back what @keep does not declare. Waits for tasks to end. */

@@ -22,6 +22,8 @@ static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for wh
 static const uint64_t drain_poll_ns = 1000000u; /* in the end; it begins with a 32nd of that */
 
 static const struct hx_lifecycle_observer *observer;
+static struct hx_lifecycle_watcher watchers[HX_LIFECYCLE_WATCHERS_MAX];
+static uint32_t watcher_count;
 
 /* Section 3.2 of the specification, and the edges that it lacks: out of a failed load, restart, force-unload. */
 #define TO(state) (1u << HX_MODULE_##state)
@@ -58,6 +60,16 @@ static enum hx_event_type event_of(enum hx_module_state from, enum hx_module_sta
     return HX_EVENT_MODULE_STATE;
 }
 
+/* By a copy: one of them may come or go meanwhile, for the next transition. */
+static void tell_watchers(const struct hx_module *module, enum hx_module_state before, enum hx_module_state now)
+{
+    struct hx_lifecycle_watcher snapshot[HX_ARRAY_SIZE(watchers)];
+    uint32_t count = watcher_count;
+    memcpy(snapshot, watchers, sizeof(snapshot));
+    for (uint32_t i = 0; i < count; i++)
+        snapshot[i].changed(snapshot[i].context, module, before, now);
+}
+
 hx_status_t hx_lifecycle_transition(struct hx_module *module, enum hx_module_state next)
 {
     enum hx_module_state before = module->state;
@@ -65,7 +77,23 @@ hx_status_t hx_lifecycle_transition(struct hx_module *module, enum hx_module_sta
         return HX_E_STATE;
     module->state = next;
     hx_lifecycle_tell(module, event_of(before, next));
+    tell_watchers(module, before, next);
     return HX_OK;
+}
+
+hx_status_t hx_lifecycle_watch(const struct hx_lifecycle_watcher *watcher)
+{
+    if (watcher_count == HX_ARRAY_SIZE(watchers))
+        return HX_E_LIMIT;
+    watchers[watcher_count++] = *watcher;
+    return HX_OK;
+}
+
+void hx_lifecycle_unwatch(const struct hx_lifecycle_watcher *watcher)
+{
+    for (uint32_t i = 0; i < watcher_count; i++)
+        if (memcmp(&watchers[i], watcher, sizeof(*watcher)) == 0)
+            watchers[i--] = watchers[--watcher_count];
 }
 
 void hx_lifecycle_bind(const struct hx_lifecycle_observer *bound)
@@ -227,6 +255,8 @@ hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count,
 
 void hx_lifecycle_reopen(struct hx_module *module)
 {
+    if (module->state == HX_MODULE_PAUSED)
+        return;
     if (module->state == HX_MODULE_ERROR) {
         hx_module_fail(module);
         return;
@@ -411,30 +441,39 @@ hx_status_t hx_lifecycle_load(struct hx_slice file, const char *params, struct h
 
 /* ---- unload --------------------------------------------------------------------------------------------------------- */
 
-hx_status_t hx_lifecycle_may_unload(const struct hx_module *module, struct hx_report *report)
+size_t hx_lifecycle_users(const struct hx_module *module, char *out, size_t bytes)
 {
-    char users[160] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < module->running->provides_count; i++) {
         struct hx_interface_use *use = NULL;
         TAILQ_FOREACH(use, &module->running->provides[i].interface->uses, link)
             if (use->user->module != module)
-                used = hx_fmt_append(users, sizeof(users), used, "%s%s", used ? ", " : "", use->user->module->name);
+                used = hx_fmt_append(out, bytes, used, "%s%s", used ? ", " : "", use->user->module->name);
     }
-    if (!used)
+    return used;
+}
+
+hx_status_t hx_lifecycle_may_unload(const struct hx_module *module, struct hx_report *report)
+{
+    char users[160];
+    if (!hx_lifecycle_users(module, users, sizeof(users)))
         return HX_OK;
     return hx_report_fail(report, HX_E_IN_USE, users, "%s is required by %s; unload that first", module->name, users);
 }
 
 /* Returns with preemption off. A refusal leaves the module as it was before, or in Error when it faults on the way. */
-static hx_status_t stop_running(struct hx_module *module, struct hx_report *report)
+static hx_status_t stop_sound(struct hx_module *module, struct hx_report *report)
 {
+    bool paused = module->state == HX_MODULE_PAUSED; /* closed and empty */
     hx_status_t err = hx_version_try_hook(module->running, HX_HOOK_STOP, 0, report);
     if (err == HX_E_FAULT)
         hx_lifecycle_fail(module);
     if (err != HX_OK)
         return err;
-    err = hx_lifecycle_close(&module, 1, report);
+    if (paused)
+        hx_preempt_disable();
+    else
+        err = hx_lifecycle_close(&module, 1, report);
     if (err != HX_OK) {
         if (hx_version_hook(module->running, HX_HOOK_START, 0) < 0)
             hx_lifecycle_fail(module);
@@ -442,26 +481,32 @@ static hx_status_t stop_running(struct hx_module *module, struct hx_report *repo
     }
     hx_status_t legal = hx_lifecycle_transition(module, HX_MODULE_STOPPING);
     legal = legal == HX_OK ? hx_lifecycle_transition(module, HX_MODULE_STOPPED) : legal;
-    (void)legal; /* it was Running */
+    (void)legal; /* it was Running or Paused */
     return HX_OK;
+}
+
+hx_status_t hx_lifecycle_stop(struct hx_module *module, struct hx_report *report)
+{
+    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
+    report->step = "drain";
+    if (module->state != HX_MODULE_ERROR)
+        return stop_sound(module, report);
+    hx_status_t err = drain(module, false, deadline, report);
+    if (err == HX_OK)
+        err = drain(module, true, deadline, report);
+    if (err == HX_OK)
+        hx_preempt_disable();
+    return err;
 }
 
 hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *report)
 {
     report->step = "admit";
     hx_status_t err = hx_lifecycle_may_unload(module, report);
+    if (err == HX_OK)
+        err = hx_lifecycle_stop(module, report);
     if (err != HX_OK)
         return err;
-    bool crashed = module->state == HX_MODULE_ERROR;
-    report->step = "drain";
-    if (!crashed)
-        err = stop_running(module, report);
-    else if ((err = drain(module, false, hx_hal_clock_ns() + drain_ns, report)) == HX_OK)
-        err = drain(module, true, hx_hal_clock_ns() + drain_ns, report);
-    if (err != HX_OK)
-        return err;
-    if (crashed)
-        hx_preempt_disable();
     retire(module);
     teardown(module);
     report->step = "done";
