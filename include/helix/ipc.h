@@ -106,9 +106,10 @@ enum hx_event_type {
     HX_EVENT_INTERRUPT,
     HX_EVENT_TIMER,
     HX_EVENT_MEMORY_PRESSURE,
-    HX_EVENT_CAPABILITY,  /* granted, revoked, expired, or denied */
-    HX_EVENT_RESOURCE,    /* a quota was reached */
-    HX_EVENT_CUSTOM = 32, /* from here on: what a topic's publisher means */
+    HX_EVENT_CAPABILITY,       /* granted, revoked, expired, or denied */
+    HX_EVENT_RESOURCE,         /* a quota was reached */
+    HX_EVENT_MODULE_RESTARTED, /* by hand or after a crash */
+    HX_EVENT_CUSTOM = 32,      /* from here on: what a topic's publisher means */
     HX_EVENT_TYPE_COUNT = 64,
 };
 
@@ -132,7 +133,7 @@ HX_STATIC_ASSERT(sizeof(struct hx_event) == 64, "a cache line");
 
 /*
  * What the kernel's own events have in words[HX_EVENT_NUMBER], and whom the name is of:
- * MODULE_LOADED, UNLOADED, SWAPPED, FAULTED: the version (HX_VERSION) that runs, or ran; the module
+ * MODULE_LOADED, UNLOADED, SWAPPED, FAULTED, RESTARTED: the version (HX_VERSION) that runs, or ran; the module
  * MODULE_STATE:            the state, numbered in order of the lifecycle from 0, Loading; the module
  * TASK_CREATED, EXITED:    the handle; the task
  * INTERRUPT:               the line, which stormed and is masked; the module that it is of

@@ -218,6 +218,19 @@ static hx_status_t take_repeat(int *argc, char **argv, uint64_t *out_times)
     return err;
 }
 
+static hx_status_t cmd_restart(int argc, char **argv)
+{
+    struct hx_job job;
+    if (argc != 2)
+        return hx_command_usage(argv[0]);
+    hx_status_t err = prepare_job(argv[0], HX_JOB_RESTART, argv[1], &job);
+    if (err == HX_OK)
+        err = run_swap_job(argv, &job);
+    if (err == HX_OK && job.report.message[0])
+        hx_console_printf("%s: used by %s\n", argv[0], job.report.message);
+    return err;
+}
+
 /* "NAME" or "NAME=FILE". */
 static hx_status_t add_part(const char *command, char *word, struct hx_job *job)
 {
@@ -365,9 +378,11 @@ static void print_history_row(const struct hx_swap_record *record)
         hx_console_printf(" after %llu calls:", (unsigned long long)record->calls_since);
     if (record->transaction != record->number)
         hx_console_printf(" with %llu", (unsigned long long)record->transaction);
-    if (record->outcome == HX_SWAP_REVERTED || record->outcome == HX_SWAP_REFUSED)
+    if (record->report.err != HX_OK && record->outcome != HX_SWAP_PROBATION && record->outcome != HX_SWAP_COMMITTED)
         hx_console_printf(" %s: %s: %s", record->report.step ? record->report.step : "?",
                           hx_err_name(record->report.err), record->report.message);
+    if (record->outcome == HX_SWAP_RESTARTED && record->report.message[0])
+        hx_console_printf(" after %s", record->report.message);
     hx_console_printf("\n");
 }
 
@@ -431,7 +446,7 @@ const struct hx_command hx_commands_changes[] = {
       .complete = complete_reload },
     { .id = { HX_CAPABILITY_DEBUG, "swaps" },
       .arguments = "",
-      .summary = "what became of each reload",
+      .summary = "what became of each reload and restart",
       .handler = cmd_swaps },
     { .id = { HX_CAPABILITY_MODULES, "commit" },
       .arguments = "NAME",
@@ -447,12 +462,21 @@ const struct hx_command hx_commands_changes[] = {
       .arguments = "NAME",
       .summary = "have a module stand still, with everything it has",
       .handler = cmd_pause,
-      .help = "Its tasks wait, its timers keep what is left of their time, its interrupts and requests wait for `resume'.",
+      .help =
+          "Its tasks wait, its timers keep what is left of their time, its interrupts and requests wait for `resume'.",
       .complete = hx_names_complete_modules },
     { .id = { HX_CAPABILITY_MODULES, "resume" },
       .arguments = "NAME",
       .summary = "have a paused module go on",
       .handler = cmd_resume,
+      .complete = hx_names_complete_modules },
+    { .id = { HX_CAPABILITY_MODULES, "restart" },
+      .arguments = "NAME",
+      .summary = "have a module begin again, without its state",
+      .handler = cmd_restart,
+      .help =
+          "By a new version from the same file, with the same parameters; whoever uses it goes on. Also from Paused and\n"
+          "Error. A module that crashes is restarted so once by itself; boot option restart=off says not to.",
       .complete = hx_names_complete_modules },
     { .id = { HX_CAPABILITY_MODULES, "reloads" },
       .arguments = "[on|off]",

@@ -72,6 +72,7 @@ static const char *type_name(uint32_t type, char number[12])
         [HX_EVENT_MEMORY_PRESSURE] = "pressure",
         [HX_EVENT_CAPABILITY] = "capability",
         [HX_EVENT_RESOURCE] = "resource",
+        [HX_EVENT_MODULE_RESTARTED] = "restarted",
     };
     if (type < HX_ARRAY_SIZE(names) && names[type])
         return names[type];
@@ -112,7 +113,7 @@ static void kernel_text(const struct hx_event *event, char *out, size_t bytes)
     char text[24];
     if (event->type == HX_EVENT_MODULE_STATE)
         hx_fmt(text, sizeof(text), "%s", hx_module_state_name((enum hx_module_state)number));
-    else if (event->type < HX_EVENT_MODULE_STATE)
+    else if (event->type < HX_EVENT_MODULE_STATE || event->type == HX_EVENT_MODULE_RESTARTED)
         hx_version_text((uint32_t)number, text);
     else if (event->type == HX_EVENT_TASK_CREATED || event->type == HX_EVENT_TASK_EXITED)
         hx_fmt(text, sizeof(text), "%u", hx_handle_index(number));

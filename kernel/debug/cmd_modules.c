@@ -27,7 +27,7 @@ struct module_row {
     char provides[LIST_TEXT_MAX], users[LIST_TEXT_MAX];
     const char *state;
     uint64_t calls;
-    uint32_t swaps;
+    uint32_t swaps, restarts;
 };
 
 static void append_to_list(char *list, size_t bytes, const char *item)
@@ -65,6 +65,7 @@ static void copy_module(const struct hx_module *module, struct module_row *row)
     row->state = hx_module_state_name(module->state);
     row->calls = hx_module_calls(module) - module->calls_before;
     row->swaps = module->swaps;
+    row->restarts = module->restarts;
     if (module->running && module->running->record) {
         hx_version_text(module->running->record->version, row->version);
         describe_provided(module->running, row);
@@ -85,9 +86,9 @@ static const char *or_dash(const char *text)
 
 static void print_module(const struct module_row *row)
 {
-    hx_console_printf("%-16s %-8s %-12s %-8s %12llu %5u %-16s %s\n", row->name, or_dash(row->version), row->state,
-                      or_dash(row->previous), (unsigned long long)row->calls, row->swaps, or_dash(row->provides),
-                      or_dash(row->users));
+    hx_console_printf("%-16s %-8s %-12s %-8s %12llu %5u %8u %-16s %s\n", row->name, or_dash(row->version), row->state,
+                      or_dash(row->previous), (unsigned long long)row->calls, row->swaps, row->restarts,
+                      or_dash(row->provides), or_dash(row->users));
 }
 
 static hx_status_t cmd_lsmod(int argc, char **argv)
@@ -102,7 +103,8 @@ static hx_status_t cmd_lsmod(int argc, char **argv)
     for (struct hx_module *module = NULL; count < max && (module = hx_module_next(module));)
         copy_module(module, &rows[count++]);
     hx_preempt_enable();
-    hx_console_heading("NAME             VERSION  STATE        PREVIOUS        CALLS SWAPS PROVIDES         USED-BY");
+    hx_console_heading(
+        "NAME             VERSION  STATE        PREVIOUS        CALLS SWAPS RESTARTS PROVIDES         USED-BY");
     for (uint32_t i = 0; i < count; i++)
         print_module(&rows[i]);
     hx_hal_free(rows);
@@ -140,8 +142,8 @@ static void add_identity(struct info *info, const struct hx_module *module, stru
         add(info, "fault:     %s\n", module->fault);
     add(info, "file:      %zu bytes, XXH64 %016llx\n", version->file.bytes,
         (unsigned long long)hx_version_file_hash(version));
-    add(info, "loaded:    %llu ms after boot, %u swaps, %llu calls\n",
-        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps,
+    add(info, "loaded:    %llu ms after boot, %u swaps, %u restarts, %llu calls\n",
+        (unsigned long long)(module->loaded_ns / 1000000u), module->swaps, module->restarts,
         (unsigned long long)(hx_module_calls(module) - module->calls_before));
 }
 

@@ -7,6 +7,7 @@
 #include "engine.h"
 
 #include "probation.h"
+#include "restart.h"
 
 #include <hal/hx_lock.h>
 #include <lib/fmt.h>
@@ -20,9 +21,9 @@ static struct {
     struct hx_waitq worker;  /* it waits here for something to do */
     struct hx_waitq clients; /* requesters wait here for their job */
     bool attention;          /* a: a module faulted or a probation ended; cleared before they are looked for */
-    bool reloads;
+    bool reloads, restarts;
     void (*tell)(bool bad, const char *line);
-} engine = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY), .reloads = true };
+} engine = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY), .reloads = true, .restarts = true };
 
 void hx_engine_bind(void (*tell)(bool bad, const char *line))
 {
@@ -37,6 +38,11 @@ void hx_engine_set_reloads(bool on)
 bool hx_engine_reloads(void)
 {
     return engine.reloads;
+}
+
+void hx_engine_set_restarts(bool on)
+{
+    engine.restarts = on;
 }
 
 __attribute__((format(printf, 2, 3))) static void tell(bool bad, const char *format, ...)
@@ -71,15 +77,36 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
     }
 }
 
-/* @why says who keeps its predecessor from coming back, if it has one. */
+/* @why says what keeps its predecessor from coming back, if it has one, or else from being restarted, if that was tried. */
 static void fail_module(struct hx_module *module, const struct hx_report *why)
 {
-    hx_lifecycle_fail(module);
+    const char *reason = why->message;
+    if (module->faulted)
+        hx_lifecycle_fail(module);
     if (module->previous)
-        tell(true, "%s: %s: it is in Error: %s: `rollback %s'", module->name, module->fault, why->message,
-             module->name);
+        tell(true, "%s: %s: it is in Error: %s: `rollback %s'", module->name, module->fault, reason, module->name);
     else
-        tell(true, "%s: %s: it is in Error; rmmod it, then insmod a version that works", module->name, module->fault);
+        tell(true, "%s: %s: it is in Error%s%s; restart it, or rmmod it and insmod a version that works", module->name,
+             module->fault, reason[0] ? ": " : "", reason);
+}
+
+/* A module without a predecessor has crashed. Who waits at its gate goes on with the new version. */
+static void restart_or_fail(struct hx_module *module, struct hx_report *why)
+{
+    struct hx_swap_record *record = NULL;
+    char fault[sizeof(module->fault)];
+    hx_report_init(why);
+    memcpy(fault, module->fault, sizeof(fault));
+    if (!engine.restarts || !hx_restart_take_turn(module)) {
+        fail_module(module, why);
+    } else if (hx_restart_run(module, "fault", &record) != HX_OK) {
+        hx_fmt(why->message, sizeof(why->message), "no restart: %s: %s", record->report.step, record->report.message);
+        hx_fmt(module->fault, sizeof(module->fault), "%s", fault);
+        fail_module(module, why);
+    } else {
+        tell(true, "%s: %s: restarted clean; after another crash it stays in Error, for %u s from now", module->name,
+             fault, (unsigned)(HX_RESTART_RENEWS_NS / 1000000000u));
+    }
 }
 
 static void tell_backtrace(const struct hx_module *module)
@@ -113,6 +140,10 @@ static void answer_fault(struct hx_module *module)
     hx_report_init(&cause);
     hx_report_init(&why);
     cause.step = "probation";
+    if (!module->previous) {
+        restart_or_fail(module, &why);
+        return;
+    }
     hx_fmt(name, sizeof(name), "%s", module->name);
     hx_status_t err = hx_report_fail(&cause, HX_E_FAULT, name, "%s", module->fault);
     err = hx_probation_revert(module, &cause, &record, &why);
@@ -188,6 +219,15 @@ static hx_status_t reload(struct hx_job *job, struct hx_module *module, struct h
     return hx_swap_run(&request, out_record);
 }
 
+/* By hand: its turn to be restarted by itself comes again. */
+static hx_status_t restart(struct hx_job *job, struct hx_module *module, struct hx_swap_record **out_record)
+{
+    hx_status_t err = hx_restart_run(module, job->who, out_record);
+    module->restart_turn_ns = 0;
+    hx_lifecycle_users(module, job->report.message, sizeof(job->report.message));
+    return err;
+}
+
 static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
 {
     struct hx_swap_record *record = NULL;
@@ -209,11 +249,12 @@ static hx_status_t run_on_module(struct hx_job *job, struct hx_module *module)
     case HX_JOB_ROLLBACK: err = roll_back(job, module, &record); break;
     case HX_JOB_PAUSE: return hx_lifecycle_pause(module, &job->report);
     case HX_JOB_RESUME: return hx_lifecycle_resume(module, &job->report);
+    case HX_JOB_RESTART: err = restart(job, module, &record); break;
     case HX_JOB_LOAD: break;
     }
     if (record)
         job->swap = *record;
-    if (err == HX_E_NOENT && job->kind != HX_JOB_RELOAD)
+    if (err == HX_E_NOENT && job->kind != HX_JOB_RELOAD && job->kind != HX_JOB_RESTART)
         err = hx_report_fail(&job->report, err, module->name, "%s has no swap on probation", module->name);
     if (err == HX_E_FAULT && (job->kind == HX_JOB_COMMIT || job->kind == HX_JOB_UNLOAD))
         err = hx_report_fail(&job->report, err, module->name,

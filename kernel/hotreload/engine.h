@@ -20,6 +20,7 @@ enum hx_job_kind {
     HX_JOB_ROLLBACK,
     HX_JOB_PAUSE,
     HX_JOB_RESUME,
+    HX_JOB_RESTART,
 };
 
 /* Another module that a swap replaces in the same step. */
@@ -44,10 +45,12 @@ struct hx_job {
 
     /* Filled by the worker. */
     hx_status_t result;
-    struct hx_report report;    /* LOAD, UNLOAD, PAUSE, RESUME; the others too when there is no record */
-    struct hx_swap_record swap; /* RELOAD, ROLLBACK, COMMIT: a copy, of several the first or the one that was refused;
+    struct hx_report report; /* LOAD, UNLOAD, PAUSE, RESUME; the others too when there is no record; of a RESTART the
+                                   message names the users */
+    struct hx_swap_record
+        swap; /* RELOAD, ROLLBACK, COMMIT, RESTART: a copy, of several the first or the one that was refused;
                                    number 0: it did not come to one */
-    char loaded[HX_NAME_MAX];   /* LOAD: the module's name */
+    char loaded[HX_NAME_MAX]; /* LOAD: the module's name */
 
     bool done;
     TAILQ_ENTRY(hx_job) link;
@@ -62,6 +65,9 @@ HX_NODISCARD hx_status_t hx_engine_run(struct hx_job *job);
 /* Whether swaps are taken (`reloads on|off`). */
 void hx_engine_set_reloads(bool on);
 bool hx_engine_reloads(void);
+
+/* Whether a module that has crashed, and has no predecessor to go back to, is restarted once by itself (restart.h). Default: yes. */
+void hx_engine_set_restarts(bool on);
 
 /* For hx_exception_bind(): closes the faulting module's slots and has the worker decide. */
 void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description, const char *backtrace);

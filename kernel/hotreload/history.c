@@ -30,6 +30,6 @@ uint64_t hx_history_last(void)
 
 const char *hx_swap_outcome_name(enum hx_swap_outcome outcome)
 {
-    static const char *const names[] = { "refused", "probation", "committed", "reverted" };
+    static const char *const names[] = { "refused", "probation", "committed", "reverted", "restarted", "failed" };
     return outcome < HX_ARRAY_SIZE(names) ? names[outcome] : "?";
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * history.h - what became of each swap: a fixed ring; what falls out is counted.
+ * history.h - what became of each swap and restart: a fixed ring; what falls out is counted.
  */
 #pragma once
 #include <module/report.h>
@@ -14,6 +14,8 @@ enum hx_swap_outcome {
     HX_SWAP_PROBATION, /* published; a fault still takes it back */
     HX_SWAP_COMMITTED,
     HX_SWAP_REVERTED,
+    HX_SWAP_RESTARTED, /* of a restart: the new version runs; report.message: the crash that it answered, if any */
+    HX_SWAP_FAILED,    /* likewise: it did not start; the module is in Error */
 };
 
 struct hx_swap_record {

@@ -118,6 +118,7 @@ static void commit_one(struct hx_module *module)
     hx_declared_release_others(module, module->running);
     hx_state_commit(old, module->running, module->pending_way);
     module->previous = NULL;
+    module->restart_turn_ns = 0; /* another version: another chance */
     hx_version_fini(old);
     hx_version_destroy(old);
     if (record)

@@ -108,8 +108,8 @@ static const struct hx_panic_binding panic_binding = {
  * module's. */
 static void report_unknown_words(const char *cmdline)
 {
-    static const char *const known[] = { "panic",        "loglevel", "seed",  "skip", "safe",
-                                         "probation_ms", "bench",    "color", "cpus", "caps" };
+    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe",   "probation_ms",
+                                         "bench", "color",    "cpus", "caps", "restart" };
     for (const char *at = cmdline; *at;) {
         size_t word = 0, name = 0;
         while (at[word] && at[word] != ' ')
@@ -122,7 +122,7 @@ static void report_unknown_words(const char *cmdline)
         if (!taken)
             hx_log_line(
                 HX_LOG_WARN, NULL,
-                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, bench, color=, cpus=, caps= "
+                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, restart=, bench, color=, cpus=, caps= "
                 "and MODULE.PARAM=",
                 (int)word, at);
         at += word + (at[word] == ' ');
@@ -178,6 +178,12 @@ static void apply_options(const struct hx_boot_info *info)
             hx_console_set_color(on);
         else
             bad_option("color", value, "on or off");
+    }
+    if (option(info, "restart", value, sizeof(value))) {
+        if (hx_console_switch_parse(value, &on) == HX_OK)
+            hx_engine_set_restarts(on);
+        else
+            bad_option("restart", value, "on or off");
     }
     if (option(info, "probation_ms", value, sizeof(value))) {
         if (parse_ms(value, &ns))

@@ -53,10 +53,12 @@ struct hx_module {
     char fault[128]; /* r: what the last fault was that was not a hook's, and in which function; kept while faulted */
     char backtrace[168]; /* r: of the same: its functions, innermost first */
     uint64_t loaded_ns;
-    uint32_t swaps;        /* versions published after the first */
-    uint64_t calls_before; /* that its slots had served when it was published: others' */
-    bool marked;           /* in the walk over dependencies that is under way */
-    bool leaving;          /* it is drained, and not empty yet */
+    uint32_t swaps;           /* versions published after the first */
+    uint32_t restarts;        /* of them none: versions that began again */
+    uint64_t restart_turn_ns; /* when a crash may lead to a restart by itself again: hotreload's */
+    uint64_t calls_before;    /* that its slots had served when it was published: others' */
+    bool marked;              /* in the walk over dependencies that is under way */
+    bool leaving;             /* it is drained, and not empty yet */
 
     /* The swap whose probation is pending (previous is not NULL): hotreload's. */
     uint64_t pending_swap;        /* its number in history */

@@ -466,8 +466,10 @@ static hx_status_t stop_sound(struct hx_module *module, struct hx_report *report
 {
     bool paused = module->state == HX_MODULE_PAUSED; /* closed and empty */
     hx_status_t err = hx_version_try_hook(module->running, HX_HOOK_STOP, 0, report);
-    if (err == HX_E_FAULT)
+    if (err == HX_E_FAULT) {
         hx_lifecycle_fail(module);
+        hx_fmt_append(report->message, sizeof(report->message), strlen(report->message), "; it is in Error");
+    }
     if (err != HX_OK)
         return err;
     if (paused)

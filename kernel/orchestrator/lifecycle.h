@@ -69,7 +69,8 @@ struct hx_lifecycle_observer {
 /* Who is called after each change of a state, in order; the worker, preemption may be off. HX_E_LIMIT. */
 enum { HX_LIFECYCLE_WATCHERS_MAX = 8 };
 struct hx_lifecycle_watcher {
-    void (*changed)(void *context, const struct hx_module *module, enum hx_module_state before, enum hx_module_state now);
+    void (*changed)(void *context, const struct hx_module *module, enum hx_module_state before,
+                    enum hx_module_state now);
     void *context;
 };
 HX_NODISCARD hx_status_t hx_lifecycle_watch(const struct hx_lifecycle_watcher *watcher);

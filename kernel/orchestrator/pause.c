@@ -11,8 +11,8 @@
 
 #include <lib/fmt.h>
 
-static hx_status_t refuse_state(const struct hx_module *module, enum hx_module_state wanted, enum hx_module_state target,
-                                struct hx_report *report)
+static hx_status_t refuse_state(const struct hx_module *module, enum hx_module_state wanted,
+                                enum hx_module_state target, struct hx_report *report)
 {
     const char *name = hx_module_state_name(module->state);
     if (module->state == target)

@@ -317,7 +317,8 @@ Test(pause, who_stays_inside_keeps_it_running)
     spawn(get_sleep, &asked);
     hal_host_advance(MS);
     job = expect(HX_JOB_PAUSE, "svc_kv", HX_E_BUSY);
-    cr_assert(strstr(job.report.message, "asks") && strstr(job.report.message, "hx_sleep_ns"), "%s", job.report.message);
+    cr_assert(strstr(job.report.message, "asks") && strstr(job.report.message, "hx_sleep_ns"), "%s",
+              job.report.message);
     cr_assert_eq(hx_module_find("svc_kv")->state, HX_MODULE_RUNNING);
     cr_assert_eq(world_kv_count_intact(0), 0);
     hal_host_advance(5 * (uint64_t)SECOND);

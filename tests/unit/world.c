@@ -43,6 +43,7 @@ void world_begin(uint64_t probation_ms)
     cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, 1000000000), HX_OK);
     hx_task_bind_owners(hx_resource_task_ran);
     hx_probation_set_length_ns(probation_ms * 1000000);
+    hx_engine_set_restarts(false); /* who wants them says so */
     cr_assert_eq(hx_interface_init(), HX_OK);
     cr_assert_eq(hx_task_init(), HX_OK);
     cr_assert_eq(hx_engine_start(), HX_OK);
