@@ -2,6 +2,7 @@
 /* restart.c - see restart.h. */
 #include "restart.h"
 
+#include <orchestrator/capability_broker.h>
 #include <orchestrator/declared.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/resource_broker.h>
@@ -28,7 +29,9 @@ bool hx_restart_take_turn(struct hx_module *module)
 static hx_status_t admit(struct restart *restart, struct hx_report *report)
 {
     hx_status_t err = hx_resource_admit(restart->new, false, report);
-    return err == HX_OK ? hx_lifecycle_admit_provides(restart->module, restart->new, report) : err;
+    if (err == HX_OK)
+        err = hx_lifecycle_admit_provides(restart->module, restart->new, report);
+    return err == HX_OK ? hx_capability_admit(restart->module, restart->new, report) : err;
 }
 
 /* Everything that may fail while the old one still stands. */

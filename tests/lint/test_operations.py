@@ -40,6 +40,12 @@ STEPS = {
     "hx_capability_line_refusal": "module_capability, a_line_without_a_capability_is_not_claimed",
     "hx_capability_check_calling": "module_capability, a_port_is_checked_each_time_it_is_used",
     "hx_capability_check_path_calling": "module_capability, each_export_needs_what_its_line_says",
+    "hx_callbacks_stop_timers": "pause, a_timer_keeps_what_is_left_of_its_time",
+    "hx_callbacks_continue_timers": "pause, a_timer_keeps_what_is_left_of_its_time",
+    "hx_lifecycle_pause": "pause, tasks_and_timers_stand_still_and_go_on",
+    "hx_lifecycle_resume": "pause, tasks_and_timers_stand_still_and_go_on",
+    "hx_lifecycle_stop": "pause, an_unload_of_a_paused_module_calls_its_hooks_and_leaves_nothing",
+    "hx_lifecycle_users": "pause, users_are_named",
     "hx_lifecycle_publish": "swap, rollback_restores_the_state_of_the_swap",
     "hx_resource_open": "resource, a_module_pays_for_its_image_until_it_goes",
     "hx_resource_admit": "resource, a_load_over_its_quota_is_refused_and_says_how_much_it_takes",
@@ -48,9 +54,7 @@ STEPS = {
     "hx_resource_task_ran": "resource, a_task_over_its_owners_quota_gets_its_share_and_others_the_rest",
 }
 # Operation or error: why it has no test.
-ALLOWED = {
-    "HX_E_ALREADY": "pausing what is paused is not there yet",
-}
+ALLOWED = {}
 
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 DECLARED = re.compile(r"^(?!typedef|#|\s|struct \w+ \{|enum|union|static const)[^;{}()=]*?(?:__attribute__\(\(.*?\)\)\s*)?"

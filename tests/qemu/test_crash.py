@@ -144,7 +144,7 @@ def try_each(world, run, one):
 def service():
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), shipped("svc_kv"), shipped("drv_rtc")], [fixture("crash_kv")])
-        with boot(initrd=initrd) as guest:
+        with boot(initrd=initrd, cmdline="restart=off") as guest:
             world = World(guest)
 
             def crash(kind):
@@ -257,7 +257,7 @@ def other_processor():
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), shipped("svc_kv"), shipped("drv_rtc")],
                       [fixture("crash_kv"), shipped("svc_kv-2")])
-        with boot(initrd=initrd, smp=2) as guest:
+        with boot(initrd=initrd, smp=2, cmdline="restart=off") as guest:
             world = World(guest)
             for _ in range(3):
                 guest.run("rmmod svc_kv")

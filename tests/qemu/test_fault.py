@@ -44,7 +44,7 @@ def fault_at_once():
 def service_fault():
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("svc_kv")], [fixture("kv_faults_on_boom")])
-        with boot(initrd=initrd) as guest:
+        with boot(initrd=initrd, cmdline="restart=off") as guest:
             guest.run("kv fill 100")
             guest.run("reload svc_kv kv_faults_on_boom.hxm")
             since = len(guest.screen.lines)

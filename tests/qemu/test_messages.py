@@ -17,7 +17,7 @@ def messages(processors, options, limit_s):
     """What the kernel printed: (exit code, its last object, lines of complaints)."""
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), fixture("svc_relay")], [fixture("svc_relay_2")])
-        machine = Machine(cmdline=f"color=off panic=exit bench=messages,{options}", initrd=initrd,
+        machine = Machine(cmdline=f"color=off panic=exit restart=off bench=messages,{options}", initrd=initrd,
                           kernel=built("kernel", "helix-bench.bin"), extra=["-smp", str(processors)])
         with Guest(machine) as guest:
             try:

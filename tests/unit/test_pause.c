@@ -20,7 +20,9 @@ static hx_status_t run_engine(void *job)
 
 static hx_status_t load(const char *file, const char *params, struct hx_job *job)
 {
-    *job = (struct hx_job){ .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    *job = (struct hx_job){
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     return world_run(run_engine, job);
 }
 

@@ -28,7 +28,9 @@ static hx_status_t run_engine(void *job)
 
 static struct hx_job load(const char *file, const char *params)
 {
-    struct hx_job job = { .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test" };
+    struct hx_job job = {
+        .kind = HX_JOB_LOAD, .file = world_file(file), .params = params, .who = "test", .by = &hx_kernel_principal
+    };
     cr_assert_eq(world_run(run_engine, &job), HX_OK, "%s: %s", file, job.report.message);
     return job;
 }
@@ -222,7 +224,7 @@ Test(restart, what_refuses_leaves_it_as_it_was)
     ASSERT_CENSUS(before);
     for (uint64_t nth = 1; nth < 200; nth++) {
         failing = nth;
-        job = (struct hx_job){ .kind = HX_JOB_RESTART, .module = "svc_kv", .who = "test" };
+        job = (struct hx_job){ .kind = HX_JOB_RESTART, .module = "svc_kv", .who = "test", .by = &hx_kernel_principal };
         hx_status_t err = world_run(run_failing, &job);
         bool failed = hal_host_has_failed();
         hal_host_fail_at(0);
