@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include <criterion/criterion.h>
+#include <debug/log.h>
 #include <helix/kv.h>
 #include <hotreload/restart.h>
 #include <ipc/message_router.h>
@@ -120,7 +121,7 @@ Test(restart, it_begins_again_with_its_parameters_and_keeps_its_identity)
 static hx_status_t put_echo(void *argument)
 {
     (void)argument;
-    return (hx_status_t)hx_kv_put(HX_TEXT("echo"), HX_TEXT("over and out"));
+    return hx_kv_put(HX_TEXT("echo"), HX_TEXT("over and out")) < 0 ? HX_E_FAILED : HX_OK;
 }
 
 Test(restart, users_stay_bound_and_are_named)
@@ -159,6 +160,39 @@ Test(restart, from_paused_and_from_error)
     cr_assert_eq(number(ADD), 1);
 }
 
+/* How often the module called rests has logged @hook. */
+static uint32_t hook_calls(const char *hook)
+{
+    struct hx_log_entry entry;
+    struct hx_log_cursor cursor = hx_log_oldest();
+    uint64_t missed = 0;
+    uint32_t calls = 0;
+    while (hx_log_next(&cursor, &entry, &missed))
+        calls += strcmp(entry.source, "rests") == 0 && strcmp(entry.text, hook) == 0;
+    return calls;
+}
+
+Test(restart, nothing_of_a_version_that_has_crashed_is_called_any_more)
+{
+    begin(false);
+    load("rests.hxm", "");
+    expect(HX_JOB_RESTART, "rests", HX_OK);
+    cr_assert(hook_calls("started") == 2 && hook_calls("stop") == 1 && hook_calls("fini") == 1);
+    hx_lifecycle_fail(hx_module_find("rests"));
+    expect(HX_JOB_RESTART, "rests", HX_OK);
+    cr_assert(hook_calls("started") == 3 && hook_calls("stop") == 1 && hook_calls("fini") == 1);
+}
+
+Test(restart, who_waits_for_a_late_reply_of_before_is_told)
+{
+    begin(false);
+    load("keeper.hxm", "");
+    uint64_t before_ns = hx_hal_clock_ns();
+    cr_assert_eq(hx_callback_find(keeper(), "keeper")->service.forsaken_ns, 0);
+    expect(HX_JOB_RESTART, "keeper", HX_OK);
+    cr_assert_geq(hx_callback_find(keeper(), "keeper")->service.forsaken_ns, before_ns);
+}
+
 Test(restart, tasks_and_timers_go_on_after_it)
 {
     struct {
@@ -182,19 +216,37 @@ Test(restart, tasks_and_timers_go_on_after_it)
     cr_assert_eq(world_unload("caller", NULL), HX_OK);
 }
 
+static hx_status_t spin(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < 40; i++)
+        hal_host_advance(MS);
+    return HX_OK;
+}
+
+static hx_status_t restart_soon(void *job)
+{
+    hx_status_t slept = hx_task_sleep_until(hx_hal_clock_ns() + 10 * MS);
+    return slept == HX_OK ? hx_engine_run(job) : slept;
+}
+
 Test(restart, a_scheduler_begins_again_and_hears_of_all_that_is_ready)
 {
+    struct hx_job job = { .kind = HX_JOB_RESTART, .module = "sched_rr", .who = "test", .by = &hx_kernel_principal };
+    struct hx_sched_stats stats;
+    hx_handle_t task = HX_HANDLE_NONE;
     begin(false);
     load("sched_rr.hxm", "");
-    load("caller.hxm", "");
-    hal_host_advance(10 * MS);
-    expect(HX_JOB_RESTART, "sched_rr", HX_OK);
-    uint64_t before = hx_callback_find(hx_module_find("caller"), "round")->served;
-    hal_host_advance(10 * MS);
-    cr_assert_gt(hx_callback_find(hx_module_find("caller"), "round")->served, before);
-    struct hx_sched_stats stats;
+    hx_preempt_disable();
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq(hx_task_create(HX_TASK_POLICY, "spin", 100, spin, NULL, &task), HX_OK);
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, "soon", 200, restart_soon, &job, &task), HX_OK);
+    hx_preempt_enable();
+    hal_host_advance(500 * MS);
+    cr_assert_eq(job.result, HX_OK, "%s", job.swap.report.message);
+    cr_assert(job.swap.outcome == HX_SWAP_RESTARTED);
     hx_sched_stats(&stats);
-    cr_assert_eq(stats.bad_answers, 0);
+    cr_assert(stats.bad_answers == 0 && stats.fallbacks == 0, "%lu %lu", stats.bad_answers, stats.fallbacks);
 }
 
 static uint64_t failing;
