@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kv.h - hx.kv: a key-value store in memory.
+ * kv.h - hx.kv: a key-value store in memory; and the same by messages.
  *
  * Version 1.1 adds `modified`. A provider of 1.0 has a vtable that ends before it; the kernel answers HX_E_UNSUPPORTED in
  * its place.
@@ -10,6 +10,7 @@
 #pragma once
 #ifndef __ASSEMBLER__ /* assembly takes the list of operations alone */
 #include <helix/interface.h>
+#include <helix/ipc.h>
 #endif
 
 #define HX_KV_VERSION_1_0 HX_VERSION(1, 0, 0)
@@ -43,6 +44,33 @@ enum {
 };
 
 HX_INTERFACE(hx_kv, HX_KV_VERSION, HX_KV_OPS)
+
+/*
+ * By messages: requests to the service HX_KV_SERVICE, or of type HX_MESSAGE_REQUEST into the channel HX_KV_CHANNEL, whose
+ * replies have the `correlation` of their requests. `code` says what is wanted:
+ *
+ *     code             data of the request             data of the reply     code of the reply
+ *     HX_KV_GET        key                             value                 whole length of the value
+ *     HX_KV_PUT        u8 length of key, key, value    -                     1: the key is new, 0: it was there
+ *     HX_KV_DELETE     key                             -                     0
+ *     HX_KV_COUNT      -                               -                     number of keys
+ *
+ * Errors are those of hx.kv, and HX_E_UNSUPPORTED for another code. Into the channel data may also go as a grant, to be
+ * read and written, with a struct hx_kv_large at its beginning: it comes back with the reply. So a value that does not fit
+ * an inline payload is cut by the first way and whole by the second.
+ * A request that changes nothing, GET or COUNT, is made again when the store crashes over it.
+ * All who connect share one end: each reply goes to whoever receives first, and is thrown away when nobody has taken it or
+ * one of the HX_KV_CHANNEL_CAPACITY before it in a tenth of a second. Who wants replies of his own asks the service.
+ */
+enum hx_kv_code { HX_KV_GET, HX_KV_PUT, HX_KV_DELETE, HX_KV_COUNT };
+#define HX_KV_SERVICE "kv"
+#define HX_KV_CHANNEL "svc_kv/kv"
+enum { HX_KV_CHANNEL_CAPACITY = 16, HX_KV_LARGE_MAX = 1 + HX_KV_KEY_MAX + HX_KV_VALUE_MAX };
+
+struct hx_kv_large {
+    uint64_t bytes; /* of data; whoever gets the grant does not rely on it */
+    uint8_t data[HX_KV_LARGE_MAX];
+};
 
 /*
  * The common language of stores: state fields that every store saves under these names, so that any store can take over

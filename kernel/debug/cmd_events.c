@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_events.c - commands about what is published and who serves: topics, events, services, request.
+ * cmd_events.c - commands about what is published and who serves: topics, events, journal, services, request.
  *
  * Topics and services come and go with modules, whenever the worker runs; what is printed has been copied with preemption off.
  */
 #include "command.h"
 #include "console.h"
 #include "line_editor.h"
+#include "message_text.h"
 #include "nearest.h"
 
+#include <helix/journal.h>
 #include <ipc/event_bus.h>
 #include <ipc/message_router.h>
 #include <lib/fmt.h>
@@ -80,32 +82,6 @@ static const char *type_name(uint32_t type, char number[12])
     return number;
 }
 
-/* "svc_kv", "task 12", "kernel" */
-static void source_name(hx_handle_t source, char out[HX_NAME_MAX])
-{
-    const struct hx_module *module = NULL;
-    hx_fmt(out, HX_NAME_MAX, source == HX_HANDLE_NONE ? "kernel" : "task %u", hx_handle_index(source));
-    if (hx_handle_type(source) != HX_HANDLE_MODULE)
-        return;
-    hx_preempt_disable();
-    while ((module = hx_module_next(module)) && module->holder.self != source)
-        ;
-    hx_fmt(out, HX_NAME_MAX, module ? "%s" : "gone", module ? module->name : "");
-    hx_preempt_enable();
-}
-
-/* As text when it is, otherwise in hexadecimal digits. */
-static void data_text(const uint8_t *data, size_t bytes, char *out, size_t out_bytes)
-{
-    bool plain = true;
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < bytes; i++)
-        plain = plain && data[i] >= ' ' && data[i] < 0x7f;
-    for (size_t i = 0; i < bytes; i++)
-        used = hx_fmt_append(out, out_bytes, used, plain ? "%c" : "%02x", data[i]);
-}
-
 /* What the kernel publishes has a name and a number. */
 static void kernel_text(const struct hx_event *event, char *out, size_t bytes)
 {
@@ -125,11 +101,11 @@ static void kernel_text(const struct hx_event *event, char *out, size_t bytes)
 static void print_event(const char *topic, const struct hx_event *event)
 {
     char source[HX_NAME_MAX], number[12], data[2 * HX_EVENT_BYTES_MAX + 1];
-    source_name(event->source, source);
+    hx_text_source(event->source, source);
     if (event->source == HX_HANDLE_NONE && event->type < HX_EVENT_CUSTOM && event->bytes == HX_EVENT_BYTES_MAX)
         kernel_text(event, data, sizeof(data));
     else
-        data_text(event->data, event->bytes, data, sizeof(data));
+        hx_text_data(event->data, event->bytes, data, sizeof(data));
     hx_console_printf("%6llu.%06u %-14s %6u %-10s %-10s %s\n", (unsigned long long)(event->time_ns / 1000000000),
                       (unsigned)(event->time_ns % 1000000000 / 1000), topic, event->sequence,
                       type_name(event->type, number), source, data);
@@ -361,7 +337,7 @@ static hx_status_t ask(const char *command, const char *name, struct hx_message 
         return hx_command_refuse(command, name, err, err == HX_E_TIMEOUT ? "try again, or a longer --timeout" : NULL);
     if (message->type == HX_MESSAGE_ERROR)
         return hx_command_refuse(command, name, -(hx_ret_t)message->code, "the service says so");
-    data_text(message->data, message->payload == HX_PAYLOAD_INLINE ? message->bytes : 0, text, sizeof(text));
+    hx_text_data(message->data, message->payload == HX_PAYLOAD_INLINE ? message->bytes : 0, text, sizeof(text));
     hx_console_printf("request: reply in %llu us, code %u: %s\n", (unsigned long long)us, message->code, text);
     return HX_OK;
 }
@@ -393,6 +369,52 @@ static hx_status_t cmd_request(int argc, char **argv)
     return ask(argv[0], argv[1], &message, timeout_ms);
 }
 
+/* ---- journal -------------------------------------------------------------------------------------------------------- */
+/* Asks svc_log, or whoever serves in its place. */
+static hx_status_t ask_journal(uint32_t code, const struct hx_journal_query *query, struct hx_message *out)
+{
+    *out = (struct hx_message){ .code = code, .payload = HX_PAYLOAD_INLINE, .bytes = sizeof(*query) };
+    memcpy(out->data, query, sizeof(*query));
+    hx_status_t err = hx_router_request(hx_router_find(HX_JOURNAL_SERVICE), &hx_kernel_holder, out,
+                                        hx_hal_clock_ns() + TIMEOUT_MS * UINT64_C(1000000));
+    if (err == HX_OK && out->type == HX_MESSAGE_ERROR)
+        return -(hx_status_t)out->code;
+    size_t expected = code == HX_JOURNAL_NEXT ? sizeof(struct hx_event) : sizeof(struct hx_journal_extent);
+    return err == HX_OK && (out->payload != HX_PAYLOAD_INLINE || out->bytes != expected) ? HX_E_FORMAT : err;
+}
+
+static hx_status_t cmd_journal(int argc, char **argv)
+{
+#define TOPIC_TEXT(name, topic) topic,
+    static const char *const topics[] = { HX_JOURNAL_TOPICS(TOPIC_TEXT) };
+    struct hx_journal_query query = { .types = HX_EVENTS_ALL };
+    struct hx_journal_extent extent;
+    struct hx_message message;
+    uint64_t max = EVENTS_SHOWN;
+    if (argc != 1 && (argc != 3 || strcmp(argv[1], "-n") != 0))
+        return hx_command_usage(argv[0]);
+    hx_status_t err = argc == 3 ? hx_command_number(argv[2], UINT32_MAX, &max) : HX_OK;
+    if (err != HX_OK)
+        return hx_command_refuse(argv[0], argv[2], err, "give a number of events");
+    err = ask_journal(HX_JOURNAL_EXTENT, &query, &message);
+    if (err != HX_OK)
+        return hx_command_refuse(argv[0], HX_JOURNAL_SERVICE, err, "is svc_log loaded? see services");
+    memcpy(&extent, message.data, sizeof(extent));
+    query.since = extent.last > max ? extent.last - (uint32_t)max + 1 : 1;
+    hx_console_heading("          TIME TOPIC             SEQ TYPE       SOURCE     WHAT");
+    while (!hx_console_interrupted() && ask_journal(HX_JOURNAL_NEXT, &query, &message) == HX_OK) {
+        struct hx_event event;
+        memcpy(&event, message.data, sizeof(event));
+        print_event(event.reserved < HX_ARRAY_SIZE(topics) ? topics[event.reserved] : "?", &event);
+        if (event.sequence >= extent.last) /* what is asked is published, too */
+            break;
+        query.since = event.sequence + 1;
+    }
+    hx_console_printf("journal: %u events kept of %u, %llu lost\n", extent.kept, extent.last,
+                      (unsigned long long)extent.lost);
+    return HX_OK;
+}
+
 const struct hx_command hx_commands_events[] = {
     { .id = { HX_CAPABILITY_DEBUG, "topics" },
       .arguments = "",
@@ -405,6 +427,11 @@ const struct hx_command hx_commands_events[] = {
       .help = "The last N, 16 if left out. -f: and what happens from now on, until a key is pressed.\n"
               "The seconds of hx.time are shown when it is named.",
       .complete = complete_topics },
+    { .id = { HX_CAPABILITY_DEBUG, "journal" },
+      .arguments = "[-n N]",
+      .summary = "what svc_log has kept of all topics, in one order",
+      .handler = cmd_journal,
+      .help = "The last N, 16 if left out. SEQ is the number in the journal." },
     { .id = { HX_CAPABILITY_DEBUG, "services" },
       .arguments = "",
       .summary = "services, and what was asked of them",

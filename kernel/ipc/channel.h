@@ -61,6 +61,8 @@ struct hx_channel_info {
 bool hx_channel_describe(uint32_t from, struct hx_channel_info *out);
 /* The channel that the entry is an end of. */
 uint32_t hx_channel_number(const struct hx_handle_entry *entry);
+/* Which of its two ends: 0 or 1, as in struct hx_channel_info. */
+uint32_t hx_channel_side(const struct hx_handle_entry *entry);
 
 /* ---- capabilities ------------------------------------------------------------------------------------------------------ */
 /*

@@ -298,6 +298,12 @@ uint32_t hx_channel_number(const struct hx_handle_entry *entry)
     return end->channel->number;
 }
 
+uint32_t hx_channel_side(const struct hx_handle_entry *entry)
+{
+    const struct hx_channel_end *end = entry->object;
+    return end != end->channel->end;
+}
+
 static void describe(struct hx_channel *channel, struct hx_channel_info *out)
 {
     hx_irq_flags_t flags = hx_lock_acquire(&channel->lock);

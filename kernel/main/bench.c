@@ -749,7 +749,7 @@ static hx_status_t bench_swap_sched(const char *name)
 static hx_status_t bench_swap_kv(const char *name)
 {
     (void)name;
-    return bench_swap("swap_kv", "", "svc_kv", "svc_kv.hxm");
+    return bench_swap("swap_kv", "", "svc_kv", "bench_kv.hxm");
 }
 
 static hx_status_t bench_swap_rtc(const char *name)

@@ -12,6 +12,7 @@
 #include <interrupts/router.h>
 #include <ipc/channel.h>
 #include <lib/err.h>
+#include <lib/fmt.h>
 #include <string.h>
 
 /* A channel or a topic that a module has declared. */
@@ -173,6 +174,22 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     hx_status_t err =
         far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder, out) : HX_E_NOENT;
     return err == HX_E_STALE ? HX_E_NOENT : err; /* it went in between */
+}
+
+bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX])
+{
+    bool found = false;
+    const struct hx_module *module = NULL;
+    const struct hx_declared_claim *claim = NULL;
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    while (!found && (module = hx_module_next(module)))
+        LIST_FOREACH(claim, &module->claims, link)
+            if (!found && claim->capacity && index-- == 0) {
+                hx_fmt(out, 2 * HX_NAME_MAX, "%s/%s", module->name, claim->key);
+                found = true;
+            }
+    hx_module_registry_unlock(flags);
+    return found;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------------- */

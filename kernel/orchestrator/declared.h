@@ -34,3 +34,5 @@ void hx_declared_release_others(struct hx_module *module, const struct hx_versio
 HX_NODISCARD hx_status_t hx_declared_channel(const struct hx_module *module, const char *key, hx_handle_t *out);
 /* A handle for @holder of the other end of channel "module/key". HX_E_INVAL: not such a name; HX_E_NOENT; HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_handle_t *out);
+/* Name number @index of all declared channels, as above; false: there are no more. For those who offer them. */
+bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX]);

@@ -147,11 +147,6 @@ static hx_ret_t kv_put_at(const void *key, uint64_t key_bytes, const void *value
     return 0;
 }
 
-static hx_ret_t kv_put(const void *key, uint64_t key_bytes, const void *value, uint64_t value_bytes)
-{
-    return kv_put_at(key, key_bytes, value, value_bytes, (uint64_t)hx_clock_ns());
-}
-
 static hx_ret_t kv_del(const void *key, uint64_t key_bytes)
 {
     hx_u16 *link;
@@ -321,11 +316,19 @@ static hx_ret_t kv_check(void)
     return count == kv.used && kv_free_sound() ? HX_OK : HX_E_CORRUPT;
 }
 
+#include "served.h"
+
+static hx_ret_t kv_op_modified(const void *key, uint64_t key_bytes)
+{
+    hx_ret_t err = kv_enter();
+    return err < 0 ? err : kv_leave(kv_modified(key, key_bytes));
+}
+
 static const struct hx_kv_ops kv_ops = {
-    HX_OPS_HEAD(hx_kv), .get = kv_get,     .put = kv_put,           .del = kv_del,
-    .list = kv_list,    .count = kv_count, .modified = kv_modified,
+    HX_OPS_HEAD(hx_kv), .get = kv_op_get,     .put = kv_op_put,           .del = kv_op_del,
+    .list = kv_op_list, .count = kv_op_count, .modified = kv_op_modified,
 };
 
 HX_MODULE("svc_kv", HX_VERSION(2, 0, 0), "key-value store with times", .save = kv_save, .load = kv_load,
-          .check = kv_check);
+          .check = kv_check_at_rest);
 HX_PROVIDES(hx_kv, HX_KV_OPS, &kv_ops);

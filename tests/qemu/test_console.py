@@ -86,7 +86,7 @@ def completion():
         press(guest, ctrl("U") + b"rel\t", "reload")
         guest.type(b"\t")
         guest.wait_line("^reload +reloads$")
-        press(guest, b" sv\t", "reload svc_kv ")
+        press(guest, b" svc_k\t", "reload svc_kv ")
         press(guest, b"sched_r\t", "reload svc_kv sched_rr")
         press(guest, b"-\t", "reload svc_kv sched_rr-2.hxm ")
         press(guest, ctrl("U") + b"kv cou\t", "kv count ")

@@ -190,13 +190,13 @@ Test(cmd_symbols, a_name_of_both_versions_on_probation_is_found_in_both)
     cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", NULL), HX_OK);
     const struct hx_module *module = hx_module_find("svc_kv");
     cr_assert_not_null(module->previous);
-    cr_assert_eq(run("sym kv_put"), HX_OK);
+    cr_assert_eq(run("sym kv_op_put"), HX_OK);
     expect_lines(2);
     const struct hx_version *versions[] = { module->previous, module->running };
     for (uint32_t i = 0; i < HX_ARRAY_SIZE(versions); i++) {
-        struct hx_label put = label_of(versions[i], "kv_put");
-        snprintf(expected, sizeof(expected), "0x%016lx kv_put+0x0/0x%zx (svc_kv %u.0.0, text)\r\n", put.va, put.bytes,
-                 i + 1);
+        struct hx_label put = label_of(versions[i], "kv_op_put");
+        snprintf(expected, sizeof(expected), "0x%016lx kv_op_put+0x0/0x%zx (svc_kv %u.0.0, text)\r\n", put.va,
+                 put.bytes, i + 1);
         expect(expected);
     }
 }

@@ -633,8 +633,9 @@ static void world_start(const char *file)
     world_begin(1000000);
     cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
     cr_assert_eq(world_reload("svc_kv", file, NULL), HX_OK);
-    service =
-        (struct hx_service){ .name = "kv", .owner = &owner, .slot = &hx_slots[HX_SLOT_hx_kv], .repeatable = 1u << 1 };
+    service = (struct hx_service){
+        .name = "store", .owner = &owner, .slot = &hx_slots[HX_SLOT_hx_kv], .repeatable = 1u << 1
+    };
     expect_ok(hx_router_enter(&service));
 }
 

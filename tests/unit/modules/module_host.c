@@ -10,6 +10,14 @@ uint64_t host_now_ns = 1000000000;
 uint8_t (*host_port_read_hook)(uint16_t port);
 void (*host_port_write_hook)(uint16_t port, uint8_t value);
 void (*host_sleep_hook)(void);
+const struct hx_message *host_channel_in;
+struct hx_message host_channel_out;
+uint32_t host_channel_sent;
+hx_ret_t host_channel_send_result;
+uint64_t host_dropped;
+void (*host_channel_receive_hook)(void);
+hx_ret_t (*host_channel_send_hook)(const struct hx_message *message);
+uint32_t host_deferred;
 
 /* ---- state blob ------------------------------------------------------------------------------------------------------ */
 enum { FIELDS_MAX = 16 };
@@ -164,6 +172,53 @@ hx_ret_t host_sleep_ns(uint64_t duration_ns)
     host_now_ns += duration_ns;
     if (host_sleep_hook)
         host_sleep_hook();
+    return HX_OK;
+}
+
+/* ---- a channel, deferring -------------------------------------------------------------------------------------------- */
+enum { CHANNEL_END = 77 };
+
+hx_ret_t host_channel_mine(const void *key, uint64_t key_bytes)
+{
+    cr_assert(key && key_bytes > 0);
+    return CHANNEL_END;
+}
+
+hx_ret_t host_channel_receive(uint64_t end, void *message, uint64_t message_bytes, uint64_t timeout_ns)
+{
+    (void)timeout_ns;
+    cr_assert(end == CHANNEL_END && message_bytes == sizeof(*host_channel_in));
+    if (host_channel_receive_hook)
+        host_channel_receive_hook();
+    if (!host_channel_in)
+        return HX_E_EMPTY;
+    memcpy(message, host_channel_in, message_bytes);
+    host_channel_in = NULL;
+    return HX_OK;
+}
+
+hx_ret_t host_channel_send(uint64_t end, const void *message, uint64_t message_bytes, uint64_t timeout_ns)
+{
+    cr_assert(end == CHANNEL_END && message_bytes == sizeof(host_channel_out));
+    cr_assert(timeout_ns < HX_WAIT_FOREVER || timeout_ns & HX_WAIT_RESTARTABLE,
+              "as long as it waits it cannot be swapped");
+    if (host_channel_send_hook)
+        return host_channel_send_hook(message);
+    memcpy(&host_channel_out, message, message_bytes);
+    host_channel_sent++;
+    return host_channel_send_result;
+}
+
+hx_ret_t host_defer(const void *key, uint64_t key_bytes)
+{
+    cr_assert(key && key_bytes > 0);
+    host_deferred++;
+    return HX_OK;
+}
+
+hx_ret_t host_handle_drop(uint64_t handle)
+{
+    host_dropped = handle;
     return HX_OK;
 }
 

@@ -16,6 +16,11 @@
 #define hx_state_get host_state_get
 #define hx_state_size host_state_size
 #define hx_sleep_ns host_sleep_ns
+#define hx_channel_mine host_channel_mine
+#define hx_channel_receive host_channel_receive
+#define hx_channel_send host_channel_send
+#define hx_handle_drop host_handle_drop
+#define hx_defer host_defer
 #include <helix/module.h>
 
 struct module_host {
@@ -37,7 +42,29 @@ struct module_host {
         hx_fields, HX_ARRAY_SIZE(hx_fields), param_record                                                              \
     }
 
-extern const struct module_host sched_rr1, sched_rr2, sched_prio1, sched_fair1, sched_edf1, svc_kv1, svc_kv2, drv_rtc1;
+/* How others reach a version of svc_kv but by calls: the service, a round of its task; and whether somebody is inside. */
+struct svc_kv_served {
+    hx_ret_t (*serve)(struct hx_message *message, uint64_t bytes);
+    hx_ret_t (*round)(void);
+    uint32_t *guard;
+};
+extern const struct svc_kv_served svc_kv1_served, svc_kv2_served;
+/* The service of svc_log, and two of its subscriptions. */
+extern hx_ret_t (*const svc_log1_serve)(struct hx_message *message, uint64_t bytes);
+extern hx_ret_t (*const svc_log1_hear_tasks)(const struct hx_event *event, uint64_t bytes);
+extern hx_ret_t (*const svc_log1_hear_modules)(const struct hx_event *event, uint64_t bytes);
+
+/* What the kernel calls of drv_serial. */
+struct drv_serial_parts {
+    hx_ret_t (*interrupt)(uint64_t count);
+    hx_ret_t (*transmit)(void);
+    hx_ret_t (*deliver)(uint64_t count);
+    hx_ret_t (*serve)(struct hx_message *message, uint64_t bytes);
+};
+extern const struct drv_serial_parts drv_serial1_parts;
+
+extern const struct module_host sched_rr1, sched_rr2, sched_prio1, sched_fair1, sched_edf1, svc_kv1, svc_kv2, svc_log1,
+    drv_rtc1, drv_serial1;
 extern uint32_t *const sched_edf1_period_ms, *const sched_edf1_shares; /* its other parameters */
 extern hx_ret_t (*const drv_rtc1_interrupt)(uint64_t count);           /* the handler of line 8 */
 extern uint32_t *const drv_rtc1_pair;                                  /* who owns the ports: 0 nobody */
@@ -49,6 +76,19 @@ extern uint8_t (*host_port_read_hook)(uint16_t port);
 extern void (*host_port_write_hook)(uint16_t port, uint8_t value);
 /* Called by hx_sleep_ns() when set, after the clock went on. */
 extern void (*host_sleep_hook)(void);
+
+/* The module's channel, whatever its handle: what is received next (NULL: HX_E_EMPTY), what was sent last, and how often. What
+ * sending returns; the handle that was dropped last. */
+extern const struct hx_message *host_channel_in;
+extern struct hx_message host_channel_out;
+extern uint32_t host_channel_sent;
+extern hx_ret_t host_channel_send_result;
+extern uint64_t host_dropped;
+/* Called instead when set: before a message is received, for one that is sent. */
+extern void (*host_channel_receive_hook)(void);
+extern hx_ret_t (*host_channel_send_hook)(const struct hx_message *message);
+/* How often hx_defer() has asked. */
+extern uint32_t host_deferred;
 
 /* The state blob between save and load. */
 void host_blob_clear(size_t capacity);

@@ -5,3 +5,4 @@
 #include "../../../modules/svc_kv/svc_kv.c"
 
 MODULE_HOST(svc_kv1, kv, kv_ops, NULL);
+const struct svc_kv_served svc_kv1_served = { kv_serve, kv_serve_channel, &kv_guard };

@@ -5,3 +5,4 @@
 #include "../../../modules/svc_kv/svc_kv2.c"
 
 MODULE_HOST(svc_kv2, kv, kv_ops, NULL);
+const struct svc_kv_served svc_kv2_served = { kv_serve, kv_serve_channel, &kv_guard };
