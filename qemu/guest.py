@@ -70,7 +70,9 @@ def setting(name, default):
 
 
 def build_dir():
-    return setting("HELIX_BUILD", os.path.join(ROOT, "build"))
+    """Where kernel and initrd are: a build directory, or the installed SDK, which is laid out like one."""
+    installed = os.path.exists(os.path.join(ROOT, "kernel", "helix.bin"))
+    return setting("HELIX_BUILD", ROOT if installed else os.path.join(ROOT, "build"))
 
 
 @dataclasses.dataclass

@@ -10,6 +10,8 @@ import termios
 
 import guest as helix
 
+NAME = helix.setting("HELIX_RUN", "qemu/run")  # what the person has typed
+
 
 class Parser(argparse.ArgumentParser):
     """Its usual exit status would be taken for the guest's."""
@@ -39,7 +41,7 @@ def parse(arguments):
     if "--" in arguments:
         at = arguments.index("--")
         arguments, extra = arguments[:at], arguments[at + 1:]
-    parser = Parser(prog="qemu/run", add_help=False, allow_abbrev=False)
+    parser = Parser(prog=NAME, add_help=False, allow_abbrev=False)
     parser.add_argument("--uefi", action="store_true")
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--debug", action="store_true")
@@ -55,7 +57,7 @@ def parse(arguments):
 
 
 def complain(text):
-    print(f"qemu/run: {text}", file=sys.stderr, flush=True)
+    print(f"{NAME}: {text}", file=sys.stderr, flush=True)
 
 
 def machine_of(options, coloured):

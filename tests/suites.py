@@ -124,6 +124,11 @@ def suite_mutation():
     return python("tests/mutation/test_*.py")
 
 
+def suite_sdk():
+    build_main("all")
+    return python("tests/sdk/test_*.py")
+
+
 def suite_bench():
     build_main()
     return python("tests/bench/test_*.py")
@@ -131,7 +136,8 @@ def suite_bench():
 
 SUITES = {"unit": suite_unit, "unit-asan": suite_unit_asan, "race": suite_race, "checks": suite_checks,
           "lint": suite_lint, "tools": suite_tools, "differential": suite_differential, "boot": suite_boot,
-          "model": suite_model, "fuzz": suite_fuzz, "mutation": suite_mutation, "bench": suite_bench}
+          "model": suite_model, "fuzz": suite_fuzz, "mutation": suite_mutation, "sdk": suite_sdk,
+          "bench": suite_bench}
 PARALLEL = 2  # programs of one suite at a time: most of them wait for a machine
 
 

@@ -34,6 +34,7 @@ ROOMS = {
     "kernel/main": (8, {0, 1, 2, 3, 4, 5, 6, 7, 8}),
     "modules": (9, {0}),
     "tools/mkmodpack": (9, {0, 1, 2, 3, 4, 5}),
+    "tools/sdk": (9, {0}),
 }
 # Lies elsewhere, belongs to: the seam's third header, which the include path chooses, and the gate's hot half.
 BELONGS = {

@@ -693,6 +693,7 @@ def symbols_kernel():
     equal([(e["name"], e["arguments"]) for e in shown["exports"]], exports, "exports")
     equal({i["interface"] for i in shown["interfaces"]}, {"hx.sched", "hx.rtc", "hx.kv"}, "interfaces")
     text = done("symbols")
+    contains(text, f"abi        {shown['abi']}\n")
     contains(text, "export     hx_log(HX_VAL(level), HX_IN(text))\n")
     contains(text, "interface  hx.rtc 1.1\n           hx_rtc_now(HX_NOTHING)\n")
 

@@ -6,6 +6,7 @@
 #include "printable.h"
 #include "symbol_list.h"
 
+#include <helix/module.h>
 #include <stdio.h>
 
 /* ---- of the kernel --------------------------------------------------------------------------------------------------- */
@@ -15,6 +16,7 @@ static void print_kernel(void)
     const struct hx_mp_export *exports = hx_mp_exports(&count);
     const struct hx_mp_kernel_interface *interface;
 
+    printf("abi        %s\n", hx_mp_version_text(HX_ABI).text);
     for (size_t i = 0; i < count; i++)
         printf("export     %s(%s)\n", exports[i].name, exports[i].arguments);
     interface = hx_mp_kernel_interfaces(&count);
@@ -35,6 +37,7 @@ static void json_kernel(void)
     const struct hx_mp_kernel_interface *interface;
 
     hx_mp_json_open(NULL, '{');
+    hx_mp_json_text("abi", hx_mp_version_text(HX_ABI).text);
     hx_mp_json_open("exports", '[');
     for (size_t i = 0; i < count; i++) {
         hx_mp_json_open(NULL, '{');
