@@ -781,6 +781,8 @@ Test(channel, is_described)
     uint32_t first = info.number;
     hx_status_t err = HX_OK;
     cr_assert_eq(hx_channel_number(hx_handle_look(ends.end[1], HX_HANDLE_CHANNEL, NULL, 0, &err)), first);
+    for (uint32_t side = 0; side < 2; side++)
+        cr_assert_eq(hx_channel_side(hx_handle_look(ends.end[side], HX_HANDLE_CHANNEL, NULL, 0, &err)), side);
     cr_assert(hx_channel_describe(first + 1, &info));
     cr_assert_eq(info.capacity, 5);
     cr_assert_not(hx_channel_describe(info.number + 1, &info));
