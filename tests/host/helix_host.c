@@ -9,6 +9,7 @@
 #include <hotreload/engine.h>
 #include <hotreload/probation.h>
 #include <interrupts/exception.h>
+#include <ipc/channel.h>
 #include <ipc/grant.h>
 #include <ipc/message_router.h>
 #include <lib/err.h>
@@ -68,6 +69,7 @@ static void begin(void)
     hx_module_registry_init();
     hx_capability_init();
     hx_resource_init();
+    hx_channel_bind_capabilities(hx_capability_carry);
     hx_grant_init();
     must(hx_resource_pool_init(HX_RESOURCE_MEMORY, MEMORY_BYTES), "memory");
     must(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, NS_PER_SECOND), "time");

@@ -21,6 +21,8 @@ TOOL = os.environ.get("MKMODPACK", os.path.join(BUILD, "tools", "mkmodpack", "mk
 WORK = tempfile.mkdtemp(prefix="mkmodpack-test-")
 FLAGS = ("-std=gnu11 -O2 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone "
          "-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none").split()
+with open(os.path.join(ROOT, "include", "helix", "module.h"), encoding="ascii") as opened:
+    ABI = tuple(int(n) for n in re.search(r"define HX_ABI HX_VERSION\((\d+), (\d+), (\d+)\)", opened.read()).groups())
 
 # ---- modules ----
 HEAD = """
@@ -304,7 +306,7 @@ def info():
     good_modules()
     shown = json.loads(done("info", "--json", "kv.hxm"))
     equal([shown[k] for k in ("name", "version", "summary", "abi", "hooks", "imports")],
-          ["svc_kv", "1.2.3", "a store", "1.0.0", ["check"], ["hx_log", "hx_rtc_now"]], "head")
+          ["svc_kv", "1.2.3", "a store", "{}.{}.{}".format(*ABI), ["check"], ["hx_log", "hx_rtc_now"]], "head")
     equal([(i["interface"], i["version"], i["operations"][4]) for i in shown["provides"]],
           [("hx.kv", "1.0", "count(HX_NOTHING)")], "provides")
     equal([(i["interface"], i["version"]) for i in shown["requires"]], [("hx.rtc", "1.1")], "requires")
@@ -970,7 +972,7 @@ def abi():
 @case("another magic and a half record are refused")
 def broken_descriptor():
     module("m.hxm", named("m"))
-    patched("m.hxm", "magic.hxm", b"HXM1\0\0\0\2", b"HXM2\0\0\0\2")
+    patched("m.hxm", "magic.hxm", b"HXM1\0\0\0" + bytes(ABI[:1]), b"HXM2\0\0\0" + bytes(ABI[:1]))
     module("half.hxm", named("m") + 'static const int half HX_RECORD_(".hx.irqs") = 1;')
     text = pack_refused("magic.hxm", "half.hxm", findings=2)
     contains(text, "its magic is 0x324d5848")
@@ -1178,7 +1180,7 @@ def commands():
 @case("help and version go to standard output")
 def help_text():
     contains(done("--help"), "create")
-    contains(done("--version"), "module ABI 1.0")
+    contains(done("--version"), "module ABI {}.{}".format(*ABI))
     known = commands()
     equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "symbols", "verify"], "commands")
     for command in known:
