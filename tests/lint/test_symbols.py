@@ -109,6 +109,41 @@ def no_vectors():
     assert not faults, "\n".join(faults)
 
 
+def functions(path):
+    """{name: [(mnemonic, operands), ...]}"""
+    found, body = {}, []
+    for line in run("objdump", "--disassemble", "--no-show-raw-insn", path).splitlines():
+        if start := re.match(r"[0-9a-f]+ <([^>]+)>:$", line):
+            body = found.setdefault(start[1], [])
+        elif "\t" in line:
+            body.append(tuple((line.split("\t")[-1].strip() + " ").split(None, 1) + [""])[:2])
+    return found
+
+
+def clears_flags(body, known, depth=1):
+    """Whether @body, run from its start, takes its flags back before it does anything that the direction flag concerns."""
+    for mnemonic, operands in body:
+        if mnemonic.startswith(("popf", "cld")):
+            return True
+        if mnemonic.startswith("call"):
+            name = re.search(r"<([^>+]+)>", operands)
+            return depth > 0 and name is not None and clears_flags(known.get(name[1], []), known, depth - 1)
+        if not mnemonic.startswith(("mov", "push", "lea", "xor", "endbr")) or "%es:" in operands:
+            return False
+    return False
+
+
+@case("what calls a module by a typed entry takes its flags back before it goes on")
+def flags_are_taken_back():
+    known = functions(KERNEL)
+    entries = set().union(*operations().values())
+    calls = [(name, operands, body[i + 1:]) for name, body in known.items() for i, (mnemonic, operands) in enumerate(body)
+             if mnemonic.startswith("call") and re.sub(r".*<(.*)>.*", r"\1", operands).strip() in entries]
+    assert len(calls) > 10, calls
+    faults = [f"{name}: call of {operands}" for name, operands, after in calls if not clears_flags(after, known)]
+    assert not faults, "\n".join(faults)
+
+
 @case("the kernel carries no sanitizer, no position-independent code and no dynamic section")
 def freestanding():
     defined, undefined = symbols(KERNEL)
