@@ -687,6 +687,8 @@ Test(module_capability, a_broken_record_is_refused)
 {
     cr_assert_eq(world_load("caps_broken.hxm", &job), HX_E_RANGE);
     cr_assert(strstr(job.report.message, "type network: it ends before it begins"), "%s", job.report.message);
+    cr_assert_eq(world_load("caps_flags.hxm", &job), HX_E_RANGE);
+    cr_assert(strstr(job.report.message, "broken capability record 0, type network: "), "%s", job.report.message);
 }
 
 /* No module: it has asked for nothing, so that what the first policy lets pass is refused by the second. */
@@ -1120,6 +1122,8 @@ static hx_status_t map_and_lose(void *unused)
     cr_assert_eq(MAP(DEVICE + 16, 0x1000, GR, &second), HX_E_INVAL);
     cr_assert_eq(MAP(DEVICE, 16, GR, &second), HX_E_INVAL);
     cr_assert_eq(MAP(0 - 0x1000ul, 0x2000, GR, &second), HX_E_INVAL);
+    cr_assert_eq(MAP(0 - 0x1000ul, 0x1000, GR, &second), HX_E_INVAL, "it ends where nothing is");
+    cr_assert_eq(MAP(0, 0, GR, &second), HX_E_INVAL, "not all there is");
     cr_assert_eq(CALL(hx_memory_map, DEVICE, 0x1000, GR, &second, sizeof(second) - 1), HX_E_INVAL);
     cr_assert_eq(hx_grant_take(first.grant, holder, GR, &taken), HX_E_PERM, "it is sent to nobody");
     cr_assert_eq(hx_grant_describe(second.grant, holder, &second), HX_OK);

@@ -152,6 +152,7 @@ Test(exports, outside_of_every_module_nothing_is_done)
     cr_expect_eq(hx_export_hx_channel_close(none), HX_E_STATE);
     cr_expect_eq(hx_export_hx_handle_drop(none), HX_E_STATE);
     cr_expect_eq(hx_export_hx_grant_create(1, &memory, sizeof(memory)), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_memory_map(0, 1, 1, &memory, sizeof(memory)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_grant_look(none, &memory, sizeof(memory)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_request(none, &message, sizeof(message), 0), HX_E_STATE);
     cr_expect_eq(hx_export_hx_reply(0, &message, sizeof(message)), HX_E_STALE);
