@@ -1273,6 +1273,64 @@ def completion_zsh():
         equal((run.returncode, run.stderr), (0, ""), "zsh's opinion")
 
 
+# ---- signatures ----
+KEYS = os.path.join(ROOT, "tests", "fixtures", "keys")
+SECRET, PUBLIC = os.path.join(KEYS, "control.pem"), os.path.join(KEYS, "control.pub.pem")
+
+
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments], cwd=WORK, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+
+
+@case("what is signed is good to its owner, to OpenSSL and to nobody else")
+def sign():
+    files = [module("m.hxm", named("m")), write("empty.hxm", b"")]
+    equal(done("sign", "--key", SECRET, *files), "", "what signing says")
+    equal((len(read("m.hxm.sig")), len(read("empty.hxm.sig"))), (64, 64), "signatures")
+    openssl("pkeyutl", "-sign", "-inkey", SECRET, "-rawin", "-in", "m.hxm", "-out", "theirs.sig")
+    equal(read("m.hxm.sig"), read("theirs.sig"), "OpenSSL's own")
+    equal(done("sign", "-k", PUBLIC, "--check", *files), f"{files[0]}: good\n{files[1]}: good\n", "by the public key")
+    equal(done("sign", "--check", "-k", SECRET, files[0]), f"{files[0]}: good\n", "by the secret one")
+    openssl("genpkey", "-algorithm", "ed25519", "-out", "other.pem")
+    contains(refused("sign", "--check", "-k", "other.pem", *files, findings=2), "m.hxm: wrong signature")
+    done("sign", "-k", "other.pem", "m.hxm")
+    contains(refused("sign", "--check", "-k", PUBLIC, *files), "m.hxm: wrong signature")
+
+
+@case("a signature that is damaged, cut, missing or of another file is not good")
+def sign_damaged():
+    file = module("m.hxm", named("m"))
+    done("sign", "--key", SECRET, file)
+    good = read("m.hxm.sig")
+    for what, signature in (("flipped", good[:40] + bytes([good[40] ^ 1]) + good[41:]), ("swapped", good[32:] + good[:32])):
+        write("m.hxm.sig", signature)
+        contains(refused("sign", "--check", "-k", PUBLIC, file), "wrong signature", what)
+    for signature in (b"", good[:63], good + b"\n"):
+        write("m.hxm.sig", signature)
+        contains(refused("sign", "--check", "-k", PUBLIC, file), f"no signature: it has {len(signature)} bytes instead of 64")
+    os.remove(path("m.hxm.sig"))
+    contains(refused("sign", "--check", "-k", PUBLIC, file), "m.hxm.sig: cannot open")
+    write("m.hxm.sig", good)
+    write("m.hxm", read("m.hxm") + b"\0")
+    contains(refused("sign", "--check", "-k", PUBLIC, file), "wrong signature")
+
+
+@case("only a key of Ed25519 signs, and only with its secret")
+def sign_keys():
+    file = module("m.hxm", named("m"))
+    if os.path.exists(path("m.hxm.sig")):
+        os.remove(path("m.hxm.sig"))
+    contains(refused("sign", "--key", PUBLIC, file), "no secret: it is a public key")
+    openssl("genpkey", "-algorithm", "x25519", "-out", "x25519.pem")
+    contains(refused("sign", "--key", "x25519.pem", file), "wrong key: it is not one of Ed25519")
+    contains(refused("sign", "--key", file, file), "no key: it is not PEM of one")
+    contains(refused("sign", "--key", "nowhere.pem", file), "nowhere.pem: cannot open")
+    contains(refused("sign", "--key", SECRET, "nowhere.hxm"), "nowhere.hxm: cannot open")
+    assert not os.path.exists(path("m.hxm.sig")), "a signature was written after all"
+    equal(tool("sign", file).returncode, 2, "status without a key")
+    equal(tool("sign", "--key", SECRET).returncode, 2, "status without a file")
+
+
 @case("a bad SOURCE_DATE_EPOCH is refused")
 def epoch():
     module("m.hxm", named("m"))

@@ -17,6 +17,7 @@ int hx_mp_cmd_graph(int argc, char **argv);
 int hx_mp_cmd_info(int argc, char **argv);
 int hx_mp_cmd_link(int argc, char **argv);
 int hx_mp_cmd_list(int argc, char **argv);
+int hx_mp_cmd_sign(int argc, char **argv);
 int hx_mp_cmd_symbols(int argc, char **argv);
 int hx_mp_cmd_verify(int argc, char **argv);
 

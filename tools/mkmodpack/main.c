@@ -59,6 +59,9 @@ static const struct command commands[] = {
       "      --symbols FILE        lines of \"NAME 0xVALUE\" for the undefined symbols\n"
       "      --dump FILE           write what came out, for programs; - is standard output\n"
       "      --place PART=ADDRESS  where one part lies instead of behind the one before\n" HELP },
+    { "sign", hx_mp_cmd_sign, "--key KEY [--check] FILE...", "sign modules for a kernel that takes no others",
+      "  -k, --key KEY             the Ed25519 key in PEM; only --check takes a public one\n"
+      "      --check               tell whether the signatures that are there are good\n" HELP },
 };
 
 static void print_help(FILE *to)

@@ -29,6 +29,7 @@ _mkmodpack_options() {
         list | verify | symbols | diff) echo '--json -h --help' ;;
         graph) echo '-h --help' ;;
         link) echo '--base --symbols --dump --place -h --help' ;;
+        sign) echo '-k --key --check -h --help' ;;
     esac
 }
 
@@ -53,7 +54,7 @@ _mkmodpack() {
         before=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        _mkmodpack_words 'create list verify extract info symbols diff graph link --help --version' "$current"
+        _mkmodpack_words 'create list verify extract info symbols diff graph link sign --help --version' "$current"
         return
     fi
     case $before in
@@ -63,6 +64,10 @@ _mkmodpack() {
             ;;
         -o | --output)
             _mkmodpack_files "$current" '*.cpio'
+            return
+            ;;
+        -k | --key)
+            _mkmodpack_files "$current" '*.pem'
             return
             ;;
         --manifest | --depfile | --symbols | --dump)
@@ -85,7 +90,7 @@ _mkmodpack() {
         return
     fi
     case $command in
-        create | info | symbols) _mkmodpack_files "$current" '*.hxm' ;;
+        create | info | symbols | sign) _mkmodpack_files "$current" '*.hxm' ;;
         list | verify) _mkmodpack_files "$current" '*.cpio' ;;
         extract)
             local names
