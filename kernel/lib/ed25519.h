@@ -18,7 +18,7 @@ enum { HX_ED25519_KEY_BYTES = 32, HX_ED25519_SIGNATURE_BYTES = 64 };
  * signatures for that one which anybody can make. The equation is checked without the cofactor, as OpenSSL and libsodium
  * do.
  *
- * Context: any; nothing here is secret, so the time it takes depends on what is checked. About two million instructions,
+ * Context: any; nothing here is secret, so the time it takes depends on what is checked. About four million instructions,
  * and hx_sha512_add() of the message. Uses about 1.5 KB of stack.
  */
 bool hx_ed25519_verify(const uint8_t key[HX_ED25519_KEY_BYTES], struct hx_slice message,

@@ -48,7 +48,8 @@ bool selftest_fail(const char *format, ...)
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
 static const struct selftest_group *const groups[] = { &selftest_memory, &selftest_image,  &selftest_region,
-                                                       &selftest_misuse, &selftest_unwind, &selftest_cpu };
+                                                       &selftest_misuse, &selftest_unwind, &selftest_library,
+                                                       &selftest_cpu };
 
 static bool nothing_lost(const struct hx_hal_memory_stats *before)
 {

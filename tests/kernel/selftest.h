@@ -18,7 +18,7 @@ struct selftest_group {
     uint32_t count;
 };
 extern const struct selftest_group selftest_memory, selftest_image, selftest_region, selftest_misuse, selftest_unwind,
-    selftest_cpu;
+    selftest_cpu, selftest_library;
 
 /* For the diagnosis of the running case; the first one counts. Returns false. */
 __attribute__((format(printf, 1, 2))) bool selftest_fail(const char *format, ...);
