@@ -34,8 +34,9 @@ hx_status_t hx_trial_swap(struct hx_trial *trial, const struct hx_trial_schedule
     hx_fmt(job.module, sizeof(job.module), "%s", trial->module);
     err = hx_engine_run(&job);
     if (err != HX_OK) {
-        hx_trial_print("%s: %s to %s, swap %u: %s\n", trial->name, trial->module, to->file, trial->swaps,
-                       job.swap.number ? job.swap.report.message : job.report.message);
+        const struct hx_report *report = job.swap.number ? &job.swap.report : &job.report;
+        hx_trial_print("%s: %s to %s, swap %u: %s: %s\n", trial->name, trial->module, to->file, trial->swaps,
+                       report->step, report->message);
         return err;
     }
     memcpy(trial->module, job.swap.new_name, sizeof(trial->module));

@@ -258,12 +258,11 @@ static bool switch_to_chosen(struct hx_task *prev, uint64_t now_ns, hx_ret_t ans
 
 /*
  * A slot that is not open, or has no such operation, did not hear the question: then @prev has merely stopped, and @woken
- * is still to be told.
+ * is still to be told. Until the answer is in the books the policy is called for nothing else: that may wait for a swap.
  */
 void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer, struct hx_task *woken)
 {
     struct hx_sched_book *book = hx_sched_book();
-    bool forgotten = __atomic_load_n(&book->forget_due, __ATOMIC_RELAXED);
     bool heard = !hx_sched_is_unheard(answer) && !(woken && answer == HX_E_UNSUPPORTED);
     if (woken) {
         if (reason == HX_SCHED_BLOCK)
@@ -272,8 +271,7 @@ void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
         if (heard && switch_to_chosen(prev, now_ns, answer))
             return;
     }
-    reap(book);
-    if (hx_unlikely(forgotten)) {
+    if (hx_unlikely(__atomic_load_n(&book->forget_due, __ATOMIC_RELAXED))) {
         hx_sched_forget(book); /* whoever answered does not answer for this any more */
     } else if (heard) {
         book->stats.decisions++;
@@ -291,7 +289,6 @@ void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns,
 _Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle)
 {
     struct hx_sched_book *book = hx_sched_book();
-    reap(book);
     book->dead = task;
     book->to_do = true;
     if (task->class == HX_TASK_POLICY)

@@ -123,7 +123,7 @@ void hx_sched_stop(struct hx_task *prev, uint64_t reason);
  * at its word. Returns when @prev runs again. */
 void hx_sched_look_again(struct hx_task *prev, uint64_t reason, uint64_t now_ns, hx_ret_t answer,
                          struct hx_task *woken);
-/* The running task, which was @handle, is dead; its memory is released by whoever runs next. */
+/* The running task, which was @handle, is dead, and whoever was before it is reaped; its memory is released by who runs next. */
 _Noreturn void hx_sched_stop_dead(struct hx_task *task, hx_handle_t handle);
 /* Releases the memory of the task that exited last, if that has not happened. */
 void hx_sched_reap(void);

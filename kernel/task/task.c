@@ -205,6 +205,7 @@ _Noreturn void hx_task_exit(hx_status_t status)
     hx_irq_disable();
     struct hx_task *task = hx_task_current();
     hx_handle_t handle = task->handle;
+    hx_sched_reap(); /* its own place is taken in a moment; and the policy is not called between an end and its question */
     if (hx_unlikely(task->held))
         hx_mutex_abandon(task);
     die(task, status);
