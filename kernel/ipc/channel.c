@@ -116,7 +116,7 @@ static __attribute__((noinline)) hx_status_t wait(hx_handle_t handle, struct hx_
     if (hx_unlikely(!hx_handover_wait_simply(&end->receivers, &end->channel->lock, out, flags)))
         return receive_unlocked(handle, owner, out, UINT64_MAX, end, flags);
     const struct hx_task *task = hx_task_current();
-    if (hx_likely(!task->place))
+    if (hx_likely(hx_handover_is_done(task)))
         return HX_OK;
     out = task->place;
     hx_status_t err = hx_handover_result(task);

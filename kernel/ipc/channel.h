@@ -6,8 +6,11 @@
  * who waits. An end is closed when its last handle is given up; the other end's holders then receive what is queued and
  * HX_E_CLOSED after it. What is in a message that nobody receives any more is released.
  *
+ * A message that was handed to a task which is killed before it has seen it is queued again, in front of its equals, or goes to
+ * another who waits.
+ *
  * Context: thread; what does not wait (HX_WAIT_NOT, count, is_open) in interrupts too. Locks: the channel's own, HX_RANK_CHANNEL.
- * Invariant: at most `capacity` messages are queued towards an end, and none while somebody waits to receive there.
+ * Invariant: at most `capacity` messages are queued towards an end, those that came back apart, and none while somebody waits to receive there.
  */
 #pragma once
 #include <task/task.h>
@@ -36,6 +39,9 @@ HX_NODISCARD hx_status_t hx_ipc_send(hx_handle_t end, struct hx_holder *owner, c
  */
 HX_NODISCARD hx_status_t hx_ipc_receive(hx_handle_t end, struct hx_holder *owner, struct hx_message *out,
                                         uint64_t deadline_ns);
+/* @message, which @owner has just received at @end, could not be given to who asked for it: it is where it was, with what it carries,
+ * unless @end has gone meanwhile. Thread. */
+void hx_ipc_return(hx_handle_t end, struct hx_holder *owner, const struct hx_message *message);
 /*
  * Waits until something can be received at one of @count ends (or it is closed). Returns its index, the first of several.
  * HX_E_TIMEOUT; HX_E_INVAL: none or more than HX_SELECT_MAX; else as above.

@@ -65,6 +65,31 @@ void hx_lane_put(struct hx_lane *lane, struct hx_lane_slot *slot)
     }
 }
 
+void hx_lane_put_back(struct hx_lane *lane, struct hx_lane_slot *slot)
+{
+    uint32_t level = slot->message.priority;
+    struct hx_lane_slot *found = NULL, *next;
+    lane->taken--;
+    if (lane->first && lane->last->message.priority > level) {
+        found = lane->last;
+        mark(lane, found);
+    } else if (lane->first && level + 1 < HX_LANE_LEVELS) {
+        found = before(lane, level + 1);
+    }
+    next = found ? found->next : lane->first;
+    for (; next && next->message.priority == level && next->message.time_ns < slot->message.time_ns; next = next->next)
+        found = next; /* it came back as well */
+    slot->next = next;
+    if (found)
+        found->next = slot;
+    else
+        lane->first = slot;
+    if (!next)
+        lane->last = slot;
+    else if (next->message.priority < level)
+        mark(lane, slot);
+}
+
 void hx_lane_take_marked(struct hx_lane *lane, struct hx_lane_slot *slot)
 {
     uint32_t level = slot->message.priority;
@@ -92,8 +117,10 @@ static struct hx_channel *enter(void)
     if (channel) {
         table.free = channel->next_free;
     } else if (table.used < CHANNELS) {
-        if (table.used == 0)
+        if (table.used == 0) {
             hx_channel_watch_init();
+            hx_handover_bind(hx_channel_take_back);
+        }
         channel = &channels[table.used++];
         channel->lock = (struct hx_lock)HX_LOCK_INIT(HX_RANK_CHANNEL);
         for (uint32_t i = 0; i < 2; i++) {
@@ -123,6 +150,7 @@ static void give_lanes(struct hx_channel *channel, void *lanes, uint32_t capacit
     hx_irq_flags_t flags = hx_lock_acquire(&channel->lock);
     channel->lanes = lanes;
     channel->capacity = capacity;
+    channel->made_ns = hx_hal_clock_ns();
     channel->number = next_number();
     for (uint32_t i = 0; i < 2; i++) {
         struct hx_channel_end *end = &channel->end[i];
@@ -176,6 +204,8 @@ static void forget(struct hx_channel *channel)
     hx_lock_release(&channel->lock, flags);
     if (!lanes)
         return;
+    for (uint32_t i = 0; i < 2; i++)
+        hx_lane_fini((struct hx_lane *)lanes + i);
     hx_hal_free(lanes);
     flags = hx_lock_acquire(&table.lock);
     channel->next_free = table.free;
@@ -289,6 +319,18 @@ hx_status_t hx_ipc_close(hx_handle_t handle, const struct hx_holder *owner)
     hx_lock_release(&end->channel->lock, flags);
     hx_handover_point();
     return err;
+}
+
+struct hx_channel_end *hx_channel_of_receivers(const struct hx_waitq *queue)
+{
+    uintptr_t off = (uintptr_t)queue - (uintptr_t)channels;
+    struct hx_channel *channel = &channels[off / sizeof(channels[0])];
+    if (off >= sizeof(channels))
+        return NULL;
+    for (uint32_t i = 0; i < 2; i++)
+        if (queue == &channel->end[i].receivers)
+            return &channel->end[i];
+    return NULL;
 }
 
 /* ---- for those who show them ------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * channel_parts.h - what channel.c (the usual way of a message), channel_slow.c (every other) and channel_life.c (beginning and
- * end) know of a channel. Not for others.
+ * channel_parts.h - what channel.c (the usual way of a message), channel_slow.c (every other), channel_back.c (the way back) and
+ * channel_life.c (beginning and end) know of a channel. Not for others.
  */
 #pragma once
 #include "channel.h"
@@ -28,6 +28,7 @@ struct hx_channel {
     uint32_t number, capacity;
     struct hx_channel_end end[2];
     void *lanes;
+    uint64_t made_ns; /* what was sent before was another's, whose entry this was */
     /* the table's lock */
     struct hx_channel *next_free, *next_ending;
     bool is_ending; /* in the list of those at whose end something is to be done */
@@ -85,8 +86,25 @@ HX_NODISCARD hx_status_t hx_ipc_send_slowly(hx_handle_t handle, struct hx_holder
                                             const struct hx_message *message, uint64_t deadline_ns);
 HX_NODISCARD hx_status_t hx_ipc_receive_slowly(hx_handle_t handle, struct hx_holder *owner, struct hx_message *out,
                                                uint64_t deadline_ns);
+/* The channel locked by way of its end's handle, or NULL and why in @err. */
+struct hx_channel_end *hx_channel_find_and_lock(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights,
+                                                hx_irq_flags_t *flags, hx_status_t *err);
 /* Tells those who watch the lane. Locked. */
 void hx_channel_tell_watchers(struct hx_lane *lane);
 void hx_channel_watch_init(void);
 /* Releases what the message carries. No lock is held. */
 void hx_message_drop(const struct hx_message *message);
+/* Takes from @owner what @message, which he has received, carries: as he got it. */
+HX_NODISCARD hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner);
+
+/* ---- channel_back.c --------------------------------------------------------------------------------------------------- */
+/* See hx_handover_bind(). */
+bool hx_channel_take_back(struct hx_waitq *queue, const void *place);
+/* The slot that was taken last is one too many: put aside. Locked. */
+void hx_lane_retire(struct hx_lane *lane);
+/* What came with slots for what came back. */
+void hx_lane_fini(struct hx_lane *lane);
+
+/* ---- channel_life.c --------------------------------------------------------------------------------------------------- */
+/* Whose receivers wait on @queue; NULL: no channel's. */
+struct hx_channel_end *hx_channel_of_receivers(const struct hx_waitq *queue);

@@ -29,9 +29,8 @@ void hx_channel_watch_init(void)
         hx_waitq_init(&watching[i]);
 }
 
-/* The channel locked by way of its end's handle, or NULL and why in @err. */
-static struct hx_channel_end *find_and_lock(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights,
-                                            hx_irq_flags_t *flags, hx_status_t *err)
+struct hx_channel_end *hx_channel_find_and_lock(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights,
+                                                hx_irq_flags_t *flags, hx_status_t *err)
 {
     struct hx_handle_entry *entry;
     struct hx_channel_end *end = hx_handle_find(handle, HX_HANDLE_CHANNEL, owner, rights, &entry, err);
@@ -134,6 +133,18 @@ void hx_message_drop(const struct hx_message *message)
                                        : hx_handle_close(message->capability, &hx_channel_transit));
 }
 
+/* As it came, whatever he may do with it: a right that he lacks kept nobody from giving it to him. */
+hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner)
+{
+    if (message->payload == HX_PAYLOAD_MEMORY)
+        return pack_memory(message, owner);
+    if (message->payload != HX_PAYLOAD_CAPABILITY || message->capability == HX_HANDLE_NONE)
+        return HX_OK;
+    return is_capability(message)
+               ? give_capability(message->capability, owner, NULL, &message->capability)
+               : hx_handle_give(message->capability, owner, &hx_channel_transit, &message->capability);
+}
+
 /* ---- sending: locked -------------------------------------------------------------------------------------------------- */
 void hx_channel_tell_watchers(struct hx_lane *lane)
 {
@@ -192,7 +203,7 @@ hx_status_t hx_ipc_send_slowly(hx_handle_t handle, struct hx_holder *owner, cons
     if (err != HX_OK)
         return err;
     do {
-        struct hx_channel_end *end = find_and_lock(handle, owner, HX_RIGHT_SEND, &flags, &err);
+        struct hx_channel_end *end = hx_channel_find_and_lock(handle, owner, HX_RIGHT_SEND, &flags, &err);
         if (!end)
             return err;
         err = put(end, &sending);
@@ -237,6 +248,8 @@ static hx_status_t take(struct hx_channel_end *end, struct hx_holder *owner, str
     if (hx_message_carries(&slot->message) && --lane->carrying == 0)
         lane->take_mind &= (uint8_t)~HX_LANE_CARRIES;
     hx_lane_take_marked(lane, slot);
+    if (lane->over)
+        hx_lane_retire(lane);
     serve_senders(end->peer);
     return HX_OK;
 }
@@ -247,7 +260,7 @@ hx_status_t hx_ipc_receive_slowly(hx_handle_t handle, struct hx_holder *owner, s
     hx_irq_flags_t flags = 0;
     hx_status_t err = HX_E_STALE;
     do {
-        struct hx_channel_end *end = find_and_lock(handle, owner, HX_RIGHT_RECEIVE, &flags, &err);
+        struct hx_channel_end *end = hx_channel_find_and_lock(handle, owner, HX_RIGHT_RECEIVE, &flags, &err);
         if (!end)
             return err;
         err = take(end, owner, out);
@@ -256,6 +269,7 @@ hx_status_t hx_ipc_receive_slowly(hx_handle_t handle, struct hx_holder *owner, s
             break;
         }
         end->in->send_mind |= HX_LANE_RECEIVERS;
+        out->destination = handle;
         err = hx_handover_wait_slowly(&end->receivers, &end->channel->lock, out, deadline_ns);
         hx_irq_restore(flags);
     } while (err == HX_E_EMPTY);
@@ -281,7 +295,7 @@ static bool is_ready(void *context)
         hx_irq_flags_t flags = 0;
         hx_status_t err = HX_E_STALE;
         struct hx_channel_end *end =
-            find_and_lock(selection->ends[i], selection->owner, HX_RIGHT_RECEIVE, &flags, &err);
+            hx_channel_find_and_lock(selection->ends[i], selection->owner, HX_RIGHT_RECEIVE, &flags, &err);
         selection->result = end ? (hx_ret_t)i : (hx_ret_t)err;
         if (!end)
             return true;
@@ -314,7 +328,7 @@ hx_ret_t hx_ipc_count(hx_handle_t handle, const struct hx_holder *owner)
 {
     hx_irq_flags_t flags = 0;
     hx_status_t err = HX_E_STALE;
-    const struct hx_channel_end *end = find_and_lock(handle, owner, 0, &flags, &err);
+    const struct hx_channel_end *end = hx_channel_find_and_lock(handle, owner, 0, &flags, &err);
     if (!end)
         return err;
     hx_ret_t queued = (hx_ret_t)(end->in->put - end->in->taken);
@@ -326,7 +340,7 @@ hx_ret_t hx_ipc_is_open(hx_handle_t handle, const struct hx_holder *owner)
 {
     hx_irq_flags_t flags = 0;
     hx_status_t err = HX_E_STALE;
-    const struct hx_channel_end *end = find_and_lock(handle, owner, 0, &flags, &err);
+    const struct hx_channel_end *end = hx_channel_find_and_lock(handle, owner, 0, &flags, &err);
     if (!end)
         return err;
     bool open = !is_closed(end->in);

@@ -29,6 +29,7 @@ enum hx_lane_take_mind {
     HX_LANE_SENDERS = 1 << 0, /* wait */
     HX_LANE_CARRIES = 1 << 1, /* some message carries something */
     HX_LANE_MARKED = 1 << 2,  /* some mark is set */
+    HX_LANE_OVER = 1 << 3,    /* it has more slots than its capacity */
 };
 
 struct hx_lane {
@@ -40,6 +41,16 @@ struct hx_lane {
     uint32_t watchers;                            /* who is to be told of a message: see select */
     struct hx_lane_slot *last_of[HX_LANE_LEVELS]; /* where marked: the last of a priority */
     uint64_t marked[HX_LANE_LEVELS / 64];
+    /* for what came back when it was full */
+    struct hx_lane_slot *spare; /* by next */
+    struct hx_lane_extra *extra;
+    uint32_t over; /* of the slots in use, how many are too many */
+};
+
+/* A slot beyond the capacity. */
+struct hx_lane_extra {
+    struct hx_lane_extra *next;
+    struct hx_lane_slot slot;
 };
 
 enum {
@@ -71,6 +82,8 @@ static inline void hx_message_copy_but_destination(struct hx_message *to, const 
 /* ---- cold: channel_life.c --------------------------------------------------------------------------------------------- */
 /* @slot is lane->free, and its message is filled in. */
 void hx_lane_put(struct hx_lane *lane, struct hx_lane_slot *slot);
+/* @slot, filled in and none of the free ones, goes before its equals, but behind those that were sent earlier. */
+void hx_lane_put_back(struct hx_lane *lane, struct hx_lane_slot *slot);
 /* hx_lane_take() where something is marked, perhaps. */
 void hx_lane_take_marked(struct hx_lane *lane, struct hx_lane_slot *slot);
 

@@ -68,7 +68,8 @@ hx_ret_t hx_export_hx_channel_send(uint64_t end, const void *message, uint64_t m
     return hx_export_wait_end(hx_ipc_send(end, holder, &copy, deadline_ns));
 }
 
-/* The span is written before anything is received, so that no message is lost in one that cannot be. */
+/* The span is written before anything is received, so that what is received need not go back; it has to where the span has gone
+ * during the wait. */
 hx_ret_t hx_export_hx_channel_receive(uint64_t end, void *message, uint64_t message_bytes, uint64_t timeout_ns)
 {
     struct hx_message copy = { 0 };
@@ -82,7 +83,12 @@ hx_ret_t hx_export_hx_channel_receive(uint64_t end, void *message, uint64_t mess
         return err;
     uint64_t deadline_ns = hx_export_wait_begin(timeout_ns);
     hx_ret_t result = hx_export_wait_end(hx_ipc_receive(end, holder, &copy, deadline_ns));
-    return result == HX_OK ? hx_hal_copy(message, &copy, sizeof(copy)) : result;
+    if (result != HX_OK)
+        return result;
+    err = hx_hal_copy(message, &copy, sizeof(copy));
+    if (err != HX_OK)
+        hx_ipc_return(end, holder, &copy);
+    return err;
 }
 
 hx_ret_t hx_export_hx_channel_select(const void *ends, uint64_t ends_bytes, uint64_t timeout_ns)

@@ -5,7 +5,8 @@
  * Who finds nothing queues with that lock held, and says where he wants it: so whoever has something to give, and the lock,
  * sees him, puts it there and wakes him; it is his without his looking again. A wake, a deadline or a kill takes him off the
  * queue, whichever comes first, and from being taken to being woken nothing ends him: so his place, on his stack perhaps, may
- * be written.
+ * be written. One who is killed when it stands there, and has not seen it, is as one who was killed before: the room gets it
+ * back.
  *
  * Inline, because it is most of what a message costs. All functions: the room's lock held, if not said otherwise.
  */
@@ -30,16 +31,27 @@ static inline struct hx_task *hx_handover_take(struct hx_waitq *queue)
     return hx_waitq_take_first(queue, first);
 }
 
-/* Where what he waits for is put. */
+/* Where what he waits for is put; it is aligned. */
 static inline void *hx_handover_place(const struct hx_task *task)
 {
     return task->place;
 }
 
+/* In `place`, when it stands there. */
+enum { HX_HANDOVER_DONE = 1 };
+static inline bool hx_handover_is_done(const struct hx_task *task)
+{
+    return (uintptr_t)task->place & HX_HANDOVER_DONE;
+}
+static inline void hx_handover_done(struct hx_task *task)
+{
+    task->place = (void *)((uintptr_t)task->place | HX_HANDOVER_DONE);
+}
+
 /* He has got it. */
 static inline void hx_handover_wake(struct hx_task *task)
 {
-    task->place = NULL;
+    hx_handover_done(task);
     hx_waitq_wake_taken(task, HX_OK);
 }
 
@@ -70,7 +82,7 @@ static inline struct hx_task *hx_handover_take_simply(struct hx_waitq *queue)
 }
 static inline void hx_handover_wake_simply(struct hx_task *task)
 {
-    task->place = NULL;
+    hx_handover_done(task);
     hx_sched_tell_later(task);
 }
 
@@ -85,7 +97,7 @@ hx_status_t hx_handover_result(const struct hx_task *task);
 
 /*
  * The same where the caller has just woken somebody, who then is asked for next, and waits for ever. Returns false with the
- * lock held where it is otherwise; else with interrupts on, and the place of the task is NULL or hx_handover_result() tells.
+ * lock held where it is otherwise; else with interrupts on, and hx_handover_is_done() or hx_handover_result() tells.
  * @flags: whether interrupts were on.
  */
 static inline __attribute__((always_inline)) HX_NODISCARD bool hx_handover_wait_simply(struct hx_waitq *queue,
@@ -109,6 +121,13 @@ static inline __attribute__((always_inline)) HX_NODISCARD bool hx_handover_wait_
     hx_irq_enable();
     return true;
 }
+
+/*
+ * @take_back is told of what was put at @place for one who waited on @queue and was killed before he saw it: no lock is held,
+ * interrupts are off, and @place is gone when it returns. False: @queue is none of its, or what is there is not to be given
+ * back. Bound once.
+ */
+void hx_handover_bind(bool (*take_back)(struct hx_waitq *queue, const void *place));
 
 /* After waking somebody, with no lock held and interrupts as they were: switches, when that is due. */
 static inline void hx_handover_point(void)

@@ -6,9 +6,8 @@
  * kill(), an exiting one's by whoever runs next.
  * Locks: table.lock (HX_RANK_TASK) for the free list; the rest is the task's CPU's, with interrupts off.
  */
-#include "schedule.h"
+#include "waitq.h"
 
-#include <hal/hx_lock.h>
 #include <string.h>
 
 struct hx_task hx_tasks[HX_TASKS_MAX];
@@ -237,6 +236,8 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
         if (task->state > HX_TASK_RUNNING && hx_task_unwait(task)) {
             task->wait_result = HX_E_KILLED;
             hx_sched_ready_add(task, HX_SCHED_WOKEN);
+        } else if (task->state == HX_TASK_READY) {
+            (void)hx_handover_undo(task, task->waiting_on);
         }
         return HX_OK;
     }
@@ -249,6 +250,8 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
         if (task->state != HX_TASK_READY) {
             task->wait_result = HX_E_KILLED;
             hx_sched_ready_add(task, HX_SCHED_WOKEN);
+        } else if (woke) {
+            (void)hx_handover_undo(task, woke);
         }
         return HX_OK;
     }
@@ -257,7 +260,7 @@ static hx_status_t kill(struct hx_task *task, const uint64_t argument[3])
     hx_sched_ready_remove(task);
     hx_mutex_abandon(task);
     die(task, HX_E_KILLED);
-    if (woke)
+    if (woke && !hx_handover_undo(task, woke))
         hx_waitq_pass_on(woke);
     hx_sched_tell_removed(handle); /* one that waited, too: the policy knows nobody who is gone */
     hx_task_free(task);

@@ -99,7 +99,7 @@ struct hx_task {
     struct hx_timer timeout;
     hx_status_t wait_result;
     struct hx_gate_frame *restartable; /* of the call whose wait may be broken off; NULL: none may. Written by itself */
-    void *place;        /* of who waits for something to be handed over: see handover.h. NULL: it has been */
+    void *place;        /* of who waits for something to be handed over: see handover.h, which marks that it has been */
     hx_handle_t joined; /* the task whose end it waited for, and how that ended */
     hx_status_t joined_status;
     struct hx_task_patience *patience; /* the innermost; NULL: it has as much as anybody */

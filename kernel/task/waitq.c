@@ -17,6 +17,13 @@
 
 #define TASK_OF_TIMEOUT(timer) ((struct hx_task *)((char *)(timer)-offsetof(struct hx_task, timeout)))
 
+static bool (*take_back)(struct hx_waitq *queue, const void *place);
+
+void hx_handover_bind(bool (*given)(struct hx_waitq *queue, const void *place))
+{
+    __atomic_store_n(&take_back, given, __ATOMIC_RELEASE);
+}
+
 /* ---- the queue ------------------------------------------------------------------------------------------------------ */
 void hx_waitq_init(struct hx_waitq *queue)
 {
@@ -125,6 +132,8 @@ void hx_waitq_wake_taken(struct hx_task *task, hx_status_t result)
 
 void hx_task_wake_posted(struct hx_task *task)
 {
+    if (hx_unlikely(task->kill_pending))
+        (void)hx_handover_undo(task, task->waiting_on);
     wake_here(task);
 }
 
@@ -312,9 +321,19 @@ hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *contex
     return HX_OK;
 }
 
+bool hx_handover_undo(struct hx_task *task, struct hx_waitq *queue)
+{
+    void *place = (char *)task->place - HX_HANDOVER_DONE;
+    if (!queue || !hx_handover_is_done(task) || !take_back || !take_back(queue, place))
+        return false;
+    task->place = place;
+    task->wait_result = HX_E_KILLED;
+    return true;
+}
+
 hx_status_t hx_handover_result(const struct hx_task *task)
 {
-    if (!task->place)
+    if (hx_handover_is_done(task))
         return HX_OK;
     hx_status_t err = result_of(task);
     return err == HX_OK ? HX_E_EMPTY : err;

@@ -74,5 +74,9 @@ static inline struct hx_task *hx_waitq_take_first(struct hx_waitq *queue, struct
     return task;
 }
 
+/* @task, which is here and was woken by @queue (NULL: by none), will not see what was handed to it: the room that had it gets it
+ * back, and the wait has failed. False: nothing was, or it is left. */
+bool hx_handover_undo(struct hx_task *task, struct hx_waitq *queue);
+
 /* What follows, when trying has not been enough: @first is what it yielded. */
 struct hx_task *hx_waitq_take_locked(struct hx_waitq *queue, struct hx_task_ring *first);

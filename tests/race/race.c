@@ -202,7 +202,7 @@ void *hx_handover_place(const struct hx_task *task)
 void hx_handover_wake(struct hx_task *task)
 {
     pthread_mutex_lock(&mutex);
-    task->place = NULL;
+    task->place = (char *)task->place + 1;
     wake(task, HX_OK);
     pthread_mutex_unlock(&mutex);
 }
@@ -214,9 +214,41 @@ void hx_handover_refuse(struct hx_task *task, hx_status_t err)
     pthread_mutex_unlock(&mutex);
 }
 
+bool hx_handover_is_done(const struct hx_task *task)
+{
+    return (uintptr_t)task->place & 1;
+}
+
+static bool (*take_back)(struct hx_waitq *queue, const void *place);
+
+void hx_handover_bind(bool (*given)(struct hx_waitq *queue, const void *place))
+{
+    __atomic_store_n(&take_back, given, __ATOMIC_RELEASE);
+}
+
+/* Ends the wait of @task, if it waits for something to be handed over, or has been handed it and has not seen it. */
+static void kill(struct hx_task *task)
+{
+    pthread_mutex_lock(&mutex);
+    struct hx_waitq *queue = task->waiting_on;
+    if (queue && task->state == HX_TASK_BLOCKED && task->wait_ring.next) {
+        take_out(task);
+        wake(task, HX_E_KILLED);
+    } else if (queue && task->state == HX_TASK_READY && hx_handover_is_done(task)) {
+        task->place = (char *)task->place - 1;
+        task->state = HX_TASK_BLOCKED; /* it stays where it is meanwhile */
+        pthread_mutex_unlock(&mutex);
+        if (!__atomic_load_n(&take_back, __ATOMIC_ACQUIRE)(queue, task->place))
+            abort();
+        pthread_mutex_lock(&mutex);
+        wake(task, HX_E_KILLED);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 hx_status_t hx_handover_result(const struct hx_task *task)
 {
-    if (!task->place)
+    if (hx_handover_is_done(task))
         return HX_OK;
     return task->wait_result == HX_OK ? HX_E_EMPTY : task->wait_result;
 }
@@ -227,9 +259,11 @@ hx_status_t hx_handover_wait_slowly(struct hx_waitq *queue, struct hx_lock *lock
     pthread_mutex_lock(&mutex);
     task->place = place;
     task->state = HX_TASK_BLOCKED;
+    task->waiting_on = queue;
     insert(queue, task);
     hx_lock_release(lock, 0);
     stop(task, deadline_ns);
+    task->waiting_on = NULL;
     hx_status_t err = hx_handover_result(task);
     pthread_mutex_unlock(&mutex);
     return err;
@@ -388,6 +422,59 @@ static void trial_all_arrive(void)
     for (uint32_t i = 0; i < RECEIVERS; i++)
         pthread_join(threads[SENDERS + i].thread, NULL);
     expect("received", received, SENDERS * MESSAGES);
+    hx_handle_close_all(&holder);
+}
+
+/* Who receives is killed again and again, often when a message has just been handed to him; he is his own successor. */
+static bool all_sent; /* atomic */
+static uint64_t killed;
+
+static void mortal(uint32_t number)
+{
+    struct hx_message message;
+    (void)number;
+    for (;;) {
+        hx_status_t err = hx_ipc_receive(ends.end[1], &holder, &message, UINT64_MAX);
+        if (err == HX_E_CLOSED)
+            return;
+        if (err == HX_E_KILLED)
+            __atomic_add_fetch(&killed, 1, __ATOMIC_RELAXED);
+        else if (err != HX_OK || message.correlation >= SENDERS || message.code >= MESSAGES)
+            complain("received", (uint64_t)-err, HX_OK);
+        else if (__atomic_exchange_n(&seen[message.correlation][message.code], 1, __ATOMIC_RELAXED))
+            complain("doubled", message.code, 0);
+        else
+            __atomic_add_fetch(&received, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void killer(uint32_t number)
+{
+    for (uint32_t i = 0; !__atomic_load_n(&all_sent, __ATOMIC_ACQUIRE); i++) {
+        kill(&threads[SENDERS + i % number].task);
+        sched_yield();
+    }
+}
+
+static void trial_killing(void)
+{
+    enum { MORTALS = 3 };
+    received = killed = 0;
+    memset(seen, 0, sizeof(seen));
+    expect("created", (uint64_t)hx_ipc_create(2, &holder, &ends), HX_OK);
+    for (uint32_t i = 0; i < MORTALS; i++)
+        start(SENDERS + i, mortal, i);
+    start(SENDERS + MORTALS, killer, MORTALS);
+    for (uint32_t i = 0; i < SENDERS; i++)
+        start(i, sender, i);
+    join(SENDERS);
+    __atomic_store_n(&all_sent, true, __ATOMIC_RELEASE);
+    pthread_join(threads[SENDERS + MORTALS].thread, NULL);
+    (void)!hx_ipc_close(ends.end[0], &holder);
+    for (uint32_t i = 0; i < MORTALS; i++)
+        pthread_join(threads[SENDERS + i].thread, NULL);
+    expect("received", received, SENDERS * MESSAGES);
+    expect("killed at least once", killed > 0, 1);
     hx_handle_close_all(&holder);
 }
 
@@ -553,6 +640,7 @@ int main(void)
         void (*run)(void);
     } trials[] = {
         { "two senders and two receivers: none lost, doubled or out of order within its priority", trial_all_arrive },
+        { "what is handed to one who is killed before he sees it is received by another", trial_killing },
         { "what was sent before a channel was closed is received", trial_closing },
         { "handles are cloned, given away and closed while messages go through them", trial_cloning },
         { "a subscription changes its topic while somebody looks for events", trial_topics },

@@ -15,6 +15,8 @@ bool hx_handover_is_idle(struct hx_waitq *queue);
 struct hx_task *hx_handover_take(struct hx_waitq *queue);
 void *hx_handover_place(const struct hx_task *task);
 void hx_handover_wake(struct hx_task *task);
+bool hx_handover_is_done(const struct hx_task *task);
+void hx_handover_bind(bool (*take_back)(struct hx_waitq *queue, const void *place));
 void hx_handover_refuse(struct hx_task *task, hx_status_t err);
 hx_status_t hx_handover_wait_slowly(struct hx_waitq *queue, struct hx_lock *lock, void *place, uint64_t deadline_ns);
 hx_status_t hx_handover_result(const struct hx_task *task);
