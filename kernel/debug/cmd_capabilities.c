@@ -56,10 +56,10 @@ static void print_grant(const struct hx_capability_grant *grant, const char *hol
 /* The principal called @name, or NULL; preemption is off. */
 static struct hx_principal *principal_called(const char *name)
 {
-    if (strcmp(name, hx_console_principal.name) == 0)
-        return &hx_console_principal;
-    if (strcmp(name, hx_kernel_principal.name) == 0)
-        return &hx_kernel_principal;
+    static struct hx_principal *const owners[] = { &hx_console_principal, &hx_control_principal, &hx_kernel_principal };
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(owners); i++)
+        if (strcmp(name, owners[i]->name) == 0)
+            return owners[i];
     const struct hx_module *module = hx_module_find(name);
     return module ? module->principal : NULL;
 }
@@ -124,7 +124,7 @@ static hx_status_t grant_to(const char *name, const struct hx_capability *what, 
     hx_preempt_disable();
     struct hx_principal *to = principal_called(name);
     hx_status_t err =
-        to ? hx_capability_grant(&hx_console_principal, to, what, expires_ns, out, out_refusal) : HX_E_NOENT;
+        to ? hx_capability_grant(hx_console_sink()->principal, to, what, expires_ns, out, out_refusal) : HX_E_NOENT;
     hx_preempt_enable();
     return err;
 }
@@ -199,7 +199,7 @@ const struct hx_command hx_commands_capabilities[] = {
       .summary = "who may do what, and until when",
       .handler = cmd_caps,
       .help = "BY: declared by the module and let pass by the policy, granted by a word, for good. With a name (of a\n"
-              "module, console, kernel): its own, and how often it was denied something.",
+              "module, console, control, kernel): its own, and how often it was denied something.",
       .complete = hx_names_complete_modules },
     { .id = { HX_CAPABILITY_SYSTEM, "grant" },
       .arguments = "MODULE CAPABILITY [--for SECONDS]",

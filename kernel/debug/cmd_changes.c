@@ -33,9 +33,10 @@ static hx_status_t refuse_by_report(const char *command, const char *what, hx_st
 {
     const char *message = report->message[0] ? report->message : hx_err_text(err);
     bool has_advice = memchr(message, ';', strlen(message)) != NULL;
-    hx_console_printf("%s%s: %s: %s: %s: %s%s%s%s\n", hx_console_style(HX_STYLE_ERROR), command, what,
-                      report->step ? report->step : "request", hx_err_name(err), message, has_advice ? "" : "; ",
-                      has_advice ? "" : advice_for(err), hx_console_style(HX_STYLE_PLAIN));
+    char why[400];
+    hx_fmt(why, sizeof(why), "%s: %s: %s%s%s", report->step ? report->step : "request", hx_err_name(err), message,
+           has_advice ? "" : "; ", has_advice ? "" : advice_for(err));
+    hx_console_error(command, what, why);
     return err;
 }
 
@@ -68,8 +69,8 @@ static hx_status_t cmd_insmod(int argc, char **argv)
     struct hx_job job = { .kind = HX_JOB_LOAD,
                           .priority = CONSOLE_PRIORITY,
                           .params = params,
-                          .who = "console",
-                          .by = &hx_console_principal };
+                          .who = hx_console_sink()->principal->name,
+                          .by = hx_console_sink()->principal };
     if (argc < 2)
         return hx_command_usage(argv[0]);
     if (hx_names_find_file(argv[1], &job.file) != HX_OK)
@@ -92,7 +93,8 @@ static hx_status_t prepare_job(const char *command, enum hx_job_kind kind, const
     hx_preempt_enable();
     if (!exists)
         return hx_names_refuse_module(command, name);
-    *job = (struct hx_job){ .kind = kind, .priority = CONSOLE_PRIORITY, .who = "console", .by = &hx_console_principal };
+    struct hx_principal *by = hx_console_sink()->principal;
+    *job = (struct hx_job){ .kind = kind, .priority = CONSOLE_PRIORITY, .who = by->name, .by = by };
     hx_fmt(job->module, sizeof(job->module), "%s", name);
     return HX_OK;
 }

@@ -287,7 +287,11 @@ static hx_status_t cmd_color(int argc, char **argv)
 /* The emergency path first sends what is queued; after the end nobody would. */
 static void say_last(const char *text)
 {
-    hx_console_log_show();
+    const struct hx_sink *sink = hx_console_sink();
+    if (sink->is_terminal)
+        hx_console_log_show();
+    if (sink->finish)
+        sink->finish();
     hx_hal_console_emergency(text, strlen(text));
 }
 

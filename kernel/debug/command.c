@@ -111,9 +111,10 @@ static hx_status_t refuse_unknown(hx_command_table_t table, const char *name)
 static hx_status_t refuse_denied(const struct hx_command *command, hx_status_t err)
 {
     char advice[96];
-    hx_fmt(advice, sizeof(advice), "the console must hold a capability of type %s, see caps",
+    const char *who = hx_console_sink()->principal->name;
+    hx_fmt(advice, sizeof(advice), "the %s must hold a capability of type %s, see caps", who,
            hx_capability_type_name(command->id.needs));
-    return hx_command_refuse("console", command->id.name, err, advice);
+    return hx_command_refuse(who, command->id.name, err, advice);
 }
 
 hx_status_t hx_command_run(hx_command_table_t table, char *line)
@@ -121,9 +122,11 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line)
     char *argv[HX_COMMAND_ARGS_MAX + 1];
     hx_ret_t argc = hx_command_split(line, argv);
     if (argc == HX_E_FORMAT)
-        hx_command_error("console", "line", "a quote is left open", "close it with the same sign");
+        hx_command_error(hx_console_sink()->principal->name, "line", "a quote is left open",
+                         "close it with the same sign");
     else if (argc < 0)
-        hx_command_error("console", "line", "it has too many words", "quote what belongs together");
+        hx_command_error(hx_console_sink()->principal->name, "line", "it has too many words",
+                         "quote what belongs together");
     if (argc <= 0)
         return (hx_status_t)argc;
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
@@ -133,7 +136,9 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line)
     const struct hx_command *command = hx_command_find(table, argv[0]);
     if (!command)
         return refuse_unknown(table, argv[0]);
-    hx_status_t allowed = hx_capability_check(&hx_console_principal, command->id.needs, 0, 0, 0);
+    struct hx_sink *sink = hx_console_sink();
+    sink->has_rows = command->has_rows;
+    hx_status_t allowed = hx_capability_check(sink->principal, command->id.needs, 0, 0, 0);
     return allowed == HX_OK ? command->handler((int)argc, argv) : refuse_denied(command, allowed);
 }
 
@@ -180,8 +185,9 @@ void hx_command_complete(hx_command_table_t table, const char *line, size_t word
 /* ---- what commands say ----------------------------------------------------------------------------------------------- */
 void hx_command_error(const char *command, const char *what, const char *why, const char *advice)
 {
-    hx_console_printf("%s%s: %s: %s; %s%s\n", hx_console_style(HX_STYLE_ERROR), command, what[0] ? what : "''", why,
-                      advice, hx_console_style(HX_STYLE_PLAIN));
+    char text[400];
+    hx_fmt(text, sizeof(text), "%s; %s", why, advice);
+    hx_console_error(command, what[0] ? what : "''", text);
 }
 
 static const char *usual_advice(hx_ret_t err)

@@ -4,7 +4,7 @@
  *
  * The table is a list of families; help, completion and the nearest name come from it alone. Errors of commands read
  * "command: what: why; what to do" in one line.
- * Context: the console's task.
+ * Context: the console's task and the control channel's, at the same time: no command keeps state of its own.
  */
 #pragma once
 #include <helix/capability.h>
@@ -24,6 +24,7 @@ struct hx_command {
     const char *summary;                           /* one line, for the list */
     const char *help;                              /* further lines, without the last newline; may be NULL */
     hx_status_t (*handler)(int argc, char **argv); /* argv[0] is the name; has printed what there is to say */
+    bool has_rows;                                 /* with hx_console_row(): what else it prints is for people */
     const char *words; /* what the first argument may be, separated by spaces; may be NULL */
     void (*complete)(uint32_t position,
                      struct hx_editor_matches *matches); /* offers names for argument 1, 2, ...; or NULL */

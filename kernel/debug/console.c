@@ -13,6 +13,7 @@
 
 #include <hal/hx_hal_entry.h>
 #include <lib/fmt.h>
+#include <orchestrator/capability_broker.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <task/task.h>
@@ -33,7 +34,6 @@ static struct {
     bool has_lost;             /* interrupt only: the next byte is to be marked */
     _Atomic uint64_t lost;
     _Atomic bool log_arrived;
-    _Atomic bool interrupted;
     bool is_damaged; /* the line being typed lacks bytes */
     struct hx_editor editor;
 } console;
@@ -42,7 +42,7 @@ static struct {
 void hx_entry_console_byte(uint8_t byte)
 {
     if (byte == KEY_INTERRUPT)
-        atomic_store_explicit(&console.interrupted, true, memory_order_relaxed);
+        atomic_store_explicit(&hx_console_own_sink.interrupted, true, memory_order_relaxed);
     uint32_t received = atomic_load_explicit(&console.received, memory_order_relaxed);
     if (received - atomic_load_explicit(&console.read, memory_order_acquire) >= RING_BYTES) {
         atomic_fetch_add_explicit(&console.lost, 1, memory_order_relaxed);
@@ -85,7 +85,15 @@ static bool something_arrived(void *unused)
 
 bool hx_console_interrupted(void)
 {
-    return atomic_load_explicit(&console.interrupted, memory_order_relaxed);
+    struct hx_sink *sink = hx_console_sink();
+    if (sink->poll)
+        sink->poll();
+    return atomic_load_explicit(&sink->interrupted, memory_order_relaxed);
+}
+
+bool hx_console_pause(uint64_t deadline_ns, bool any_key)
+{
+    return hx_console_sink()->pause(deadline_ns, any_key);
 }
 
 /* @any_key: a bool. */
@@ -94,7 +102,7 @@ static bool is_stopped(void *any_key)
     return hx_console_interrupted() || (*(const bool *)any_key && key_arrived());
 }
 
-bool hx_console_pause(uint64_t deadline_ns, bool any_key)
+static bool console_pause(uint64_t deadline_ns, bool any_key)
 {
     hx_status_t err = hx_waitq_wait(&arrivals, is_stopped, &any_key, deadline_ns);
     if (err == HX_E_TIMEOUT)
@@ -106,6 +114,10 @@ bool hx_console_pause(uint64_t deadline_ns, bool any_key)
     }
     return true;
 }
+
+struct hx_sink hx_console_own_sink = {
+    .principal = &hx_console_principal, .write = hx_hal_console_write, .pause = console_pause, .is_terminal = true
+};
 
 uint64_t hx_console_bytes_lost(void)
 {
@@ -148,7 +160,7 @@ static void run_line(void)
                          "shorten it, arrow up brings it back");
         return;
     }
-    atomic_store_explicit(&console.interrupted, false, memory_order_relaxed);
+    atomic_store_explicit(&hx_console_own_sink.interrupted, false, memory_order_relaxed);
     (void)hx_command_run(hx_command_table, console.editor.line);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * console_output.c - what the console's task prints: text of commands, and the log between it.
+ * console_output.c - what commands print: text, by the sink of the task that runs them; on the console the log between it.
  *
- * Context: the console's task only, so nothing is locked.
+ * Context: the console's task and that of the control channel, each with its own sink, so nothing is locked; the log is the
+ * console's alone.
  */
 #include "console.h"
 
@@ -12,9 +13,9 @@
 #include <lib/fmt.h>
 #include <stdarg.h>
 #include <string.h>
+#include <task/task.h>
 
 static struct {
-    bool inside_line; /* the last thing printed was not a newline */
     struct hx_log_cursor shown;
     struct hx_log_entry due; /* valid while is_due */
     bool is_due;
@@ -24,9 +25,23 @@ static struct {
 
 static _Atomic bool color_on = true;
 
+/* ---- sinks ---------------------------------------------------------------------------------------------------------- */
+static struct hx_sink *bound;
+
+struct hx_sink *hx_console_sink(void)
+{
+    return bound && bound->task == hx_task_current() ? bound : &hx_console_own_sink;
+}
+
+void hx_console_bind_sink(struct hx_sink *sink)
+{
+    sink->task = hx_task_current();
+    bound = sink;
+}
+
 /* ---- text ----------------------------------------------------------------------------------------------------------- */
 /* Writes with CR before each LF. */
-static void write_lines(const char *text, size_t bytes)
+static void write_terminal(const struct hx_sink *sink, const char *text, size_t bytes)
 {
     char piece[256];
     size_t used = 0;
@@ -35,19 +50,31 @@ static void write_lines(const char *text, size_t bytes)
             piece[used++] = '\r';
         piece[used++] = text[i];
         if (used >= sizeof(piece) - 2 || i + 1 == bytes) {
-            hx_hal_console_write(piece, used);
+            sink->write(piece, used);
             used = 0;
         }
     }
-    if (bytes > 0)
-        output.inside_line = text[bytes - 1] != '\n';
+}
+
+static void write_lines(struct hx_sink *sink, const char *text, size_t bytes)
+{
+    if (bytes == 0 || (sink->wants_rows && sink->has_rows))
+        return;
+    if (sink->wants_rows)
+        hx_console_text_rows(sink, text, bytes);
+    else if (sink->is_terminal)
+        write_terminal(sink, text, bytes);
+    else
+        sink->write(text, bytes);
+    sink->inside_line = text[bytes - 1] != '\n';
 }
 
 void hx_console_text(const char *text, size_t bytes)
 {
-    if (!output.inside_line)
+    struct hx_sink *sink = hx_console_sink();
+    if (sink->is_terminal && !sink->inside_line)
         hx_console_log_show();
-    write_lines(text, bytes);
+    write_lines(sink, text, bytes);
 }
 
 void hx_console_printf(const char *format, ...)
@@ -62,8 +89,17 @@ void hx_console_printf(const char *format, ...)
 
 void hx_console_fresh_line(void)
 {
-    if (output.inside_line)
-        write_lines("\n", 1);
+    struct hx_sink *sink = hx_console_sink();
+    if (sink->inside_line)
+        write_lines(sink, "\n", 1);
+}
+
+void hx_console_error(const char *command, const char *what, const char *why)
+{
+    char *error = hx_console_sink()->error;
+    hx_fmt(error, HX_SINK_ERROR_MAX, "%s: %s: %s", command, what, why);
+    hx_console_printf("%s%s: %s: %s%s\n", hx_console_style(HX_STYLE_ERROR), command, what, why,
+                      hx_console_style(HX_STYLE_PLAIN));
 }
 
 /* ---- colours -------------------------------------------------------------------------------------------------------- */
@@ -74,7 +110,7 @@ const char *hx_console_style(enum hx_console_style style)
         [HX_STYLE_PLAIN] = "\033[0m", [HX_STYLE_PROMPT] = "\033[1;36m", [HX_STYLE_STRONG] = "\033[1m",
         [HX_STYLE_FAINT] = "\033[2m", [HX_STYLE_WARNING] = "\033[33m",  [HX_STYLE_ERROR] = "\033[31m",
     };
-    return color_on ? sequences[style] : "";
+    return color_on && hx_console_sink()->is_terminal ? sequences[style] : "";
 }
 
 void hx_console_heading(const char *text)
@@ -134,7 +170,7 @@ static void show_line(const char *text, enum hx_console_style style)
     char line[HX_LOG_FORMATTED_MAX + 32];
     size_t used = hx_fmt_append(line, sizeof(line), 0, "%s%s%s\n", hx_console_style(style), text,
                                 hx_console_style(HX_STYLE_PLAIN));
-    write_lines(line, used);
+    write_terminal(&hx_console_own_sink, line, used);
 }
 
 void hx_console_log_show(void)

@@ -183,6 +183,15 @@ void hx_hal_port_write8(uint16_t port, uint8_t value);
 void hx_hal_console_write(const char *text, size_t bytes);
 void hx_hal_console_emergency(const char *text, size_t bytes);
 
+/*
+ * The control channel: a line of bytes as they are, used by one task. hx_entry_control() tells of changes. open may be called
+ * again, false: the machine has none; before it the machine leaves the line alone. read and write return how many bytes they
+ * moved, 0: none have come, or no room; neither waits. Nothing that was received is dropped: who sends is held back.
+ */
+HX_NODISCARD bool hx_hal_control_open(void);
+size_t hx_hal_control_read(void *out, size_t bytes);
+HX_NODISCARD size_t hx_hal_control_write(const void *data, size_t bytes);
+
 /* ---- gate ----------------------------------------------------------------------------------------------------------- */
 /*
  * Code in a module's image cannot name a slot, so each operation of an interface that a module requires gets a stub: a few

@@ -4,7 +4,7 @@
  *
  * Every call comes with interrupts off on the CPU that it concerns. The machine acknowledges the interrupt itself (EOI)
  * before hx_entry_irq_exit(), which may switch tasks and return much later.
- * Implemented by: kernel/interrupts (trap, irq, tick), kernel/task (timer, poke, CPU, exit), kernel/debug (console byte).
+ * Implemented by: kernel/interrupts (trap, irq, tick), kernel/task (timer, poke, CPU, exit), kernel/debug (console byte, control).
  */
 #pragma once
 #include <helix/types.h>
@@ -29,3 +29,5 @@ _Noreturn void hx_entry_cpu(void);
 void hx_entry_irq_exit(void);
 /* A byte from the console's line; several calls an interrupt. */
 void hx_entry_console_byte(uint8_t byte);
+/* The control channel: bytes have come, or there is room for some that go out. */
+void hx_entry_control(void);

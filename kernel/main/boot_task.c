@@ -6,6 +6,7 @@
  * line and left out; the prompt always comes.
  */
 #include <debug/console.h>
+#include <debug/control.h>
 #include <debug/log.h>
 #include <hotreload/engine.h>
 #include <lib/err.h>
@@ -166,6 +167,19 @@ static void make_pools(void)
         hx_log_line(HX_LOG_ERROR, NULL, "resources: %s", hx_err_text(err));
 }
 
+/* Last but for the prompt: who gets an answer there knows that the kernel is ready. */
+static void start_control(void)
+{
+    char value[8];
+    if (hx_boot_option(boot, "control", value, sizeof(value)) == HX_OK && strcmp(value, "off") == 0)
+        return;
+    hx_status_t err = hx_control_start();
+    if (err == HX_E_ABSENT)
+        hx_log_line(HX_LOG_INFO, NULL, "no second serial line: no control channel");
+    else if (err != HX_OK)
+        hx_log_line(HX_LOG_ERROR, NULL, "control channel: %s", hx_err_text(err));
+}
+
 static hx_status_t boot_task(void *argument)
 {
     (void)argument;
@@ -184,6 +198,7 @@ static hx_status_t boot_task(void *argument)
             hx_bench_run(names, &initrd);
         hx_log_line(HX_LOG_WARN, NULL, "bench: this kernel has no benchmarks; boot helix-bench.bin");
     }
+    start_control();
     return hx_console_start();
 }
 

@@ -108,8 +108,8 @@ static const struct hx_panic_binding panic_binding = {
  * module's. */
 static void report_unknown_words(const char *cmdline)
 {
-    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe",   "probation_ms",
-                                         "bench", "color",    "cpus", "caps", "restart" };
+    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe",    "probation_ms",
+                                         "bench", "color",    "cpus", "caps", "restart", "control" };
     for (const char *at = cmdline; *at;) {
         size_t word = 0, name = 0;
         while (at[word] && at[word] != ' ')
@@ -122,7 +122,7 @@ static void report_unknown_words(const char *cmdline)
         if (!taken)
             hx_log_line(
                 HX_LOG_WARN, NULL,
-                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, restart=, bench, color=, cpus=, caps= "
+                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, restart=, bench, color=, cpus=, caps=, control= "
                 "and MODULE.PARAM=",
                 (int)word, at);
         at += word + (at[word] == ' ');

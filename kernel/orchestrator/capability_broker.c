@@ -19,7 +19,7 @@ struct hx_capability_manifest {
     struct hx_capability_record request[];
 };
 
-struct hx_principal hx_kernel_principal, hx_console_principal, hx_messages_principal;
+struct hx_principal hx_kernel_principal, hx_console_principal, hx_control_principal, hx_messages_principal;
 atomic_uint hx_capability_sequence;
 
 static struct hx_capability_grant grants[HX_CAPABILITY_GRANTS_MAX];
@@ -573,6 +573,7 @@ void hx_capability_init(void)
     hx_kernel_principal = (struct hx_principal){ .name = "kernel", .kind = HX_PRINCIPAL_KERNEL };
     hx_messages_principal = (struct hx_principal){ .name = "messages", .kind = HX_PRINCIPAL_MESSAGES };
     hx_console_principal = (struct hx_principal){ .name = "console", .kind = HX_PRINCIPAL_CONSOLE };
+    hx_control_principal = (struct hx_principal){ .name = "control", .kind = HX_PRINCIPAL_CONSOLE };
     policies = NULL;
     unused = NULL;
     for (uint32_t i = HX_CAPABILITY_GRANTS_MAX; i-- > 0; unused = &grants[i])
@@ -582,6 +583,7 @@ void hx_capability_init(void)
         struct hx_capability_grant *root = make(NULL, &hx_kernel_principal, &all, HX_CAPABILITY_NEVER);
         root->permanent = true;
         make(root, &hx_console_principal, &all, HX_CAPABILITY_NEVER)->permanent = true;
+        make(root, &hx_control_principal, &all, HX_CAPABILITY_NEVER)->permanent = true;
     }
     hx_capability_add_default_policies();
 }

@@ -2,7 +2,7 @@
 /*
  * capability_broker.h - who may do what: capabilities, granted one out of another, checked at every gateway.
  *
- * A principal is who acts: the kernel, the console, a module's identity. All that anybody holds descends from the kernel's own
+ * A principal is who acts: the kernel, the console, the control channel, a module's identity. All that anybody holds descends from the kernel's own
  * grants, which are for good; what descends from a grant covers no more, lasts no longer and ends with it. A module is given
  * what its version asks for (helix/capability.h), as far as the policies let it; it ends with the version, or with the module.
  *
@@ -19,7 +19,7 @@ enum { HX_CAPABILITY_GRANTS_MAX = 512 };
 
 enum hx_principal_kind {
     HX_PRINCIPAL_KERNEL,
-    HX_PRINCIPAL_CONSOLE,
+    HX_PRINCIPAL_CONSOLE, /* the owner, also by the control channel */
     HX_PRINCIPAL_MODULE,
     HX_PRINCIPAL_MESSAGES, /* what is in messages that nobody has received yet */
 };
@@ -50,9 +50,9 @@ struct hx_principal {
     struct hx_principal **place; /* the identity's */
     struct hx_ledger_node node;  /* on its ledger */
 };
-extern struct hx_principal hx_kernel_principal, hx_console_principal, hx_messages_principal;
+extern struct hx_principal hx_kernel_principal, hx_console_principal, hx_control_principal, hx_messages_principal;
 
-/* Gives the kernel and the console everything, and takes the owner's policy. Before any module. */
+/* Gives the kernel, the console and the control channel everything, and takes the owner's policy. Before any module. */
 void hx_capability_init(void);
 
 /* ---- checks (capability_check.c) ------------------------------------------------------------------------------------- */

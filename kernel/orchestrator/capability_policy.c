@@ -13,12 +13,14 @@ static const struct {
     { HX_CAPABILITY_IO_PORT, 0x40, 0x43, "it is the interval timer, which the kernel measures its clock by" },
     { HX_CAPABILITY_IO_PORT, 0xa0, 0xa1, "it is the interrupt controller" },
     { HX_CAPABILITY_IO_PORT, 0xf4, 0xf4, "it ends the machine" },
+    { HX_CAPABILITY_IO_PORT, 0x2f8, 0x2ff, "it is the kernel's control channel" },
     { HX_CAPABILITY_IO_PORT, 0x3f8, 0x3ff, "it is the kernel's console" },
     { HX_CAPABILITY_IO_PORT, 0xcf8, 0xcff, "it configures all devices" },
     { HX_CAPABILITY_MEMORY, 0xfec00000, 0xfec00fff, "it is the interrupt controller" },
     { HX_CAPABILITY_MEMORY, 0xfee00000, 0xfee00fff, "it is the interrupt controller" },
     { HX_CAPABILITY_INTERRUPT, 0, 0, "it is the interval timer's, which the kernel measures its clock by" },
     { HX_CAPABILITY_INTERRUPT, 2, 2, "the second interrupt controller stands behind it" },
+    { HX_CAPABILITY_INTERRUPT, 3, 3, "it is the kernel's control channel" },
     { HX_CAPABILITY_INTERRUPT, 4, 4, "it is the kernel's console" },
 };
 

@@ -22,8 +22,9 @@ uintptr_t hx_stack_low HX_PERCPU = 0; /* a process may use what it has */
 __attribute__((weak)) void hx_entry_irq(uint32_t line);
 __attribute__((weak)) void hx_entry_timer(uint64_t now_ns);
 __attribute__((weak)) void hx_entry_irq_exit(void);
+__attribute__((weak)) void hx_entry_control(void);
 
-enum { LINES = HAL_HOST_LINES, CONSOLE_BYTES = 1 << 16 };
+enum { LINES = HAL_HOST_LINES, CONSOLE_BYTES = 1 << 16, CONTROL_BYTES = 1 << 23 };
 
 static struct {
     uint8_t *area; /* HX_CPUS_MAX copies of the template */
@@ -37,6 +38,11 @@ static struct {
     uint64_t lines_pending, lines_unmasked, lines_level;
     char console[CONSOLE_BYTES];
     size_t console_bytes;
+    struct {
+        uint8_t *in, *out; /* made when they are needed */
+        size_t in_from, in_to, out_bytes, room;
+        bool absent, is_open;
+    } control;
 } host;
 
 static _Thread_local bool irq_on;
@@ -488,6 +494,81 @@ const char *hal_host_console(void)
 void hal_host_console_clear(void)
 {
     host.console_bytes = 0;
+}
+
+/* ---- the control channel ---------------------------------------------------------------------------------------------- */
+static void enter_control(void)
+{
+    hx_irq_flags_t flags = hx_irq_save();
+    hx_entry_control();
+    hx_irq_restore(flags);
+}
+
+void hal_host_control_room(size_t bytes)
+{
+    host.control.room = bytes;
+    if (host.control.is_open && bytes > 0 && hx_entry_control)
+        enter_control();
+}
+
+void hal_host_control_absent(void)
+{
+    host.control.absent = true;
+}
+
+bool hx_hal_control_open(void)
+{
+    if (host.control.absent)
+        return false;
+    if (!host.control.is_open)
+        host.control.room = SIZE_MAX;
+    return host.control.is_open = true;
+}
+
+void hal_host_control_send(const void *data, size_t bytes)
+{
+    HAL_HOST_CHECK(host.control.in_to + bytes <= CONTROL_BYTES, "hal_host_control_send: too much for a test");
+    if (!host.control.in)
+        host.control.in = malloc(CONTROL_BYTES);
+    memcpy(host.control.in + host.control.in_to, data, bytes);
+    host.control.in_to += bytes;
+    if (host.control.is_open && hx_entry_control)
+        enter_control();
+}
+
+size_t hx_hal_control_read(void *out, size_t bytes)
+{
+    size_t left = host.control.in_to - host.control.in_from;
+    HAL_HOST_CHECK(host.control.is_open, "hx_hal_control_read before hx_hal_control_open");
+    if (bytes > left)
+        bytes = left;
+    if (bytes > 0)
+        memcpy(out, host.control.in + host.control.in_from, bytes);
+    host.control.in_from += bytes;
+    if (host.control.in_from == host.control.in_to)
+        host.control.in_from = host.control.in_to = 0;
+    return bytes;
+}
+
+size_t hx_hal_control_write(const void *data, size_t bytes)
+{
+    HAL_HOST_CHECK(host.control.is_open, "hx_hal_control_write before hx_hal_control_open");
+    if (bytes > host.control.room)
+        bytes = host.control.room;
+    host.control.room -= host.control.room == SIZE_MAX ? 0 : bytes;
+    HAL_HOST_CHECK(host.control.out_bytes + bytes <= CONTROL_BYTES, "the control channel says too much for a test");
+    if (!host.control.out)
+        host.control.out = malloc(CONTROL_BYTES);
+    memcpy(host.control.out + host.control.out_bytes, data, bytes);
+    host.control.out_bytes += bytes;
+    return bytes;
+}
+
+const uint8_t *hal_host_control_take(size_t *out_bytes)
+{
+    *out_bytes = host.control.out_bytes;
+    host.control.out_bytes = 0;
+    return host.control.out;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------------------- */

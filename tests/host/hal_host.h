@@ -57,6 +57,13 @@ extern void (*hal_host_port_write)(uint16_t port, uint8_t value);
 const char *hal_host_console(void);
 void hal_host_console_clear(void);
 
+/* The control channel: how much what is sent waits for (room in the line; at first without end), whether there is one, what the
+ * peer has sent (delivered as an interrupt would), and what the kernel has since the last call: [*out_bytes], until the next. */
+void hal_host_control_room(size_t bytes);
+void hal_host_control_absent(void);
+void hal_host_control_send(const void *data, size_t bytes);
+const uint8_t *hal_host_control_take(size_t *out_bytes);
+
 /* ---- faults and the end -------------------------------------------------------------------------------------------------- */
 /* Functions that stand in for a module's: hx_hal_ip_in_core() is false for them. */
 #define HAL_HOST_MODULE __attribute__((section("hal_host_module"), noinline, no_sanitize("address", "undefined")))

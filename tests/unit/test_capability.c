@@ -706,8 +706,9 @@ Test(module_capability, exactly_the_kernels_own_devices_are_reserved)
         uint64_t first, last;
     } own[] = { { HX_CAPABILITY_IO_PORT, 0x20, 0x21 },   { HX_CAPABILITY_IO_PORT, 0x40, 0x43 },
                 { HX_CAPABILITY_IO_PORT, 0xa0, 0xa1 },   { HX_CAPABILITY_IO_PORT, 0xf4, 0xf4 },
-                { HX_CAPABILITY_IO_PORT, 0x3f8, 0x3ff }, { HX_CAPABILITY_IO_PORT, 0xcf8, 0xcff },
-                { HX_CAPABILITY_INTERRUPT, 0, 0 },       { HX_CAPABILITY_INTERRUPT, 2, 2 },
+                { HX_CAPABILITY_IO_PORT, 0x2f8, 0x2ff }, { HX_CAPABILITY_IO_PORT, 0x3f8, 0x3ff },
+                { HX_CAPABILITY_IO_PORT, 0xcf8, 0xcff }, { HX_CAPABILITY_INTERRUPT, 0, 0 },
+                { HX_CAPABILITY_INTERRUPT, 2, 2 },       { HX_CAPABILITY_INTERRUPT, 3, 3 },
                 { HX_CAPABILITY_INTERRUPT, 4, 4 } };
     for (uint32_t type = HX_CAPABILITY_IO_PORT; type <= HX_CAPABILITY_INTERRUPT; type++)
         for (uint64_t at = 0; at <= (type == HX_CAPABILITY_IO_PORT ? 0x1000 : 63); at++) {

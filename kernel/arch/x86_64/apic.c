@@ -173,7 +173,7 @@ static void line_route(uint32_t line, uint32_t masked)
 
 void hx_hal_irq_mask(uint32_t line)
 {
-    if (line != HX_LINE_COM1)
+    if (line != HX_LINE_COM1 && line != HX_LINE_COM2)
         line_route(line, REDIRECTION_MASKED);
 }
 

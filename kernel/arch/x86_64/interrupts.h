@@ -23,7 +23,7 @@ enum {
 };
 
 /* The ISA's lines, then the inputs of the I/O APICs by their number. */
-enum { HX_LINE_ISA = 16, HX_LINE_COUNT = 64, HX_LINE_COM1 = 4 };
+enum { HX_LINE_ISA = 16, HX_LINE_COUNT = 64, HX_LINE_COM2 = 3, HX_LINE_COM1 = 4 };
 
 /* Local APIC: where its registers are mapped, the same on every CPU. */
 extern volatile uint8_t *hx_arch_apic;
@@ -34,9 +34,9 @@ static inline void hx_arch_apic_eoi(void)
 }
 uint32_t hx_arch_apic_in_service(uint32_t vector); /* whether the APIC waits for its EOI */
 
-/* COM1. */
-void hx_arch_serial_interrupt(void);
-void hx_arch_serial_by_interrupt(void); /* its line is unmasked: the edge must be seen */
+/* COM1 and COM2. */
+void hx_arch_serial_interrupt(uint32_t line);
+void hx_arch_serial_by_interrupt(void); /* COM1; its line is unmasked: the edge must be seen */
 void hx_arch_serial_flush(void);        /* polled; before the machine ends */
 
 /* The clock. */

@@ -175,8 +175,8 @@ __attribute__((cold)) size_t hx_arch_vector_describe(uint32_t vector, char *text
 
 static void line_interrupt(uint32_t line)
 {
-    if (line == HX_LINE_COM1)
-        hx_arch_serial_interrupt();
+    if (line == HX_LINE_COM1 || line == HX_LINE_COM2)
+        hx_arch_serial_interrupt(line);
     else
         hx_entry_irq(line);
     hx_arch_apic_eoi();
