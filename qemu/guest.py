@@ -86,6 +86,7 @@ class Machine:
     kernel: str = ""  # default: the build directory's
     initrd: str = None  # default: the build directory's; "" for none
     debug: bool = False  # wait for gdb
+    control: str = ""  # path of the Unix socket at which COM2, the control channel, is reached; "": there is no COM2
     extra: list = dataclasses.field(default_factory=list)  # arguments for QEMU
 
     def __post_init__(self):
@@ -126,6 +127,9 @@ class Machine:
         arguments += ["-m", self.memory, "-smp", str(self.smp), "-display", "none", "-nic", "none", "-no-reboot"]
         arguments += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x04"]
         arguments += ["-serial", serial]
+        if self.control:
+            path = self.control.replace(",", ",,")
+            arguments += ["-chardev", f"socket,id=control,path={path},server=on,wait=off", "-serial", "chardev:control"]
         if serial != "mon:stdio":
             arguments += ["-monitor", "none"]
         if self.boot == "direct":

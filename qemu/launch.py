@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -31,7 +32,7 @@ def joined(arguments):
     """`--option VALUE' as one word, so that a value may start with a dash."""
     arguments = list(arguments)
     for index, argument in enumerate(arguments):
-        if argument in ("--smp", "--memory", "--initrd", "--cmdline", "--timeout") and index + 1 < len(arguments):
+        if argument in ("--smp", "--memory", "--initrd", "--cmdline", "--timeout", "--control") and index + 1 < len(arguments):
             arguments[index] = f"{argument}={arguments.pop(index + 1)}"
     return arguments
 
@@ -51,6 +52,7 @@ def parse(arguments):
     parser.add_argument("--initrd")
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--timeout", type=positive)
+    parser.add_argument("--control", metavar="PATH|off")
     options = parser.parse_args(joined(arguments))
     options.extra = extra
     return options
@@ -58,6 +60,56 @@ def parse(arguments):
 
 def complain(text):
     print(f"{NAME}: {text}", file=sys.stderr, flush=True)
+
+
+SOCKET_PATH_MAX = 107  # of a Unix socket's, in Linux
+
+
+def control_folders():
+    """Where helixctl looks for the socket: beside what is booted, or, where that is installed, in the user's own place."""
+    own = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere", "helix")
+    if not os.access(os.path.dirname(own), os.W_OK):
+        own = f"/tmp/helix-{os.getuid()}"
+    built = os.path.join(helix.build_dir(), "qemu")
+    return [own] if os.path.exists(os.path.join(helix.ROOT, "kernel", "helix.bin")) else [built, own]
+
+
+def is_served(path):
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
+def free_socket(folder):
+    """The first name in @folder at which no other machine listens; None: not there."""
+    names = ["control.sock"] + [f"control-{number}.sock" for number in range(2, 33)]
+    paths = [os.path.join(folder, name) for name in names]
+    paths = [path for path in paths if len(os.fsencode(path)) <= SOCKET_PATH_MAX]
+    try:
+        if os.path.basename(folder).startswith("helix"):  # the user's own
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not os.access(folder, os.W_OK) or (folder.startswith("/tmp/") and os.stat(folder).st_uid != os.getuid()):
+            return None
+        return next((path for path in paths if not is_served(path)), None)
+    except OSError:
+        return None
+
+
+def control_of(options):
+    """The path of the control channel's socket, "" for none."""
+    if options.control == "off":
+        return ""
+    if options.control:
+        path = os.path.abspath(options.control)
+        if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+            raise helix.Failure(helix.EXIT_FAILURE, f"--control {path}: a socket's path has at most {SOCKET_PATH_MAX} bytes")
+        if os.path.exists(path) and is_served(path):
+            raise helix.Failure(helix.EXIT_FAILURE, f"--control {path}: another machine listens there")
+        return path
+    found = next(filter(None, map(free_socket, control_folders())), "")
+    if not found:
+        complain("control: off: no place for its socket; name one by --control PATH")
+    return found
 
 
 def machine_of(options, coloured):
@@ -70,13 +122,27 @@ def machine_of(options, coloured):
     return helix.Machine(
         boot="direct" if options.direct else "uefi" if options.uefi else "bios",
         smp=options.smp, memory=options.memory, cmdline=cmdline, debug=options.debug, extra=options.extra,
-        initrd=os.path.abspath(options.initrd) if options.initrd else None)
+        initrd=os.path.abspath(options.initrd) if options.initrd else None, control=control_of(options))
 
 
 def announce_gdb():
     elf = os.path.join(helix.build_dir(), "kernel", "helix.elf")
     complain("waiting for gdb; type in another terminal:")
     print(f"    gdb {shlex.quote(elf)} -ex 'target remote :{helix.gdb_port()}'", file=sys.stderr, flush=True)
+
+
+def announce_control(path):
+    if path:
+        complain(f"control: {path}")
+
+
+def remove_control(path):
+    """QEMU leaves it behind when it is killed."""
+    try:
+        if path and not is_served(path):
+            os.unlink(path)
+    except OSError:
+        pass
 
 
 def run_for_person(machine):
@@ -207,7 +273,11 @@ def main():
             return 0
         if options.debug:
             announce_gdb()
-        return run_for_person(machine) if interactive else run_for_script(machine, options.timeout)
+        announce_control(machine.control)
+        try:
+            return run_for_person(machine) if interactive else run_for_script(machine, options.timeout)
+        finally:
+            remove_control(machine.control)
     except helix.Failure as failure:
         complain(failure)
         return failure.status

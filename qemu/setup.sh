@@ -21,8 +21,8 @@ helix_die() {
 helix_build_needs=(
     gcc:gcc binutils:strip libc6-dev:/usr/include/elf.h meson:meson ninja-build:ninja python3:python3 pkg-config:pkg-config
     libxxhash-dev:/usr/include/xxhash.h libelf-dev:/usr/include/gelf.h libarchive-dev:/usr/include/archive.h
-    libcapstone-dev:/usr/include/capstone/capstone.h libssl-dev:/usr/include/openssl/evp.h
-    libxen-dev:/usr/include/xen/arch-x86/hvm/start_info.h
+    libcapstone-dev:/usr/include/capstone/capstone.h libjansson-dev:/usr/include/jansson.h
+    libssl-dev:/usr/include/openssl/evp.h libxen-dev:/usr/include/xen/arch-x86/hvm/start_info.h
 )
 helix_qemu_needs=(qemu-system-x86:qemu-system-x86_64)
 helix_iso_needs=(

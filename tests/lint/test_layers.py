@@ -35,6 +35,7 @@ ROOMS = {
     "modules": (9, {0}),
     "tools/mkmodpack": (9, {0, 1, 2, 3, 4, 5}),
     "tools/sdk": (9, {0}),
+    "tools/helixctl": (10, {0, 2, 9}),  # checks modules as mkmodpack does
 }
 # Lies elsewhere, belongs to: the seam's third header, which the include path chooses, and the gate's hot half.
 BELONGS = {

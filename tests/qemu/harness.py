@@ -37,7 +37,8 @@ class Audited(Guest):
 
 @contextlib.contextmanager
 def boot(how="direct", cmdline="", limit_s=None, **machine):
-    """A guest at its first prompt, with the kernel's lines so far in guest.boot_lines. @how: direct, bios or uefi."""
+    """A guest at its first prompt, with the kernel's lines so far in guest.boot_lines. @how: direct, bios or uefi; @machine:
+    what else guest.Machine has, as control=PATH for the control channel's socket."""
     cmdline = f"color=off panic=exit {cmdline}".strip()
     with Audited(Machine(boot=how, cmdline=cmdline, **machine)) as guest:
         guest.boot_lines = guest.boot(limit_s)

@@ -11,10 +11,14 @@ _helix_run() {
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.cpio' -- "$current")
             ;;
+        --control)
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            ;;
         --cmdline | --smp | --memory | --timeout) ;;
         *)
-            mapfile -t COMPREPLY < <(compgen -W '--initrd --cmdline --smp --memory --debug --timeout --print --help --version' \
-                -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W '--initrd --cmdline --smp --memory --control --debug --timeout --print --help \
+                --version' -- "$current")
             ;;
     esac
 }

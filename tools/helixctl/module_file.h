@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* module_file.h - a module that is to be pushed: read, and checked by the kernel's own loader as mkmodpack does. */
+#pragma once
+#include <helix/control.h>
+#include <helix/module.h>
+#include <jansson.h>
+#include <mkmodpack/input_file.h>
+
+struct hx_ctl_module {
+    struct hx_mp_file file;           /* Owned. */
+    char pushed[HX_CONTROL_NAME_MAX]; /* what the kernel is to call the file */
+    char name[HX_NAME_MAX];           /* of the module; "": not known */
+    uint32_t version, abi;
+};
+
+/*
+ * Reads @path, which is to be called @name there (NULL: as here). With @check, what the kernel would refuse is complained of;
+ * @introduction: of the kernel, whose binary interface is asked for. False: refused. @out is to be freed either way.
+ */
+bool hx_ctl_module_read(struct hx_ctl_module *out, const char *path, const char *name, bool check,
+                        const json_t *introduction);
+/* Accepts a zeroed one. */
+void hx_ctl_module_free(struct hx_ctl_module *module);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timeline.c - see timeline.h.
+ *
+ * Why probation is no bar to scale: it is a thousand times as long as the rest. It is written behind the bar.
+ * Source: SVG 1.1 (second edition), W3C.
+ */
+#include "timeline.h"
+
+#include "answer.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum { ROW_PX = 34, BAR_PX = 16, LABEL_PX = 300, PLOT_PX = 620, TAIL_PX = 280, HEAD_PX = 70, MARGIN_PX = 12 };
+
+static const struct phase {
+    const char *name, *colour;
+} phases[] = {
+    { "link", "#4e79a7" }, { "init", "#76b7b2" }, { "drain", "#e15759" },
+    { "save", "#f28e2b" }, { "load", "#edc948" }, { "publish", "#59a14f" },
+};
+enum { PHASE_COUNT = sizeof(phases) / sizeof(phases[0]) };
+
+/* ---- rows -------------------------------------------------------------------------------------------------------------- */
+/* KEY_ns or KEY_us of a row, in microseconds. */
+static double time_us(const json_t *row, const char *key)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%s_us", key);
+    double us = hx_ctl_member_number(row, name, -1);
+    snprintf(name, sizeof(name), "%s_ns", key);
+    return us >= 0 ? us : hx_ctl_member_number(row, name, 0) / 1000;
+}
+
+/* What is not in a phase: the request's way through the worker's queue, checks between phases. */
+static double other_us(const json_t *row)
+{
+    double rest = time_us(row, "total");
+
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        rest -= time_us(row, phases[i].name);
+    return rest > 0 ? rest : 0;
+}
+
+static double longest_us(const json_t *swaps)
+{
+    double longest = 1;
+    size_t i;
+    const json_t *row;
+
+    json_array_foreach(swaps, i, row)
+    {
+        double us = time_us(row, "total");
+        longest = us > longest ? us : longest;
+    }
+    return longest;
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------------------------------- */
+/* Text of the kernel's, as XML has it. */
+static void put_escaped(const char *text, FILE *to)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '<' || c == '>' || c == '&' || c == '"')
+            fprintf(to, "&#%u;", c);
+        else
+            fputc(c < ' ' || c >= 0x7f ? '?' : c, to);
+    }
+}
+
+static void write_text(FILE *to, double x, double y, const char *style, const char *text)
+{
+    fprintf(to, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, style);
+    put_escaped(text, to);
+    fputs("</text>\n", to);
+}
+
+static void write_box(FILE *to, double x, double y, double width, const char *colour, const char *title)
+{
+    fprintf(to, "<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\" fill=\"%s\"><title>", x, y, width, BAR_PX,
+            colour);
+    put_escaped(title, to);
+    fputs("</title></rect>\n", to);
+}
+
+static void write_head(FILE *to, double longest)
+{
+    double x = LABEL_PX;
+
+    write_text(to, MARGIN_PX, 24, "font-weight=\"bold\" font-size=\"15\"", "Swaps of modules");
+    for (size_t i = 0; i < PHASE_COUNT; i++, x += 76) {
+        write_box(to, x, 12, 14, phases[i].colour, phases[i].name);
+        write_text(to, x + 18, 25, "", phases[i].name);
+    }
+    write_box(to, x, 12, 14, "#c8c8c8", "other");
+    write_text(to, x + 18, 25, "", "other");
+    for (int i = 0; i <= 4; i++) {
+        char label[32];
+        double at = LABEL_PX + PLOT_PX * i / 4.0;
+
+        snprintf(label, sizeof(label), "%.4g us", longest * i / 4);
+        write_text(to, at, HEAD_PX - 14, "fill=\"#666\" text-anchor=\"middle\"", label);
+        fprintf(to, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"100%%\" stroke=\"#e4e4e4\"/>\n", at, HEAD_PX - 8, at);
+    }
+}
+
+static void write_bar(FILE *to, const json_t *row, double y, double scale)
+{
+    char title[96];
+    double x = LABEL_PX, other = other_us(row);
+
+    for (size_t i = 0; i < PHASE_COUNT; i++) {
+        double us = time_us(row, phases[i].name);
+
+        snprintf(title, sizeof(title), "%s %.3f us", phases[i].name, us);
+        if (us > 0)
+            write_box(to, x, y, us * scale, phases[i].colour, title);
+        x += us * scale;
+    }
+    snprintf(title, sizeof(title), "other %.3f us", other);
+    if (other > 0)
+        write_box(to, x, y, other * scale, "#c8c8c8", title);
+}
+
+static void write_label(FILE *to, const json_t *row, double y)
+{
+    char label[160];
+    const char *old_name = hx_ctl_member(row, "old", "?"), *new_name = hx_ctl_member(row, "new", old_name);
+    bool same = strcmp(old_name, new_name) == 0;
+
+    snprintf(label, sizeof(label), "%.0f  %s %s -> %s%s%s", hx_ctl_member_number(row, "number", 0), old_name,
+             hx_ctl_member(row, "old_version", "?"), same ? "" : new_name, same ? "" : " ",
+             hx_ctl_member(row, "new_version", "?"));
+    write_text(to, MARGIN_PX, y + BAR_PX - 4, "", label);
+}
+
+static void write_tail(FILE *to, const json_t *row, double y)
+{
+    char tail[200];
+    double probation = time_us(row, "probation");
+    size_t used = (size_t)snprintf(tail, sizeof(tail), "%.0f us, gate closed %.0f us", time_us(row, "total"),
+                                   time_us(row, "blackout"));
+
+    if (probation > 0 && used < sizeof(tail))
+        used += (size_t)snprintf(tail + used, sizeof(tail) - used, ", probation %.2f s", probation / 1e6);
+    if (used < sizeof(tail))
+        snprintf(tail + used, sizeof(tail) - used, ", %s", hx_ctl_member(row, "outcome", "?"));
+    write_text(to, LABEL_PX + PLOT_PX + 12, y + BAR_PX - 4, "fill=\"#444\"", tail);
+}
+
+void hx_ctl_timeline_write(const json_t *swaps, FILE *to)
+{
+    double longest = longest_us(swaps), scale = PLOT_PX / longest, y = HEAD_PX;
+    size_t i;
+    const json_t *row;
+
+    fprintf(to,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" font-family=\"monospace\" "
+            "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+            LABEL_PX + PLOT_PX + TAIL_PX + MARGIN_PX, HEAD_PX + ROW_PX * json_array_size(swaps) + MARGIN_PX);
+    write_head(to, longest);
+    json_array_foreach(swaps, i, row)
+    {
+        write_label(to, row, y);
+        write_bar(to, row, y, scale);
+        write_tail(to, row, y);
+        y += ROW_PX;
+    }
+    fputs("</svg>\n", to);
+}
