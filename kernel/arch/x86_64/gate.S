@@ -19,6 +19,8 @@
  * Stack:     at an entry rsp = 16n + 8; nine words are pushed, so the callee is called with rsp = 16n, as the ABI wants.
  * Symbols:   absolute addresses fit 32 bits sign-extended (the kernel's -2 GiB, a host program linked -no-pie).
  *
+ * Unwinding: what stands on the stack is told to debuggers, in debug information alone (.cfi_*); the kernel has its frames.
+ *
  * No privileged instruction: the same file runs in a Linux process whose GS base is set.
  */
 #include "include/hx_gate_asm.h"
@@ -41,23 +43,64 @@
     .type \name, @function
     .balign 16
 \name:
+    .cfi_startproc
 .endm
 .macro END name
+    .cfi_endproc
     .size \name, . - \name
+.endm
+
+/* A push, a pop, and what takes several words off, for debuggers too. */
+.macro PUSH what:vararg
+    pushq \what
+    .cfi_adjust_cfa_offset 8
+.endm
+.macro POP what:vararg
+    popq \what
+    .cfi_adjust_cfa_offset -8
+.endm
+.macro DROP bytes:vararg
+    add $\bytes, %rsp
+    .cfi_adjust_cfa_offset -(\bytes)
+.endm
+.macro PARK_REGISTER name
+    PUSH %\name
+    .cfi_rel_offset \name, 0
 .endm
 
 /* Parks flags and callee-saved registers in the order of struct hx_gate_frame, down to the slot. */
 .macro PARK
     pushfq
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    .cfi_adjust_cfa_offset 8
+    PARK_REGISTER rbx
+    PARK_REGISTER rbp
+    PARK_REGISTER r12
+    PARK_REGISTER r13
+    PARK_REGISTER r14
+    PARK_REGISTER r15
+.endm
+/* Behind the call they are what they were. */
+.macro UNPARKED
+    .cfi_restore rbx
+    .cfi_restore rbp
+    .cfi_restore r12
+    .cfi_restore r13
+    .cfi_restore r14
+    .cfi_restore r15
+.endm
+/* rsp is at a frame that another call has parked. */
+.macro AT_FRAME
+    .cfi_def_cfa rsp, HX_FRAME_BYTES + 8
+    .cfi_offset rbx, -24
+    .cfi_offset rbp, -32
+    .cfi_offset r12, -40
+    .cfi_offset r13, -48
+    .cfi_offset r14, -56
+    .cfi_offset r15, -64
 .endm
 
     .text
+    .cfi_sections .debug_frame
 
 /*
  * hx_ret_t <interface>_<operation>(...)
@@ -66,15 +109,16 @@
 .macro GATE_ENTRY name, slot, index
 FUNCTION \name
     PARK
-    push $hx_slots + (\slot << HX_SLOT_SHIFT)
-    pushq %gs:hx_cpu + HX_CPU_FRAME
+    PUSH $hx_slots + (\slot << HX_SLOT_SHIFT)
+    PUSH %gs:hx_cpu + HX_CPU_FRAME
     mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
     incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_ENTERED
     mov hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_VTABLE, %rax /* after entered++ */
     call *(8 * \index)(%rax)
     incq %gs:hx_slots + (\slot << HX_SLOT_SHIFT) + HX_SLOT_LEFT
-    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $HX_FRAME_BYTES - HX_FRAME_SLOT, %rsp
+    UNPARKED
+    POP %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    DROP HX_FRAME_BYTES - HX_FRAME_SLOT
     ret
 END \name
 .endm
@@ -86,8 +130,8 @@ HX_KERNEL_INTERFACES(ENTRIES_OF)
 /* hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d) */
 FUNCTION hx_gate_call
     PARK
-    push %rdi
-    pushq %gs:hx_cpu + HX_CPU_FRAME
+    PUSH %rdi
+    PUSH %gs:hx_cpu + HX_CPU_FRAME
     mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
     incq %gs:HX_SLOT_ENTERED(%rdi)
     mov HX_SLOT_VTABLE(%rdi), %rax /* after entered++ */
@@ -99,9 +143,11 @@ FUNCTION hx_gate_call
     call *(%rax, %r10, 8)
     mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
-    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $HX_FRAME_RFLAGS - HX_FRAME_SLOT, %rsp
+    UNPARKED
+    POP %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    DROP HX_FRAME_RFLAGS - HX_FRAME_SLOT
     popfq /* without the upper half: SDM vol. 2B */
+    .cfi_adjust_cfa_offset -8
     ret
 END hx_gate_call
 
@@ -114,17 +160,19 @@ END hx_gate_call
 FUNCTION hx_gate_module_enter
     STACK_ROOM
     PARK
-    push %r11
-    pushq %gs:hx_cpu + HX_CPU_FRAME
+    PUSH %r11
+    PUSH %gs:hx_cpu + HX_CPU_FRAME
     mov %rsp, %gs:hx_cpu + HX_CPU_FRAME
     incq %gs:HX_SLOT_ENTERED(%r11)
     mov HX_SLOT_VTABLE(%r11), %rax /* after entered++ */
     call *(%rax, %r10)
     mov HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_LEFT(%r11)
-    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $HX_FRAME_RFLAGS - HX_FRAME_SLOT, %rsp
+    UNPARKED
+    POP %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    DROP HX_FRAME_RFLAGS - HX_FRAME_SLOT
     popfq
+    .cfi_adjust_cfa_offset -8
     mov %gs:hx_cpu + HX_CPU_FRAME, %rcx
     cmpb $0, HX_FRAME_KILL(%rcx)
     jne hx_gate_killed
@@ -144,18 +192,21 @@ END hx_gate_stack_short
  * The frames that nested inside this one were counted out by hx_hal_trap_unwind().
  */
 FUNCTION hx_gate_resume
+    AT_FRAME
     mov HX_FRAME_SLOT(%rsp), %rcx
     incq %gs:HX_SLOT_LEFT(%rcx)
-    popq %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
-    add $8, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
+    POP %gs:hx_cpu + HX_CPU_FRAME /* after left++ */
+    DROP 8
+    POP %r15
+    POP %r14
+    POP %r13
+    POP %r12
+    POP %rbp
+    POP %rbx
+    UNPARKED
     movl $0, 4(%rsp)
     popfq
+    .cfi_adjust_cfa_offset -8
     ret
 END hx_gate_resume
 
@@ -188,26 +239,27 @@ wait_\index:
 
     .balign 16
 wait_at_slot:
+    .cfi_startproc
     movb $1, 8 + HX_FRAME_WAITING(%rsp)
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %r8
-    push %r9
-    push %r10 /* seven words: aligned for the call */
+    PUSH %rdi
+    PUSH %rsi
+    PUSH %rdx
+    PUSH %rcx
+    PUSH %r8
+    PUSH %r9
+    PUSH %r10 /* seven words: aligned for the call */
     mov 64 + HX_FRAME_SLOT(%rsp), %rdi
     incq %gs:HX_SLOT_LEFT(%rdi)
     call hx_gate_wait
     mov 64 + HX_FRAME_SLOT(%rsp), %r11
     incq %gs:HX_SLOT_ENTERED(%r11)
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    POP %r10
+    POP %r9
+    POP %r8
+    POP %rcx
+    POP %rdx
+    POP %rsi
+    POP %rdi
     movb $0, 8 + HX_FRAME_WAITING(%rsp)
     test %rax, %rax
     jz 1f
@@ -217,6 +269,7 @@ wait_at_slot:
 1:  mov HX_SLOT_VTABLE(%r11), %rax /* after entered++ */
     jmp *(%rax, %r10)
 2:  ret /* the error, counted out by the gate that called */
+    .cfi_endproc
 
 /* The other answers. hx_ret_t name(any arguments) */
 .macro ANSWER name, error

@@ -16,24 +16,29 @@
 #include <helix/kernel.h>
 
     .text
+    .cfi_sections .debug_frame /* for debuggers alone */
 
 /* r10: which import, from 1; r11: what it calls. */
     .type import, @function
     .balign 16
 import:
+    .cfi_startproc
     STACK_ROOM
     mov %gs:hx_cpu + HX_CPU_FRAME, %rax
     mov %r10b, HX_FRAME_IN_IMPORT(%rax)
     pushq HX_FRAME_RFLAGS(%rax)
     popfq /* without the upper half: SDM vol. 2B */
     sub $8, %rsp
+    .cfi_adjust_cfa_offset 8
     call *%r11
     add $8, %rsp
+    .cfi_adjust_cfa_offset -8
     mov %gs:hx_cpu + HX_CPU_FRAME, %rcx
     movb $0, HX_FRAME_IN_IMPORT(%rcx)
     cmpb $0, HX_FRAME_KILL(%rcx)
     jne hx_gate_killed
     ret
+    .cfi_endproc
     .size import, . - import
 
 .set import_number, 0
