@@ -20,41 +20,62 @@
 #define RFLAGS_AC 0x40000
 
     .text
+    .cfi_sections .debug_frame
+
+/* A register that is pushed and popped, for debuggers too. */
+.macro SAVE name
+    push %\name
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \name, 0
+.endm
+.macro RESTORE name
+    pop %\name
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \name
+.endm
+/* To debuggers: what the CPU has pushed, below it error code and vector. */
+.macro INTERRUPTED
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 24
+    .cfi_offset rip, -8
+    .cfi_offset rsp, 16
+.endm
 
 .macro PUSH_REGISTERS
-    push %rax
-    push %rbx
-    push %rcx
-    push %rdx
-    push %rsi
-    push %rdi
-    push %rbp
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    SAVE rax
+    SAVE rbx
+    SAVE rcx
+    SAVE rdx
+    SAVE rsi
+    SAVE rdi
+    SAVE rbp
+    SAVE r8
+    SAVE r9
+    SAVE r10
+    SAVE r11
+    SAVE r12
+    SAVE r13
+    SAVE r14
+    SAVE r15
 .endm
 
 .macro POP_REGISTERS
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rbp
-    pop %rdi
-    pop %rsi
-    pop %rdx
-    pop %rcx
-    pop %rbx
-    pop %rax
+    RESTORE r15
+    RESTORE r14
+    RESTORE r13
+    RESTORE r12
+    RESTORE r11
+    RESTORE r10
+    RESTORE r9
+    RESTORE r8
+    RESTORE rbp
+    RESTORE rdi
+    RESTORE rsi
+    RESTORE rdx
+    RESTORE rcx
+    RESTORE rbx
+    RESTORE rax
 .endm
 
 /*
@@ -88,10 +109,12 @@
 
     .balign 16
 exception:
+    INTERRUPTED
     PUSH_REGISTERS
     mov %cr2, %rax /* before anything can fault */
     push $0
     push %rax
+    .cfi_adjust_cfa_offset 16
     cld
     FROM_RING_3 HX_TRAP_CS
     mov %rsp, %rdi
@@ -100,14 +123,19 @@ exception:
 exception_end:
     TO_RING_3 HX_TRAP_CS
     add $16, %rsp
+    .cfi_adjust_cfa_offset -16
     POP_REGISTERS
     add $16, %rsp
+    .cfi_adjust_cfa_offset -16
     iretq
+    .cfi_endproc
 
     .balign 16
 interrupt:
+    INTERRUPTED
     PUSH_REGISTERS
     sub $16, %rsp
+    .cfi_adjust_cfa_offset 16
     cld
     FROM_RING_3 HX_TRAP_CS
     mov %rsp, %rdi
@@ -116,9 +144,12 @@ interrupt:
 interrupt_end:
     TO_RING_3 HX_TRAP_CS
     add $16, %rsp
+    .cfi_adjust_cfa_offset -16
     POP_REGISTERS
     add $16, %rsp
+    .cfi_adjust_cfa_offset -16
     iretq
+    .cfi_endproc
 
 exception_on_spare_stack:
     mov %rsp, %rbx
