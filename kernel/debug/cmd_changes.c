@@ -10,6 +10,7 @@
 #include <hotreload/engine.h>
 #include <lib/err.h>
 #include <lib/fmt.h>
+#include <module/pushed.h>
 #include <string.h>
 
 enum { CONSOLE_PRIORITY = 128 };
@@ -63,7 +64,7 @@ static hx_status_t join_parameters(int argc, char **argv, char *out, size_t byte
     return HX_OK;
 }
 
-static hx_status_t cmd_insmod(int argc, char **argv)
+static hx_status_t load_file(int argc, char **argv)
 {
     char params[HX_PARAM_TEXT_MAX], version[16];
     struct hx_job job = { .kind = HX_JOB_LOAD,
@@ -83,6 +84,14 @@ static hx_status_t cmd_insmod(int argc, char **argv)
     version_of(job.loaded, version);
     hx_console_printf("insmod: loaded %s %s\n", job.loaded, version);
     return HX_OK;
+}
+
+static hx_status_t cmd_insmod(int argc, char **argv)
+{
+    hx_pushed_enter();
+    hx_status_t err = load_file(argc, argv);
+    hx_pushed_leave();
+    return err;
 }
 
 /* A job on a module named by the owner; an unknown name is refused here. */
@@ -318,7 +327,7 @@ static hx_status_t run_swap_jobs(char **argv, struct hx_job *job, uint64_t times
 }
 
 /* reload NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N] */
-static hx_status_t cmd_reload(int argc, char **argv)
+static hx_status_t reload_file(int argc, char **argv)
 {
     char params[HX_PARAM_TEXT_MAX];
     struct hx_job job;
@@ -344,6 +353,14 @@ static hx_status_t cmd_reload(int argc, char **argv)
     if (first_param < argc)
         job.params = params;
     return times > 1 ? run_swap_jobs(argv, &job, times) : run_swap_job(argv, &job);
+}
+
+static hx_status_t cmd_reload(int argc, char **argv)
+{
+    hx_pushed_enter();
+    hx_status_t err = reload_file(argc, argv);
+    hx_pushed_leave();
+    return err;
 }
 
 static hx_status_t end_probation(int argc, char **argv, enum hx_job_kind kind)
@@ -427,7 +444,7 @@ static void complete_reload(uint32_t position, struct hx_editor_matches *matches
 const struct hx_command hx_commands_changes[] = {
     { .id = { HX_CAPABILITY_MODULES, "insmod" },
       .arguments = "FILE [PARAM=VALUE...]",
-      .summary = "load a module from the initrd",
+      .summary = "load a module from a file, pushed or in the initrd",
       .handler = cmd_insmod,
       .complete = hx_names_complete_files },
     { .id = { HX_CAPABILITY_MODULES, "rmmod" },
@@ -440,7 +457,7 @@ const struct hx_command hx_commands_changes[] = {
       .summary = "replace a running module, its state carried over",
       .handler = cmd_reload,
       .help =
-          "Without FILE: by the highest version of NAME in the initrd. With FILE: by that file, an older version or\n"
+          "Without FILE: by the highest version of NAME among the files. With FILE: by that file, an older version or\n"
           "another module that provides the same included. Refused at any step, the old version runs on.\n"
           "Without PARAM the parameters of the running version go on to hold. With --repeat: N times, by turns to that\n"
           "file and to what ran before, until Ctrl-C. With --with: those modules in the same step, all or none, which a\n"

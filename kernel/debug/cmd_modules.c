@@ -15,6 +15,7 @@
 #include <lib/hash.h>
 #include <module/module.h>
 #include <module/pack.h>
+#include <module/pushed.h>
 #include <string.h>
 
 enum { LIST_TEXT_MAX = 64, INFO_TEXT_BYTES = 8192 };
@@ -259,9 +260,17 @@ static void print_file(const char *name, struct hx_slice file)
 static void list_files(void)
 {
     const struct hx_pack *pack = hx_console_env()->pack;
-    for (uint32_t i = 0; pack && i < pack->count && !hx_console_interrupted(); i++)
-        print_file(pack->entries[i].name, pack->entries[i].content);
-    hx_console_printf("modinfo: %u files in the initrd\n", pack ? pack->count : 0u);
+    const char *name;
+    struct hx_slice content;
+    uint32_t pushed = 0;
+    for (uint32_t i = 0; (name = hx_names_file_at(i, &content)) && !hx_console_interrupted(); i++)
+        print_file(name, content);
+    while (hx_pushed_at(pushed, &content))
+        pushed++;
+    hx_console_printf("modinfo: %u files in the initrd", pack ? pack->count : 0u);
+    if (pushed)
+        hx_console_printf(", %u pushed", pushed);
+    hx_console_printf("\n");
 }
 
 static hx_status_t cmd_modinfo(int argc, char **argv)
@@ -269,20 +278,26 @@ static hx_status_t cmd_modinfo(int argc, char **argv)
     if (argc > 2)
         return hx_command_usage(argv[0]);
     if (argc == 1) {
+        hx_pushed_enter();
         list_files();
+        hx_pushed_leave();
         return HX_OK;
     }
     struct info info = { .text = hx_hal_alloc(INFO_TEXT_BYTES) };
     if (!info.text)
         return hx_command_refuse(argv[0], argv[1], HX_E_NOMEM, NULL);
     struct hx_slice file;
+    hx_pushed_enter();
     hx_status_t err = describe_module(&info, argv[1]);
     if (err == HX_OK)
         hx_console_text(info.text, info.used);
     else if ((err = hx_names_find_file(argv[1], &file)) == HX_OK)
         print_file(argv[1], file);
     hx_hal_free(info.text);
-    return err == HX_OK ? HX_OK : hx_names_refuse_either(argv[0], argv[1]);
+    if (err != HX_OK)
+        err = hx_names_refuse_either(argv[0], argv[1]);
+    hx_pushed_leave();
+    return err;
 }
 
 static void complete_modules_and_files(uint32_t position, struct hx_editor_matches *matches)
@@ -300,7 +315,7 @@ const struct hx_command hx_commands_modules[] = {
       .help = "PREVIOUS is the version that comes back if the running one fails on probation." },
     { .id = { HX_CAPABILITY_DEBUG, "modinfo" },
       .arguments = "[NAME|FILE]",
-      .summary = "all about a module, or the files of the initrd",
+      .summary = "all about a module, or the files there are",
       .handler = cmd_modinfo,
       .complete = complete_modules_and_files },
     { .id = { HX_CAPABILITY_NONE, NULL } },

@@ -12,6 +12,7 @@
 
 #include "command.h"
 #include "console.h"
+#include "control_push.h"
 #include "line_editor.h"
 
 #include <hal/hx_hal_entry.h>
@@ -29,6 +30,7 @@ static const uint64_t idle_ns = HX_CONTROL_IDLE_MS * UINT64_C(1000000);
 static struct hx_waitq changes = HX_WAITQ_INIT(changes);
 
 static struct {
+    uint32_t push;        /* of the file that is being pushed; 0: none */
     uint32_t request;     /* that is being served; 0: none */
     uint32_t hello;       /* that came meanwhile, where */
     bool is_given_up;     /* by a HELLO: nobody wants what it prints */
@@ -246,8 +248,11 @@ static bool pause(uint64_t deadline_ns, bool any_key)
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* Begins anew with whoever says hello. */
 static void introduce(uint32_t request)
 {
+    hx_control_push_drop();
+    control.push = 0;
     control.kind = HX_CONTROL_END;
     begin_end(HX_OK);
     put_member("text", "helix " HX_HELIX_VERSION);
@@ -300,18 +305,62 @@ static void run(const struct hx_control_frame *frame)
     }
 }
 
+static void begin_push(const struct hx_control_frame *frame)
+{
+    struct hx_control_refusal refusal;
+    hx_status_t err = hx_control_push_begin(frame->payload, &refusal);
+    if (err == HX_OK)
+        control.push = frame->request;
+    else
+        end(frame->request, err, refusal.why);
+}
+
+static void take_data(const struct hx_control_frame *frame)
+{
+    struct hx_control_refusal refusal = { .why = "" };
+    uint32_t expected = 0;
+    bool is_done = false;
+    if (frame->request != control.push)
+        return; /* of one that was refused, when this was under way */
+    hx_status_t err = hx_control_push_data(frame->payload, &expected, &is_done, &refusal);
+    if (err == HX_OK) {
+        control.kind = HX_CONTROL_ACK;
+        put((const char *)&expected, sizeof(expected));
+        flush_as(control.push);
+    }
+    if (err == HX_OK && !is_done)
+        return;
+    control.push = 0;
+    end(frame->request, err, refusal.why);
+}
+
+static void cancel(uint32_t request)
+{
+    if (request != control.push)
+        return; /* what it means has ended */
+    hx_control_push_drop();
+    control.push = 0;
+    end(request, HX_E_CANCELED, "given up");
+}
+
 static void take(const struct hx_control_frame *frame)
 {
     if (frame->request == 0) {
         refuse(0, HX_E_INVAL);
         return;
     }
+    bool is_request = frame->kind >= HX_CONTROL_EXEC && frame->kind <= HX_CONTROL_PUSH;
+    if (is_request && control.push) {
+        refuse(frame->request, HX_E_BUSY);
+        return;
+    }
     switch (frame->kind) {
     case HX_CONTROL_HELLO: introduce(frame->request); break;
     case HX_CONTROL_EXEC:
     case HX_CONTROL_QUERY: run(frame); break;
-    case HX_CONTROL_CANCEL: /* what it means has ended */
-    case HX_CONTROL_DATA: break;
+    case HX_CONTROL_PUSH: begin_push(frame); break;
+    case HX_CONTROL_DATA: take_data(frame); break;
+    case HX_CONTROL_CANCEL: cancel(frame->request); break;
     default: refuse(frame->request, HX_E_UNSUPPORTED); break;
     }
 }
@@ -336,9 +385,10 @@ static hx_status_t control_body(void *unused)
     return err;
 }
 
-hx_status_t hx_control_start(void)
+hx_status_t hx_control_start(bool is_signed, const uint8_t *key)
 {
     hx_handle_t task;
+    hx_control_push_bind(is_signed, key);
     if (!hx_hal_control_open())
         return HX_E_ABSENT;
     return hx_task_create(HX_TASK_CORE, "control", CONTROL_PRIORITY, control_body, NULL, &task);

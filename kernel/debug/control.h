@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 /*
- * Makes the task. HX_E_ABSENT: the machine has no second serial line. HX_E_NOMEM, HX_E_LIMIT.
+ * Makes the task. With @is_signed it takes only files that the owner of the public Ed25519 key @key has signed; NULL: none.
+ * HX_E_ABSENT: the machine has no second serial line. HX_E_NOMEM, HX_E_LIMIT.
  */
-HX_NODISCARD hx_status_t hx_control_start(void);
+HX_NODISCARD hx_status_t hx_control_start(bool is_signed, const uint8_t *key);

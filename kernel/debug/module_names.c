@@ -12,6 +12,7 @@
 #include <lib/fmt.h>
 #include <module/module.h>
 #include <module/pack.h>
+#include <module/pushed.h>
 #include <string.h>
 
 /* Names of all modules: [*out_count], to be freed with hx_hal_free(). NULL: not enough memory, or none loaded. */
@@ -37,12 +38,29 @@ static void offer_modules(struct hx_nearest *nearest)
     hx_hal_free(names);
 }
 
+const char *hx_names_file_at(uint32_t index, struct hx_slice *out)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    struct hx_slice pushed;
+    uint32_t count = 0;
+    const char *name = hx_pushed_at(index, out);
+    while (!name && hx_pushed_at(count, &pushed))
+        count++;
+    for (uint32_t i = 0; !name && pack && i < pack->count; i++) {
+        if (hx_pushed_find(pack->entries[i].name, &pushed) == HX_OK || count++ != index)
+            continue;
+        name = pack->entries[i].name;
+        *out = pack->entries[i].content;
+    }
+    return name;
+}
+
 /* Each file by both names that it goes by. */
 static void offer_files(struct hx_nearest *nearest)
 {
-    const struct hx_pack *pack = hx_console_env()->pack;
-    for (uint32_t i = 0; pack && i < pack->count; i++) {
-        const char *name = pack->entries[i].name; /* ends in the suffix, or the pack would have been refused */
+    const char *name;
+    struct hx_slice content;
+    for (uint32_t i = 0; (name = hx_names_file_at(i, &content)); i++) { /* it ends in the suffix, or were not there */
         char bare[HX_PACK_NAME_MAX];
         hx_nearest_offer(nearest, name);
         hx_fmt(bare, sizeof(bare), "%.*s", (int)(strlen(name) - strlen(HX_PACK_SUFFIX)), name);
@@ -76,16 +94,21 @@ hx_status_t hx_names_refuse_file(const char *command, const char *name)
                               "the files of the initrd are listed by modinfo");
 }
 
+static hx_status_t find_file(const char *name, struct hx_slice *out)
+{
+    const struct hx_pack *pack = hx_console_env()->pack;
+    if (hx_pushed_find(name, out) == HX_OK)
+        return HX_OK;
+    return pack ? hx_pack_find(pack, name, out) : HX_E_NOENT;
+}
+
 hx_status_t hx_names_find_file(const char *name, struct hx_slice *out)
 {
     char with_suffix[HX_PACK_NAME_MAX];
-    const struct hx_pack *pack = hx_console_env()->pack;
-    if (!pack)
-        return HX_E_NOENT;
-    if (hx_pack_find(pack, name, out) == HX_OK)
+    if (find_file(name, out) == HX_OK)
         return HX_OK;
     hx_fmt(with_suffix, sizeof(with_suffix), "%s%s", name, HX_PACK_SUFFIX);
-    return hx_pack_find(pack, with_suffix, out);
+    return find_file(with_suffix, out);
 }
 
 hx_status_t hx_names_peek(struct hx_slice file, struct hx_module_record *out)
@@ -101,17 +124,17 @@ hx_status_t hx_names_peek(struct hx_slice file, struct hx_module_record *out)
 
 hx_status_t hx_names_find_newest(const char *module, struct hx_slice *out)
 {
-    const struct hx_pack *pack = hx_console_env()->pack;
     struct hx_module_record record;
+    struct hx_slice content;
     uint32_t best = 0;
     hx_status_t found = HX_E_NOENT;
-    for (uint32_t i = 0; pack && i < pack->count; i++) {
-        if (hx_names_peek(pack->entries[i].content, &record) != HX_OK || strcmp(record.name, module) != 0)
+    for (uint32_t i = 0; hx_names_file_at(i, &content); i++) {
+        if (hx_names_peek(content, &record) != HX_OK || strcmp(record.name, module) != 0)
             continue;
         if (found == HX_OK && record.version <= best)
             continue;
         best = record.version;
-        *out = pack->entries[i].content;
+        *out = content;
         found = HX_OK;
     }
     return found;
@@ -128,9 +151,12 @@ void hx_names_complete_modules(uint32_t position, struct hx_editor_matches *matc
 
 void hx_names_offer_files(struct hx_editor_matches *matches)
 {
-    const struct hx_pack *pack = hx_console_env()->pack;
-    for (uint32_t i = 0; pack && i < pack->count; i++)
-        hx_editor_offer(matches, pack->entries[i].name);
+    const char *name;
+    struct hx_slice content;
+    hx_pushed_enter();
+    for (uint32_t i = 0; (name = hx_names_file_at(i, &content)); i++)
+        hx_editor_offer(matches, name);
+    hx_pushed_leave();
 }
 
 void hx_names_complete_files(uint32_t position, struct hx_editor_matches *matches)

@@ -18,6 +18,7 @@
 
 #include "bench.h"
 #include "compose.h"
+#include "control_key.h"
 #include "processors.h"
 
 static struct hx_pack initrd;
@@ -170,10 +171,16 @@ static void make_pools(void)
 /* Last but for the prompt: who gets an answer there knows that the kernel is ready. */
 static void start_control(void)
 {
-    char value[8];
-    if (hx_boot_option(boot, "control", value, sizeof(value)) == HX_OK && strcmp(value, "off") == 0)
+    char value[8] = "on";
+    bool is_known = hx_boot_option(boot, "control", value, sizeof(value)) != HX_E_LIMIT;
+    bool is_signed = strcmp(value, "signed") == 0;
+    if (is_known && strcmp(value, "off") == 0)
         return;
-    hx_status_t err = hx_control_start();
+    if (!is_known || (!is_signed && strcmp(value, "on") != 0)) { /* who meant to shut it should not find it open */
+        hx_log_line(HX_LOG_ERROR, NULL, "boot option control: expected on, off or signed; the channel stays off");
+        return;
+    }
+    hx_status_t err = hx_control_start(is_signed, hx_control_key);
     if (err == HX_E_ABSENT)
         hx_log_line(HX_LOG_INFO, NULL, "no second serial line: no control channel");
     else if (err != HX_OK)

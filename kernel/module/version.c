@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "module.h"
+#include "pushed.h"
 
 /* Entered before the first interface is held, so it counts what there is. */
 static void release_interfaces(struct hx_ledger_node *node)
@@ -41,6 +42,7 @@ hx_status_t hx_version_create(struct hx_module *module, const struct hx_version_
         return hx_report_fail(report, HX_E_NOMEM, "version", "not enough memory for a module's records");
     version->module = module;
     version->file = file;
+    hx_pushed_borrow(file);
     hx_ledger_init(&version->ledger);
     hx_status_t err = build(version, set, params, report);
     if (err != HX_OK) {
@@ -57,6 +59,7 @@ void hx_version_destroy(struct hx_version *version)
         return;
     hx_module_registry_unlock(hx_module_registry_lock());
     hx_ledger_release_all(&version->ledger);
+    hx_pushed_give_back(version->file);
     hx_hal_free(version);
 }
 
