@@ -197,7 +197,7 @@ class Peer:
                 self.cancelled += 1
                 self.push, self.running = None, 0
                 self._end(request, -4, "interrupted", "interrupted")
-        elif kind in (EXEC, QUERY) and (self.running or self.push):
+        elif kind in (EXEC, QUERY, PUSH) and (self.running or self.push):
             self._end(request, -6, "busy", "a request runs")
         elif kind in (EXEC, QUERY):
             self._run(request, kind, payload.decode())

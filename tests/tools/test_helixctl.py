@@ -181,6 +181,13 @@ def push_damaged():
         with peer(faults=Faults(lose_in={number})) as kernel:
             tool("push", MODULE)
             equal(kernel.files, {"svc_kv-2.hxm": MODULE_BYTES}, f"lose_in {number}")
+    small = os.path.join(WORK, "small.hxm")
+    with open(small, "wb") as file:
+        file.write(b"a frame")
+    for number in (2, 3):
+        with peer(faults=Faults(damage_in={number})) as kernel:
+            tool("push", small, "--no-check")
+            equal(kernel.files, {"small.hxm": b"a frame"}, f"of two frames, {number}")
 
 
 @case("a line that damages everything is told apart from one that says nothing")

@@ -26,7 +26,8 @@ struct course {
     uint32_t under_way;   /* DATA frames without an answer */
     uint32_t tries;       /* since it went on last */
     uint32_t resumed;
-    bool accepted; /* the kernel has answered PUSH or DATA */
+    uint32_t heads; /* PUSH frames that were sent */
+    bool accepted;  /* the kernel has PUSH */
     bool lost;
 };
 
@@ -36,7 +37,7 @@ static bool goes_on(enum hx_ctl_event event)
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------------------------- */
-static enum hx_ctl_event send_head(const struct course *course)
+static enum hx_ctl_event send_head(struct course *course)
 {
     const struct hx_ctl_push *push = course->push;
     struct hx_control_push head = { .bytes = (uint32_t)push->file.bytes,
@@ -44,6 +45,7 @@ static enum hx_ctl_event send_head(const struct course *course)
 
     memcpy(head.signature, push->signature, sizeof(head.signature));
     memcpy(head.name, push->name, strlen(push->name));
+    course->heads++;
     return hx_ctl_peer_send(course->peer, HX_CONTROL_PUSH, &head, sizeof(head));
 }
 
@@ -102,8 +104,14 @@ static enum hx_ctl_event take_event(struct course *course, double limit_s, struc
 
     if (event == HX_CTL_EVENT_FRAME && frame.kind == HX_CONTROL_ACK)
         take_ack(course, &frame);
-    else if (event == HX_CTL_EVENT_FRAME && frame.kind == HX_CONTROL_END)
-        return hx_ctl_answer_read(out, frame.payload.data, frame.payload.bytes) ? event : HX_CTL_EVENT_GAP;
+    if (event != HX_CTL_EVENT_FRAME || frame.kind != HX_CONTROL_END)
+        return event;
+    if (!hx_ctl_answer_read(out, frame.payload.data, frame.payload.bytes))
+        event = HX_CTL_EVENT_GAP;
+    if (course->heads > 1 && strcmp(out->error, "busy") == 0) {
+        course->accepted = true; /* by the first PUSH: what was lost came behind it */
+        hx_ctl_answer_free(out);
+    }
     return event;
 }
 
