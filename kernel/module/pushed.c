@@ -8,6 +8,7 @@
 
 #include <hal/hx_hal.h>
 #include <sys/queue.h>
+#include <task/task.h>
 
 #include "pack.h"
 

@@ -200,6 +200,29 @@ def hopeless():
         contains(refused("reload", "svc_kv", "--timeout", "1", status=DAMAGED), "the line damages")
 
 
+@case("debug information stays here, unless it is asked for or a signature holds for it")
+def debug_stays():
+    source_c, module, shipped = (os.path.join(WORK, name) for name in ("d.c", "d.hxm", "d-plain.hxm"))
+    with open(source_c, "w", encoding="ascii") as file:
+        file.write('#include <helix/module.h>\nHX_MODULE("d", HX_VERSION(1, 0, 0), "with debug information");\n')
+    flags = "-std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only"
+    for debug, out in (("-g", module), ("-g0", shipped)):
+        subprocess.run(["cc", *flags.split(), debug, "-I" + os.path.join(ROOT, "include"), "-c", source_c, "-o", out], check=True)
+    with open(module, "rb") as file:
+        whole = file.read()
+    with peer() as kernel:
+        tool("push", module)
+        assert len(kernel.files["d.hxm"]) < os.path.getsize(shipped) + 300 < len(whole) / 2, len(kernel.files["d.hxm"])
+        for arguments in (("--keep-debug",), ("--no-check",)):
+            tool("push", module, *arguments)
+            equal(kernel.files["d.hxm"], whole, arguments)
+        with open(module + ".sig", "wb") as file:
+            file.write(bytes(64))
+        kernel.files.clear()
+        tool("push", module)
+        equal(kernel.files["d.hxm"], whole, "with a signature")
+
+
 @case("a connection that ends at any frame of a push is told, and nothing of the file stays")
 def push_cut():
     for number in range(1, FRAMES + 1):

@@ -4,7 +4,7 @@
 #include "deploy.h"
 #include "terminal.h"
 
-enum { OPTION_RELOAD = 256, OPTION_LOAD, OPTION_KEY, OPTION_NO_CHECK };
+enum { OPTION_RELOAD = 256, OPTION_LOAD, OPTION_KEY, OPTION_NO_CHECK, OPTION_KEEP_DEBUG };
 
 static enum hx_ctl_parse parse(int argc, char **argv, struct hx_ctl_options *options, struct hx_ctl_deploy *deploy)
 {
@@ -15,6 +15,7 @@ static enum hx_ctl_parse parse(int argc, char **argv, struct hx_ctl_options *opt
         { "load", no_argument, NULL, OPTION_LOAD },
         { "key", required_argument, NULL, OPTION_KEY },
         { "no-check", no_argument, NULL, OPTION_NO_CHECK },
+        { "keep-debug", no_argument, NULL, OPTION_KEEP_DEBUG },
         { NULL, 0, NULL, 0 },
     };
     int c;
@@ -32,6 +33,7 @@ static enum hx_ctl_parse parse(int argc, char **argv, struct hx_ctl_options *opt
         case OPTION_LOAD: deploy->load = true; break;
         case OPTION_KEY: deploy->key_path = optarg; break;
         case OPTION_NO_CHECK: deploy->check = false; break;
+        case OPTION_KEEP_DEBUG: deploy->keep_debug = true; break;
         default: parse = hx_ctl_take_option(options, c);
         }
         if (parse != HX_CTL_PARSE_OK)

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_KEY = 256, OPTION_NO_CHECK, OPTION_COUNT };
+enum { OPTION_KEY = 256, OPTION_NO_CHECK, OPTION_KEEP_DEBUG, OPTION_COUNT };
 /* Several files saved at once are one change; and how often a kernel is looked for that is gone. */
 static const double quiet_s = 0.015, look_s = 0.5;
 
@@ -240,6 +240,7 @@ static enum hx_ctl_parse take_option(struct watch *watch, int c)
     case 'a': watch->ask = optarg; return HX_CTL_PARSE_OK;
     case OPTION_KEY: watch->wanted.key_path = optarg; return HX_CTL_PARSE_OK;
     case OPTION_NO_CHECK: watch->wanted.check = false; return HX_CTL_PARSE_OK;
+    case OPTION_KEEP_DEBUG: watch->wanted.keep_debug = true; return HX_CTL_PARSE_OK;
     case OPTION_COUNT:
         watch->turns = strtoul(optarg, &end, 10);
         if (watch->turns > 0 && *end == '\0' && optarg[0] != '-')
@@ -262,6 +263,7 @@ static enum hx_ctl_parse parse(int argc, char **argv, struct watch *watch)
         { "ask", required_argument, NULL, 'a' },
         { "key", required_argument, NULL, OPTION_KEY },
         { "no-check", no_argument, NULL, OPTION_NO_CHECK },
+        { "keep-debug", no_argument, NULL, OPTION_KEEP_DEBUG },
         { "count", required_argument, NULL, OPTION_COUNT },
         { NULL, 0, NULL, 0 },
     };

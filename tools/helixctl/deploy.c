@@ -35,7 +35,7 @@ static double since(uint64_t begun_ns)
 
 static enum hx_ctl_exit push(struct hx_ctl_peer *peer, struct hx_ctl_deploy *deploy, const struct hx_ctl_module *module)
 {
-    struct hx_ctl_push push = { .name = deploy->pushed, .file = module->file.bytes };
+    struct hx_ctl_push push = { .name = deploy->pushed, .file = module->sent };
     struct hx_ctl_answer answer = { 0 };
     enum hx_ctl_exit status = HX_CTL_REFUSED;
 
@@ -110,8 +110,13 @@ enum hx_ctl_exit hx_ctl_deploy_run(struct hx_ctl_peer *peer, struct hx_ctl_deplo
     if (!hx_ctl_module_read(&module, deploy->path, deploy->name, deploy->check, peer->introduction) ||
         !take_target(deploy, &module))
         goto out;
+    /* A signature that is there already is one of the whole file. */
+    bool strip =
+        deploy->check && !deploy->keep_debug && (deploy->key_path || !hx_ctl_signature_is_beside(deploy->path));
+    if ((strip && !hx_ctl_module_strip(&module)) || !hx_ctl_module_fits(&module))
+        goto out;
     deploy->check_s = since(begun_ns);
-    deploy->bytes = module.file.bytes.bytes;
+    deploy->bytes = module.sent.bytes;
     memcpy(deploy->pushed, module.pushed, sizeof(deploy->pushed));
     if (module.version)
         snprintf(deploy->version, sizeof(deploy->version), "%u.%u.%u", HX_VERSION_MAJOR(module.version),

@@ -12,6 +12,7 @@ struct hx_ctl_deploy {
     const char *key_path; /* NULL: FILE.sig, if there */
     const char *module;   /* to replace; NULL: the one that the file says it is */
     bool check, reload, load;
+    bool keep_debug;
     /* what came of it */
     char pushed[HX_CONTROL_NAME_MAX];
     char target[HX_NAME_MAX]; /* the module */

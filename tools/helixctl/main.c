@@ -38,6 +38,7 @@ struct command {
 #define FOLLOW "  -f, --follow              go on until Ctrl-C\n"
 #define PUSH                                                                                                           \
     "      --key KEY.pem         sign with this Ed25519 key; without it FILE.sig is taken, if there\n"                 \
+    "      --keep-debug          send debug information too\n"                                                         \
     "      --no-check            leave it to the kernel to find out what is wrong with the file\n"
 #define ROWS "With FILE, or - for standard input, takes rows from there instead of asking a kernel.\n"
 

@@ -6,7 +6,9 @@
 #include "terminal.h"
 
 #include <mkmodpack/module_info.h>
+#include <mkmodpack/strip.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void complain(struct hx_mp_findings *findings, hx_status_t err, const char *file, const char *text)
@@ -77,6 +79,15 @@ static bool look_inside(struct hx_ctl_module *module, bool check, const json_t *
     return good || !check;
 }
 
+bool hx_ctl_module_fits(const struct hx_ctl_module *module)
+{
+    if (module->sent.bytes > 0 && module->sent.bytes <= HX_CONTROL_FILE_MAX)
+        return true;
+    hx_ctl_complain("%s: %zu bytes: a module that is pushed has from 1 to %d; strip its debug information",
+                    module->file.path, module->sent.bytes, HX_CONTROL_FILE_MAX);
+    return false;
+}
+
 bool hx_ctl_module_read(struct hx_ctl_module *out, const char *path, const char *name, bool check,
                         const json_t *introduction)
 {
@@ -85,15 +96,24 @@ bool hx_ctl_module_read(struct hx_ctl_module *out, const char *path, const char 
     memset(out, 0, sizeof(*out));
     if (!hx_mp_file_read(&out->file, NULL, path, &findings) || !take_name(out, name ? name : out->file.name))
         return false;
-    if (out->file.bytes.bytes == 0 || out->file.bytes.bytes > HX_CONTROL_FILE_MAX) {
-        hx_ctl_complain("%s: %zu bytes: a module that is pushed has from 1 to %d; strip its debug information", path,
-                        out->file.bytes.bytes, HX_CONTROL_FILE_MAX);
-        return false;
-    }
+    out->sent = out->file.bytes;
     return look_inside(out, check, introduction);
+}
+
+bool hx_ctl_module_strip(struct hx_ctl_module *module)
+{
+    struct hx_mp_findings findings = { .take = complain };
+
+    if (!module->name[0])
+        return true;
+    if (!hx_mp_strip_debug(module->file.bytes, module->file.path, &module->stripped, &findings))
+        return false;
+    module->sent = module->stripped;
+    return true;
 }
 
 void hx_ctl_module_free(struct hx_ctl_module *module)
 {
     hx_mp_file_free(&module->file);
+    free((void *)(uintptr_t)module->stripped.data);
 }

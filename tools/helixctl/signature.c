@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <unistd.h>
 
 static EVP_PKEY *read_key(const char *path)
 {
@@ -76,4 +77,11 @@ bool hx_ctl_signature_of(const char *path, struct hx_slice file, const char *key
 {
     memset(out, 0, HX_CONTROL_SIGNATURE_BYTES);
     return key_path ? sign(file, key_path, out) : read_beside(path, out);
+}
+
+bool hx_ctl_signature_is_beside(const char *path)
+{
+    char beside[4096];
+
+    return snprintf(beside, sizeof(beside), "%s.sig", path) < (int)sizeof(beside) && access(beside, F_OK) == 0;
 }

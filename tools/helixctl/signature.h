@@ -10,3 +10,5 @@
  */
 bool hx_ctl_signature_of(const char *path, struct hx_slice file, const char *key_path,
                          uint8_t out[HX_CONTROL_SIGNATURE_BYTES]);
+/* Whether there is a FILE.sig, which holds for the file as it is. */
+bool hx_ctl_signature_is_beside(const char *path);

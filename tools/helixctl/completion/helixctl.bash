@@ -24,11 +24,11 @@ _helixctl_words() {
 _helixctl_options() {
     local common='-c --connect -j --json -q --quiet -t --timeout -h --help'
     case $1 in
-        push) echo "-n --name --reload --load --key --no-check $common" ;;
+        push) echo "-n --name --reload --load --key --keep-debug --no-check $common" ;;
         reload) echo "--with $common" ;;
         dmesg) echo "-f --follow -l $common" ;;
         events) echo "-f --follow -n $common" ;;
-        watch) echo "-b --build -F --file -n --name -m --module -a --ask --count --key --no-check $common" ;;
+        watch) echo "-b --build -F --file -n --name -m --module -a --ask --count --key --keep-debug --no-check $common" ;;
         *) echo "$common" ;;
     esac
 }
