@@ -11,22 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum hx_ctl_exit hx_ctl_change(struct hx_ctl_peer *peer, const char *command, struct hx_ctl_text *out, json_t **end)
-{
-    struct hx_ctl_ask ask = { .kind = HX_CONTROL_EXEC, .command = command, .take = hx_ctl_text_add, .context = out };
-    struct hx_ctl_answer answer;
-    enum hx_ctl_exit status = hx_ctl_peer_ask(peer, &ask, &answer);
-
-    if (status == HX_CTL_REFUSED && answer.end)
-        hx_ctl_peer_complain(command, &answer);
-    if (end) {
-        json_decref(*end);
-        *end = json_incref(answer.end);
-    }
-    hx_ctl_answer_free(&answer);
-    return status;
-}
-
 /* ---- the steps --------------------------------------------------------------------------------------------------------- */
 static double since(uint64_t begun_ns)
 {
@@ -51,35 +35,55 @@ static enum hx_ctl_exit push(struct hx_ctl_peer *peer, struct hx_ctl_deploy *dep
     return status;
 }
 
-static bool is_loaded(const json_t *modules, const char *name)
+/* @tolerated: a refusal that is not complained of, by its error's name; NULL: none. */
+static enum hx_ctl_exit change(struct hx_ctl_peer *peer, const char *command, const char *tolerated,
+                               struct hx_ctl_text *out, json_t **end)
 {
-    size_t i;
-    const json_t *row;
+    struct hx_ctl_ask ask = { .kind = HX_CONTROL_EXEC, .command = command, .take = hx_ctl_text_add, .context = out };
+    struct hx_ctl_answer answer;
+    enum hx_ctl_exit status = hx_ctl_peer_ask(peer, &ask, &answer);
 
-    json_array_foreach(modules, i, row) if (strcmp(hx_ctl_member(row, "name", ""), name) == 0) return true;
-    return false;
+    if (status == HX_CTL_REFUSED && answer.end && !(tolerated && strcmp(answer.error, tolerated) == 0))
+        hx_ctl_peer_complain(command, &answer);
+    if (end) {
+        json_decref(*end);
+        *end = json_incref(answer.end);
+    }
+    hx_ctl_answer_free(&answer);
+    return status;
+}
+
+enum hx_ctl_exit hx_ctl_change(struct hx_ctl_peer *peer, const char *command, struct hx_ctl_text *out, json_t **end)
+{
+    return change(peer, command, NULL, out, end);
+}
+
+static enum hx_ctl_exit run(struct hx_ctl_peer *peer, struct hx_ctl_deploy *deploy, int count, const char *const *words,
+                            const char *tolerated)
+{
+    char command[512];
+
+    if (!hx_ctl_command_line(command, sizeof(command), count, words))
+        return HX_CTL_REFUSED;
+    free(deploy->said.text);
+    deploy->said = (struct hx_ctl_text){ 0 };
+    return change(peer, command, tolerated, &deploy->said, &deploy->end);
 }
 
 /* Replaces, or loads where that is asked for and nothing of that name is there. */
 static enum hx_ctl_exit put_into_place(struct hx_ctl_peer *peer, struct hx_ctl_deploy *deploy)
 {
+    static const char absent[] = "not-found";
+    const char *const reload[] = { "reload", deploy->target, deploy->pushed };
+    const char *const load[] = { "insmod", deploy->pushed };
     uint64_t begun_ns = hx_ctl_clock_ns();
-    char command[512];
-    json_t *modules = NULL;
-    bool load = !deploy->reload;
-    enum hx_ctl_exit status = HX_CTL_OK;
+    enum hx_ctl_exit status = HX_CTL_REFUSED;
 
-    if (deploy->reload && deploy->load) {
-        status = hx_ctl_rows(peer, "lsmod", &modules);
-        load = status == HX_CTL_OK && !is_loaded(modules, deploy->target);
-        json_decref(modules);
-    }
-    if (status != HX_CTL_OK)
-        return status;
-    const char *words[] = { load ? "insmod" : "reload", load ? deploy->pushed : deploy->target, deploy->pushed };
-    if (!hx_ctl_command_line(command, sizeof(command), load ? 2 : 3, words))
-        return HX_CTL_REFUSED;
-    status = hx_ctl_change(peer, command, &deploy->said, &deploy->end);
+    if (deploy->reload)
+        status = run(peer, deploy, 3, reload, deploy->load ? absent : NULL);
+    bool is_absent = !deploy->reload || strcmp(hx_ctl_member(deploy->end, "error", ""), absent) == 0;
+    if (status == HX_CTL_REFUSED && deploy->load && is_absent)
+        status = run(peer, deploy, 2, load, NULL);
     deploy->reload_s = since(begun_ns);
     return status;
 }
