@@ -16,6 +16,7 @@ static struct {
     uint32_t count;
     struct hx_lock lock;
     struct hx_waitq callers; /* who waits at a closed slot: one queue for all, because modules go away */
+    struct hx_waitq drain;   /* the worker, for a module to be empty */
 } registry = { .lock = HX_LOCK_INIT(HX_RANK_REGISTRY) };
 
 #define MODULE_OF(node) ((struct hx_module *)((char *)(node)-offsetof(struct hx_module, callbacks_node)))
@@ -27,6 +28,7 @@ void hx_module_registry_init(void)
         LIST_INIT(&registry.by_name[i]);
     registry.count = 0;
     hx_waitq_init(&registry.callers);
+    hx_waitq_init(&registry.drain);
 }
 
 hx_irq_flags_t hx_module_registry_lock(void)
@@ -311,6 +313,28 @@ bool hx_module_is_inside(const struct hx_module *module, bool atomic)
     return hx_slot_inside(module->callbacks);
 }
 
+struct drain {
+    const struct hx_module *module;
+    bool atomic;
+};
+
+static bool is_empty(void *context)
+{
+    const struct drain *drain = context;
+    return !hx_module_is_inside(drain->module, drain->atomic);
+}
+
+hx_status_t hx_module_wait_empty(const struct hx_module *module, bool atomic, uint64_t deadline_ns)
+{
+    struct drain drain = { module, atomic };
+    return hx_waitq_wait(&registry.drain, is_empty, &drain, deadline_ns);
+}
+
+void hx_module_was_left(void)
+{
+    hx_waitq_wake_all(&registry.drain);
+}
+
 uint64_t hx_module_calls(const struct hx_module *module)
 {
     uint64_t calls = hx_slot_calls(module->callbacks) + (module->calls ? hx_slot_calls(module->calls) : 0);
@@ -356,6 +380,7 @@ hx_status_t hx_module_gate_wait(struct hx_slot *slot)
 {
     if (hx_cpu_read(irq_depth) || hx_cpu_read(preempt_off))
         return HX_E_CLOSED;
+    hx_module_was_left(); /* who calls again because his wait inside was broken off comes by here */
     struct gate_wait wait = { .slot = slot, .frame = hx_gate_frame() };
     struct hx_task_patience *patience = hx_task_current()->patience;
     uint64_t deadline_ns = hx_hal_clock_ns() + gate_wait_ns;

@@ -118,6 +118,10 @@ void hx_module_fail(struct hx_module *module);
 void hx_module_retract(struct hx_module *module, const struct hx_version *version, const struct hx_version *keep);
 /* Whether somebody is inside the slots of the running version of that kind; meaningful after hx_hal_cpu_sync(). */
 bool hx_module_is_inside(const struct hx_module *module, bool atomic);
+/* Waits until nobody is, or HX_E_TIMEOUT. It looks when it is told that somebody has left; the gate does not tell, so that is
+ * not always. */
+HX_NODISCARD hx_status_t hx_module_wait_empty(const struct hx_module *module, bool atomic, uint64_t deadline_ns);
+void hx_module_was_left(void);
 /* Calls that the module's slots have served so far. */
 uint64_t hx_module_calls(const struct hx_module *module);
 

@@ -48,6 +48,8 @@ static hx_ret_t call(const struct hx_callback *callback, uint64_t a, uint64_t b)
     const struct hx_module *module = callback->module;
     uint32_t opened = times_opened(callback);
     hx_ret_t result = hx_gate_call(module->calls, callback->op, a, b, 0, 0);
+    if (module->leaving)
+        hx_module_was_left();
     bool of_gate = result == HX_E_TIMEOUT || result == HX_E_CLOSED || result == HX_E_ABSENT || result == HX_E_FAILED ||
                    result == HX_E_UNSUPPORTED || result == HX_E_PAUSED;
     if (of_gate && (!callback->bound || !is_open(module) || times_opened(callback) != opened))

@@ -18,8 +18,11 @@
 
 #include "resource_broker.h"
 
-static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for who is inside */
+static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for who is inside, and may sleep there */
 static const uint64_t drain_poll_ns = 1000000u; /* in the end; it begins with a 32nd of that */
+/* For what ends by itself: a processor answers, an atomic operation returns or is unwound after so many of its own ticks.
+ * That takes long only where a host does not run the processor; callers at a gate wait for five seconds. */
+static const uint64_t answer_ns = 4000000000u;
 
 static const struct hx_lifecycle_observer *observer;
 static struct hx_lifecycle_watcher watchers[HX_LIFECYCLE_WATCHERS_MAX];
@@ -167,27 +170,28 @@ static hx_status_t report_silent_cpu(struct hx_report *report)
     return hx_report_fail(report, HX_E_TIMEOUT, "cpu", "a processor does not answer; it is given up");
 }
 
-static hx_status_t report_insider(const struct hx_module *module, struct hx_report *report)
+static hx_status_t report_insider(const struct hx_module *module, uint64_t waited_ns, struct hx_report *report)
 {
     struct insider insider = { .module = module };
     look_for_insider(&insider);
-    if (!insider.task && hx_hal_cpu_call_others(look_for_insider, &insider, hx_hal_clock_ns() + drain_ns) != HX_OK)
+    if (!insider.task && hx_hal_cpu_call_others(look_for_insider, &insider, hx_hal_clock_ns() + answer_ns) != HX_OK)
         return report_silent_cpu(report);
     if (!insider.task)
         return hx_report_fail(report, HX_E_BUSY, "interrupt", "a callback of %s does not return", module->name);
     return hx_report_fail(report, HX_E_BUSY, insider.task->name,
                           "task %s is still inside %s after %u ms, in %s; try again when it has left",
-                          insider.task->name, module->name, (unsigned)(drain_ns / 1000000), standing_in(&insider));
+                          insider.task->name, module->name, (unsigned)(waited_ns / 1000000), standing_in(&insider));
 }
 
-static hx_status_t wait_until_empty(struct hx_module *module, bool atomic, uint64_t deadline, struct hx_report *report)
+static hx_status_t wait_until_empty(struct hx_module *module, bool atomic, struct hx_report *report)
 {
+    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
     for (uint64_t poll_ns = drain_poll_ns / 32; hx_module_is_inside(module, atomic);) {
         if (hx_hal_clock_ns() >= deadline)
-            return report_insider(module, report);
+            return report_insider(module, drain_ns, report);
         hx_task_break_waits(module);
-        hx_status_t err = hx_task_sleep_until(hx_hal_clock_ns() + poll_ns);
-        if (err != HX_OK)
+        hx_status_t err = hx_module_wait_empty(module, atomic, hx_hal_clock_ns() + poll_ns);
+        if (err != HX_OK && err != HX_E_TIMEOUT)
             return err;
         poll_ns = poll_ns < drain_poll_ns ? 2 * poll_ns : drain_poll_ns;
     }
@@ -195,31 +199,31 @@ static hx_status_t wait_until_empty(struct hx_module *module, bool atomic, uint6
 }
 
 /* Waits until the slots of one kind, which are closed, are empty. Preemption on. */
-static hx_status_t drain(struct hx_module *module, bool atomic, uint64_t deadline, struct hx_report *report)
+static hx_status_t drain(struct hx_module *module, bool atomic, struct hx_report *report)
 {
-    if (hx_hal_cpu_sync(deadline) != HX_OK)
+    if (hx_hal_cpu_sync(hx_hal_clock_ns() + answer_ns) != HX_OK)
         return report_silent_cpu(report);
     if (!hx_module_is_inside(module, atomic))
         return HX_OK;
     /* Who waits in it at a gate that only the worker opens, a faulted one's, would wait for us. */
     module->leaving = true;
     hx_module_wake_callers();
-    hx_status_t err = wait_until_empty(module, atomic, deadline, report);
+    hx_status_t err = wait_until_empty(module, atomic, report);
     module->leaving = false;
     return err;
 }
 
 /* The atomic ones: who is inside runs on another CPU and leaves soon. Preemption off, interrupts on. */
-static hx_status_t drain_atomic(struct hx_module *const *modules, uint32_t count, uint64_t deadline,
-                                struct hx_report *report)
+static hx_status_t drain_atomic(struct hx_module *const *modules, uint32_t count, struct hx_report *report)
 {
+    uint64_t deadline = hx_hal_clock_ns() + answer_ns;
     if (hx_hal_cpu_sync(deadline) != HX_OK)
         return report_silent_cpu(report);
     /* Nobody comes in any more; those who are inside are counted out where they are. */
     for (uint32_t i = 0; i < count; i++)
         while (hx_module_is_inside(modules[i], true)) {
             if (hx_hal_clock_ns() >= deadline)
-                return report_insider(modules[i], report);
+                return report_insider(modules[i], answer_ns, report);
             hx_cpu_relax();
         }
     return HX_OK;
@@ -227,7 +231,6 @@ static hx_status_t drain_atomic(struct hx_module *const *modules, uint32_t count
 
 hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count, struct hx_report *report)
 {
-    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
     hx_status_t err = HX_OK;
     for (uint32_t i = count; err == HX_OK && i-- > 0;) {
         if (hx_gate_chain_has(hx_gate_frame(), modules[i]))
@@ -236,7 +239,7 @@ hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count,
         if (err != HX_OK)
             break;
         hx_module_close(modules[i], false);
-        err = drain(modules[i], false, deadline, report);
+        err = drain(modules[i], false, report);
     }
     if (err == HX_OK) {
         /* Atomic operations run with preemption off or in interrupts: once it is off here, none stays inside on this CPU,
@@ -244,7 +247,7 @@ hx_status_t hx_lifecycle_close(struct hx_module *const *modules, uint32_t count,
         hx_preempt_disable();
         for (uint32_t i = count; i-- > 0;)
             hx_module_close(modules[i], true);
-        err = drain_atomic(modules, count, deadline + drain_ns, report);
+        err = drain_atomic(modules, count, report);
         if (err != HX_OK)
             hx_preempt_enable();
     }
@@ -489,13 +492,12 @@ static hx_status_t stop_sound(struct hx_module *module, struct hx_report *report
 
 hx_status_t hx_lifecycle_stop(struct hx_module *module, struct hx_report *report)
 {
-    uint64_t deadline = hx_hal_clock_ns() + drain_ns;
     report->step = "drain";
     if (module->state != HX_MODULE_ERROR)
         return stop_sound(module, report);
-    hx_status_t err = drain(module, false, deadline, report);
+    hx_status_t err = drain(module, false, report);
     if (err == HX_OK)
-        err = drain(module, true, deadline, report);
+        err = drain(module, true, report);
     if (err == HX_OK)
         hx_preempt_disable();
     return err;

@@ -289,7 +289,7 @@ def other_processor_loops():
             end = time.monotonic() + 40
             while not any("sched_rr: hang" in line for line in guest.screen.lines[since:]):
                 guest.run("insmod good_minimal.hxm")
-                guest.run("rmmod good_minimal")  # refused when the processor does not answer for a second
+                guest.run("rmmod good_minimal")  # refused when the processor does not answer for four seconds
                 assert time.monotonic() < end, "the loop has not begun"
             world.names(kind, "sched_rr", since)
             guest.wait_line("reverted to sched_rr 1.0.0", limit_s=LOG_LIMIT_S, since=since)
