@@ -24,6 +24,8 @@ const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
     [HX_RECORDS_CALLBACKS] = ".hx.callbacks",
     [HX_RECORDS_CHANNELS] = ".hx.channels",
     [HX_RECORDS_TOPICS] = ".hx.topics",
+    [HX_RECORDS_RECORD] = ".hx.record",
+    [HX_RECORDS_RECORD_FIELDS] = ".hx.record_fields",
 };
 
 /* What a loaded section may carry; anything else could change its meaning. */

@@ -43,7 +43,10 @@
     HX_EXPORT(hx_memory_map, HX_VAL(first), HX_VAL(bytes), HX_VAL(permissions), HX_OUT(memory))                        \
     HX_EXPORT(hx_cap_find, HX_IN(what))                                                                                \
     HX_EXPORT(hx_cap_derive, HX_VAL(from), HX_IN(what), HX_VAL(duration_ns))                                           \
-    HX_EXPORT(hx_cap_revoke, HX_VAL(capability))
+    HX_EXPORT(hx_cap_revoke, HX_VAL(capability))                                                                       \
+    HX_EXPORT(hx_record_begin, HX_NOTHING)                                                                             \
+    HX_EXPORT(hx_record_put, HX_VAL(offset), HX_IN(data))                                                              \
+    HX_EXPORT(hx_record_commit, HX_NOTHING)
 
 #ifndef __ASSEMBLER__
 #include <helix/interface.h>
@@ -140,6 +143,24 @@ enum hx_log_level {
  * hx_cap_revoke: ends one, whoever has it by now, with all that was derived from it: the module's own, or one that comes from
  *                one of those. So does hx_handle_drop. HX_E_STALE, HX_E_PERM; HX_E_NOT_REVOCABLE. Thread.
  */
+/*
+ * The record that the module declares with HX_RECORD (helix/module.h): what it may not lose. A call that changes it has it alone
+ * from its begin, and all that it puts takes effect together: when the call returns, whatever it returns, before its caller goes
+ * on; or earlier, by hx_record_commit. When the call is unwound instead (a fault, a hang, a kill) none of it does. A commit that
+ * has begun is not broken off. So what its caller was told of has been kept. HX_E_NOENT: the module has no record. HX_E_STATE: in
+ * an interrupt, an atomic slot, with a version that does not run (`init' in a swap), or where nobody may sleep.
+ *
+ * hx_record_begin:  waits until no other call changes the record. Who works out what it puts from what is there reads it after
+ *                   this: nobody else writes it until the commit. Once begun, HX_OK at once. HX_E_BUSY: a call further out in
+ *                   the same task has begun; HX_E_TIMEOUT: another has it for a second; HX_E_KILLED.
+ * hx_record_put:    notes `data' for the bytes from `offset' of the record on; begins if need be. The record shows it after the
+ *                   commit; of several for the same bytes the last counts. HX_E_RANGE: not inside the record; HX_E_LIMIT: more
+ *                   than HX_RECORD_PUT_MAX bytes in one change, each put counting 8 more and as a multiple of 8; HX_E_FAULT.
+ *                   A put that is refused changes nothing, and those before it stay noted.
+ * hx_record_commit: now, for who tells of the change before he returns. HX_E_STATE also: nothing was begun.
+ */
+enum { HX_RECORD_PUT_MAX = 512 };
+
 /*
  * Declared channels (helix/module.h).
  *

@@ -30,7 +30,7 @@
  *
  * init:   builds what is private to this version; no effect outside the module. Not called again for a version.
  * start:  (resumed: 1 when the module's state came from a predecessor) called after publishing; may use the interfaces
- *         that it requires.
+ *         that it requires. After a crash the state is fresh, and what its record (HX_RECORD) holds is there.
  * stop:   before an unload: cease. Never called in a swap.
  * fini:   undoes init. The version is not called again.
  * pause:  the module is about to stand still (`pause'): it is closed, and nobody is inside, nor will be until it goes on. To
@@ -170,14 +170,22 @@ struct hx_param_record {
     void *variable;
 };
 
-/* .hx.fields: one field of the declared state, in memory order. */
+/* .hx.fields, .hx.record_fields: one field of the declared state, or of the record, in memory order. */
 enum hx_field_type { HX_FIELD_u8 = 1, HX_FIELD_u16, HX_FIELD_u32, HX_FIELD_u64, HX_FIELD_i32, HX_FIELD_i64 };
 struct hx_field_record {
     char name[HX_NAME_MAX];
     uint32_t type;       /* enum hx_field_type */
     uint32_t elem_bytes; /* of one element */
     uint32_t count;      /* elements; 1 for a scalar */
-    uint32_t offset;     /* in the state structure */
+    uint32_t offset;     /* in the structure */
+};
+
+/* .hx.record: what the module may not lose; at most one. The kernel has the memory, and the module's variable point to it. */
+enum { HX_RECORD_BYTES_MAX = 1 << 20 };
+struct hx_record_record {
+    uint32_t bytes; /* of the structure */
+    uint32_t reserved;
+    void *pointer; /* the variable */
 };
 
 /*
@@ -305,18 +313,14 @@ struct hx_field_record {
 #define HX_STATE_SECTION ".bss.hx_state" /* the prefix makes both compilers emit it without contents */
 #define HX_STATE_SCALAR_(type, name) hx_##type name;
 #define HX_STATE_ARRAY_(type, name, count) hx_##type name[count];
-#define HX_STATE_SCALAR_RECORD_(type_name, field)                                                                      \
-    { .name = #field,                                                                                                  \
-      .type = HX_FIELD_##type_name,                                                                                    \
-      .elem_bytes = sizeof(hx_##type_name),                                                                            \
-      .count = 1,                                                                                                      \
-      .offset = offsetof(HX_STATE_TYPE_, field) },
-#define HX_STATE_ARRAY_RECORD_(type_name, field, n)                                                                    \
+#define HX_FIELD_RECORD_(structure, type_name, field, n)                                                               \
     { .name = #field,                                                                                                  \
       .type = HX_FIELD_##type_name,                                                                                    \
       .elem_bytes = sizeof(hx_##type_name),                                                                            \
       .count = (n),                                                                                                    \
-      .offset = offsetof(HX_STATE_TYPE_, field) },
+      .offset = offsetof(structure, field) },
+#define HX_STATE_SCALAR_RECORD_(type_name, field) HX_FIELD_RECORD_(HX_STATE_TYPE_, type_name, field, 1)
+#define HX_STATE_ARRAY_RECORD_(type_name, field, n) HX_FIELD_RECORD_(HX_STATE_TYPE_, type_name, field, n)
 #define HX_STATE(state_name, FIELDS)                                                                                   \
     struct state_name##_state {                                                                                        \
         FIELDS(HX_STATE_SCALAR_, HX_STATE_ARRAY_)                                                                      \
@@ -325,3 +329,33 @@ struct hx_field_record {
     static struct state_name##_state state_name __attribute__((section(HX_STATE_SECTION), used));                      \
     static const struct hx_field_record hx_fields[] HX_RECORD_(                                                        \
         ".hx.fields") = { FIELDS(HX_STATE_SCALAR_RECORD_, HX_STATE_ARRAY_RECORD_) }
+
+/*
+ * The record: a structure like the state, for what a crash of the module and a revert of a swap may not take along. It lies in
+ * the kernel's memory, checksummed, and belongs to the module, whatever version runs:
+ *
+ *     #define BOOK_RECORD(SCALAR, ARRAY) SCALAR(u64, served)
+ *     HX_RECORD(book, BOOK_RECORD);                       // defines `static const struct book_record *book`
+ *
+ * It is read through the pointer, which is set before any code of the module runs, and changed by hx_record_put(), with
+ * HX_RECORD_AT(book, served) for the place (helix/kernel.h). At first it is zeros. A swap whose new version declares the same
+ * fields goes on with it as it is, and so does the old version after a revert. Where the fields differ, each goes over by its
+ * name: one that has no place in the new version, or becomes smaller, refuses the swap; after a revert the old version has it as
+ * it was at the swap. A version without any cannot follow one with a record. While a swap that changes the fields is under way,
+ * `init' and `load' of the new version see zeros.
+ */
+#define HX_RECORD_SCALAR_RECORD_(type_name, field) HX_FIELD_RECORD_(HX_RECORD_TYPE_, type_name, field, 1)
+#define HX_RECORD_ARRAY_RECORD_(type_name, field, n) HX_FIELD_RECORD_(HX_RECORD_TYPE_, type_name, field, n)
+#define HX_RECORD(record_name, FIELDS)                                                                                 \
+    struct record_name##_record {                                                                                      \
+        FIELDS(HX_STATE_SCALAR_, HX_STATE_ARRAY_)                                                                      \
+    };                                                                                                                 \
+    typedef struct record_name##_record HX_RECORD_TYPE_;                                                               \
+    HX_STATIC_ASSERT(sizeof(HX_RECORD_TYPE_) <= HX_RECORD_BYTES_MAX, "the record is too long");                        \
+    static const struct record_name##_record *record_name;                                                             \
+    static const struct hx_field_record hx_record_fields[] HX_RECORD_(                                                 \
+        ".hx.record_fields") = { FIELDS(HX_RECORD_SCALAR_RECORD_, HX_RECORD_ARRAY_RECORD_) };                          \
+    static const struct hx_record_record hx_record_record HX_RECORD_(                                                  \
+        ".hx.record") = { .bytes = sizeof(HX_RECORD_TYPE_), .pointer = &record_name }
+/* Where a member is, of an array perhaps an element: HX_RECORD_AT(book, lines[i]). */
+#define HX_RECORD_AT(record_name, member) ((uint64_t)((uintptr_t)&record_name->member - (uintptr_t)record_name))

@@ -165,11 +165,13 @@ static void print_swap(const char *command, const struct hx_swap_record *record)
 {
     char pair[112];
     version_pair(record, pair, sizeof(pair));
-    hx_console_printf("%s: %s, %llu bytes of state (%s), total %llu.%03u us, blackout %llu.%03u us, %s\n", command,
+    bool restarted = record->outcome == HX_SWAP_RESTARTED;
+    hx_console_printf("%s: %s, %llu bytes of state (%s), total %llu.%03u us, blackout %llu.%03u us, %s%s%s\n", command,
                       pair, (unsigned long long)record->state_bytes, hx_state_way_name(record->way),
                       (unsigned long long)(record->total_ns / 1000u), (uint32_t)(record->total_ns % 1000u),
                       (unsigned long long)(record->blackout_ns / 1000u), (uint32_t)(record->blackout_ns % 1000u),
-                      hx_swap_outcome_name(record->outcome));
+                      hx_swap_outcome_name(record->outcome), restarted ? " " : "",
+                      restarted ? hx_record_state_text(record->found) : "");
 }
 
 static bool copy_swap(uint64_t number, struct hx_swap_record *out)
@@ -400,8 +402,9 @@ static void print_history_row(const struct hx_swap_record *record)
     if (record->report.err != HX_OK && record->outcome != HX_SWAP_PROBATION && record->outcome != HX_SWAP_COMMITTED)
         hx_console_printf(" %s: %s: %s", record->report.step ? record->report.step : "?",
                           hx_err_name(record->report.err), record->report.message);
-    if (record->outcome == HX_SWAP_RESTARTED && record->report.message[0])
-        hx_console_printf(" after %s", record->report.message);
+    if (record->outcome == HX_SWAP_RESTARTED)
+        hx_console_printf(" %s%s%s", hx_record_state_text(record->found), record->report.message[0] ? " after " : "",
+                          record->report.message);
     hx_console_printf("\n");
 }
 

@@ -16,6 +16,7 @@
 #include <module/module.h>
 #include <module/pack.h>
 #include <module/pushed.h>
+#include <orchestrator/record.h>
 #include <string.h>
 
 enum { LIST_TEXT_MAX = 64, INFO_TEXT_BYTES = 8192 };
@@ -198,6 +199,12 @@ static void add_parameter(struct info *info, const struct hx_param_record *param
         add(info, "parameter: %s: %s\n", param->name, param->summary);
 }
 
+static void add_fields(struct info *info, const struct hx_field_record *field, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        add(info, "  %-16s %u x %u bytes\n", field[i].name, field[i].count, field[i].elem_bytes);
+}
+
 static void add_declarations(struct info *info, const struct hx_version *version)
 {
     for (uint32_t i = 0; i < version->irqs_count; i++)
@@ -216,9 +223,15 @@ static void add_declarations(struct info *info, const struct hx_version *version
         add_parameter(info, &version->params[i]);
     if (version->schema)
         add(info, "state:     %zu bytes, schema %016llx\n", version->state_bytes, (unsigned long long)version->schema);
-    for (uint32_t i = 0; i < version->fields_count; i++)
-        add(info, "  %-16s %u x %u bytes\n", version->fields[i].name, version->fields[i].count,
-            version->fields[i].elem_bytes);
+    add_fields(info, version->fields, version->fields_count);
+    if (version->kept) {
+        struct hx_record_info record;
+        hx_record_look(version, &record);
+        add(info, "record:    %zu bytes, schema %016llx, %llu commits%s\n", record.bytes,
+            (unsigned long long)version->record_schema, (unsigned long long)record.commits,
+            record.damaged ? ", damaged" : "");
+        add_fields(info, version->record_fields, version->record_fields_count);
+    }
     add(info, "hooks:    ");
     for (uint32_t hook = 0; hook < HX_HOOK_COUNT; hook++)
         if (hx_records_hook(version->record, (enum hx_hook)hook)) /* init cannot be called any more */

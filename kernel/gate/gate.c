@@ -252,8 +252,15 @@ _Noreturn void hx_gate_killed(void)
     bool hung = frame->kill_pending & HX_KILL_HUNG;
     if (hung && gate.policy && gate.policy->hung)
         gate.policy->hung(frame);
+    if (gate.policy && gate.policy->dropped)
+        gate.policy->dropped(frame);
     bool again = frame->kill_pending == HX_KILL_RESTART; /* and nothing worse */
     hx_gate_unwind_to(frame, hung ? HX_E_FAULT : again ? HX_E_RESTART : HX_E_KILLED);
+}
+
+uint64_t hx_gate_leaving(struct hx_gate_frame *frame)
+{
+    return gate.policy->leaving(frame);
 }
 
 const struct hx_gate_vtable *hx_gate_wait(struct hx_slot *slot)

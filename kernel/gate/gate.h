@@ -62,6 +62,10 @@ struct hx_gate_policy {
     hx_status_t (*wait)(struct hx_slot *slot);
     /* The innermost call, of @frame, is about to be unwound because it hung while the kernel worked for it. */
     void (*hung)(const struct hx_gate_frame *frame);
+    /* The innermost call, of @frame, is unwound: what hx_gate_intercept() would have had done is not to be done. */
+    void (*dropped)(const struct hx_gate_frame *frame);
+    /* The call of @frame returns and was intercepted. What hx_gate_intercept() returned. */
+    uint64_t (*leaving)(struct hx_gate_frame *frame);
 };
 void hx_gate_bind(const struct hx_gate_policy *policy);
 
@@ -142,6 +146,27 @@ static inline bool hx_gate_may_unwind(const struct hx_gate_frame *frame)
 bool hx_gate_chain_has(const struct hx_gate_frame *frame, const void *owner);
 /* Called by import stubs (assembly) whose frame has kill_pending when the import returns. */
 _Noreturn void hx_gate_killed(void);
+
+/* ---- on the way out ------------------------------------------------------------------------------------------------- */
+/*
+ * Has hx_gate_policy.leaving() called when the call of @frame, the innermost, has returned: before it is counted out, so that a
+ * drain waits for it, and in the core, so that nothing unwinds it. Costs nothing where nobody asks for it: it takes the place
+ * of the module's way back, the word below the frame. Returns that word, which leaving() returns.
+ */
+extern const char hx_gate_intercepted[]; /* gate.S */
+static inline uint64_t hx_gate_intercept(struct hx_gate_frame *frame)
+{
+    uint64_t *back = (uint64_t *)(void *)frame - 1, was = *back;
+    *back = (uint64_t)(uintptr_t)hx_gate_intercepted;
+    return was;
+}
+/* Undoes it. */
+static inline void hx_gate_let_go(struct hx_gate_frame *frame, uint64_t back)
+{
+    ((uint64_t *)(void *)frame)[-1] = back;
+}
+/* Called by hx_gate_intercepted (assembly). */
+uint64_t hx_gate_leaving(struct hx_gate_frame *frame);
 
 /* ---- what assembly provides (gate.S) -------------------------------------------------------------------------------- */
 extern const struct hx_gate_vtable hx_gate_vtable_wait;   /* closed, sleepable: wait and start again */

@@ -11,6 +11,7 @@
 
 enum hx_lock_rank {
     HX_RANK_REGISTRY = 10,
+    HX_RANK_RECORDS = 13,
     HX_RANK_CALLBACKS = 14,
     HX_RANK_MUTEX = 15,
     HX_RANK_TOPICS = 16,

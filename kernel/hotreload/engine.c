@@ -104,8 +104,8 @@ static void restart_or_fail(struct hx_module *module, struct hx_report *why)
         hx_fmt(module->fault, sizeof(module->fault), "%s", fault);
         fail_module(module, why);
     } else {
-        tell(true, "%s: %s: restarted clean; after another crash it stays in Error, for %u s from now", module->name,
-             fault, (unsigned)(HX_RESTART_RENEWS_NS / 1000000000u));
+        tell(true, "%s: %s: restarted %s; after another crash it stays in Error, for %u s from now", module->name,
+             fault, hx_record_state_text(record->found), (unsigned)(HX_RESTART_RENEWS_NS / 1000000000u));
     }
 }
 

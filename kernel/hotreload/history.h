@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <module/report.h>
+#include <orchestrator/record.h>
 
 #include "state.h"
 
@@ -45,7 +46,8 @@ struct hx_swap_record {
     uint64_t phase_ns[HX_PHASE_COUNT]; /* of all that were swapped in one step together */
     uint64_t calls_since;              /* reverted: calls that the new version had served */
     enum hx_swap_outcome outcome;
-    struct hx_report report; /* refused or reverted: step, error, subject, message */
+    enum hx_record_state found; /* restarted: what it has begun from */
+    struct hx_report report;    /* refused or reverted: step, error, subject, message */
 };
 
 /* A new entry, zeroed and numbered; good until HX_HISTORY_ENTRIES later. */

@@ -30,6 +30,8 @@ static hx_status_t admit(struct restart *restart, struct hx_report *report)
 {
     hx_status_t err = hx_resource_admit(restart->new, false, report);
     if (err == HX_OK)
+        err = hx_record_admit(restart->module, restart->new, report);
+    if (err == HX_OK)
         err = hx_lifecycle_admit_provides(restart->module, restart->new, report);
     return err == HX_OK ? hx_capability_admit(restart->module, restart->new, report) : err;
 }
@@ -80,6 +82,7 @@ static void change(const struct restart *restart)
     struct hx_module *module = restart->module;
     const struct hx_version_set set = { .count = 1, .module = { module }, .version = { restart->new } };
     begin_life(module);
+    restart->record->found = hx_record_recover(restart->new);
     hx_declared_forsake(module); /* the new one knows nothing of what the old has promised */
     module->faulted = false;
     hx_lifecycle_publish(&set);

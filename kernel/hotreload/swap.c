@@ -16,6 +16,7 @@
 #include <lib/fmt.h>
 #include <orchestrator/declared.h>
 #include <orchestrator/lifecycle.h>
+#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <string.h>
 
@@ -194,6 +195,8 @@ static hx_status_t admit(struct swap *swap, struct member *member)
 {
     hx_status_t err = hx_resource_admit(member->new, false, report_of(member));
     if (err == HX_OK)
+        err = hx_record_admit(member->module, member->new, report_of(member));
+    if (err == HX_OK)
         err = admit_name(swap, member);
     if (err == HX_OK)
         err = admit_provides(swap, member);
@@ -262,7 +265,10 @@ static hx_status_t carry(struct swap *swap, struct member *member)
         return hx_report_fail(report_of(member), HX_E_FAULT, member->module->name,
                               "the running version has faulted: %s", member->module->fault);
     }
-    hx_status_t err = hx_state_carry(&member->transfer, report_of(member));
+    hx_status_t err = hx_record_carry(member->old, member->new, report_of(member));
+    if (err != HX_OK)
+        return err;
+    err = hx_state_carry(&member->transfer, report_of(member));
     member->carried = err == HX_OK;
     swap->lap_ns += member->transfer.save_ns;
     FOR_MEMBERS(other, swap)

@@ -6,6 +6,7 @@
 #include <lib/fmt.h>
 #include <module/where.h>
 #include <orchestrator/panic.h>
+#include <orchestrator/record.h>
 #include <string.h>
 
 #include "hang.h"
@@ -111,5 +112,6 @@ void hx_entry_trap(struct hx_trap *trap)
     if (kind == HX_TRAP_KIND_MACHINE_CHECK || !hx_exception_is_modules(trap, frame))
         hx_panic(trap, "%s", description);
     hx_exception_tell(trap, frame, description);
+    hx_record_drop(frame);
     hx_hal_trap_unwind(trap, frame, HX_E_FAULT);
 }

@@ -11,6 +11,7 @@
 #include <hal/hx_hal_entry.h>
 #include <hal/hx_import.h>
 #include <lib/fmt.h>
+#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <task/task.h>
 
@@ -88,6 +89,7 @@ static void count_tick(struct hx_trap *trap, struct hx_gate_frame *frame)
     } else if (hx_exception_is_modules(trap, frame)) {
         hx_fmt(what, sizeof(what), "hang: %u ms", elapsed_ms(frame));
         hx_exception_tell(trap, frame, what);
+        hx_record_drop(frame);
         hx_hal_trap_unwind(trap, frame, HX_E_FAULT);
     }
 }

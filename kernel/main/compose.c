@@ -19,6 +19,7 @@
 #include <orchestrator/capability_broker.h>
 #include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
+#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <string.h>
 
@@ -42,7 +43,9 @@ static void provider_went(struct hx_slot *slot)
 static const struct hx_lifecycle_observer observer = { .came = provider_came,
                                                        .went = provider_went,
                                                        .happened = hx_topics_module_happened };
-static const struct hx_gate_policy gate_policy = { .wait = hx_engine_gate_wait, .hung = hx_hang_ended };
+static const struct hx_gate_policy gate_policy = {
+    .wait = hx_engine_gate_wait, .hung = hx_hang_ended, .dropped = hx_record_drop, .leaving = hx_record_leave
+};
 
 static void tell(bool bad, const char *line)
 {

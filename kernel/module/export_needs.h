@@ -40,6 +40,9 @@
     NEEDS(hx_state_put, NONE)                                                                                          \
     NEEDS(hx_state_get, NONE)                                                                                          \
     NEEDS(hx_state_size, NONE)                                                                                         \
+    NEEDS(hx_record_begin, NONE)                                                                                       \
+    NEEDS(hx_record_put, NONE)                                                                                         \
+    NEEDS(hx_record_commit, NONE)                                                                                      \
     NEEDS(hx_sleep_ns, NONE)                                                                                           \
     NEEDS(hx_defer, NONE)
 

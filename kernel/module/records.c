@@ -105,6 +105,8 @@ static const struct {
     [HX_RECORDS_CALLBACKS] = KIND(".hx.callbacks", hx_callback_record, HX_CALLBACKS_MAX),
     [HX_RECORDS_CHANNELS] = KIND(".hx.channels", hx_channel_record, HX_CHANNEL_RECORDS_MAX),
     [HX_RECORDS_TOPICS] = KIND(".hx.topics", hx_topic_record, HX_TOPIC_RECORDS_MAX),
+    [HX_RECORDS_RECORD] = KIND(".hx.record", hx_record_record, 1),
+    [HX_RECORDS_RECORD_FIELDS] = KIND(".hx.record_fields", hx_field_record, HX_FIELDS_MAX),
 #undef KIND
 };
 
@@ -133,7 +135,7 @@ static const void *array_of(struct check *check, enum hx_image_records kind, uin
         return NULL;
     }
     if (range->bytes / bytes > record_kind[kind].max) {
-        violate(check, kind == HX_RECORDS_MODULE ? HX_E_FORMAT : HX_E_LIMIT, name,
+        violate(check, record_kind[kind].max == 1 ? HX_E_FORMAT : HX_E_LIMIT, name,
                 "too many records in %s: %zu, at most %u are allowed; declare fewer", name, range->bytes / bytes,
                 record_kind[kind].max);
         return NULL;
@@ -156,6 +158,8 @@ static void find_arrays(struct check *check)
     out->ports = array_of(check, HX_RECORDS_PORTS, &out->ports_count);
     out->params = array_of(check, HX_RECORDS_PARAMS, &out->params_count);
     out->fields = array_of(check, HX_RECORDS_FIELDS, &out->fields_count);
+    out->record = array_of(check, HX_RECORDS_RECORD, &ignored);
+    out->record_fields = array_of(check, HX_RECORDS_RECORD_FIELDS, &out->record_fields_count);
 }
 
 /* ---- the module ------------------------------------------------------------------------------------------------------ */
@@ -504,36 +508,39 @@ static void check_params(struct check *check)
 
 enum { STATE_PADDING = 8 }; /* the state's structure ends less than that behind its last field */
 
-static bool check_field(struct check *check, uint32_t index)
+/* @what: "state" or "record", of @whole bytes; 0: the field is broken, otherwise where it ends. */
+static uint64_t check_field(struct check *check, const struct hx_field_record *fields, uint32_t index, const char *what,
+                            size_t whole)
 {
     static const uint8_t type_bytes[] = { [HX_FIELD_u8] = 1,  [HX_FIELD_u16] = 2, [HX_FIELD_u32] = 4,
                                           [HX_FIELD_u64] = 8, [HX_FIELD_i32] = 4, [HX_FIELD_i64] = 8 };
-    const struct hx_field_record *field = &check->out->fields[index];
-    size_t state_bytes = check->image->part[HX_PART_STATE].bytes;
+    const struct hx_field_record *field = &fields[index];
     if (!hx_name_is_proper(field->name)) {
-        violate(check, HX_E_FORMAT, "state", "broken state field %u: it has no proper name; use HX_STATE", index);
-        return false;
+        violate(check, HX_E_FORMAT, what, "broken %s field %u: it has no proper name; " USE_MACROS, what, index);
+        return 0;
     }
     uint64_t bytes = (uint64_t)field->count * field->elem_bytes;
     /* No sum wraps: the product is at most (2^32 - 1)^2. */
     if (field->type == 0 || field->type >= HX_ARRAY_SIZE(type_bytes) || field->elem_bytes != type_bytes[field->type] ||
-        field->count == 0 || field->offset + bytes > state_bytes) {
+        field->count == 0 || field->offset + bytes > whole) {
         violate(check, HX_E_RANGE, field->name,
-                "broken state field %s: its type or place does not fit the state of %zu bytes; use HX_STATE",
-                field->name, state_bytes);
-        return false;
+                "broken %s field %s: its type or place does not fit the %s of %zu bytes; " USE_MACROS, what,
+                field->name, what, whole);
+        return 0;
     }
-    if (field->offset + bytes > check->out->state_bytes)
-        check->out->state_bytes = (size_t)(field->offset + bytes);
-    return true;
+    return field->offset + bytes;
 }
 
 static void check_fields(struct check *check)
 {
     size_t state_bytes = check->image->part[HX_PART_STATE].bytes;
     bool sound = true;
-    for (uint32_t i = 0; i < check->out->fields_count; i++)
-        sound = check_field(check, i) && sound;
+    for (uint32_t i = 0; i < check->out->fields_count; i++) {
+        uint64_t end = check_field(check, check->out->fields, i, "state", state_bytes);
+        sound = sound && end;
+        if (end > check->out->state_bytes)
+            check->out->state_bytes = (size_t)end;
+    }
     if (check->out->fields_count == 0 && state_bytes > 0)
         violate(check, HX_E_FORMAT, HX_STATE_SECTION,
                 "section " HX_STATE_SECTION " without fields; declare the state with HX_STATE");
@@ -543,6 +550,29 @@ static void check_fields(struct check *check)
                 "section " HX_STATE_SECTION " has %zu bytes, its fields %zu: only HX_STATE may put something there; "
                 "declare the rest elsewhere",
                 state_bytes, check->out->state_bytes);
+}
+
+/* ---- the record ------------------------------------------------------------------------------------------------------ */
+
+static void check_record(struct check *check)
+{
+    const struct hx_record_record *record = check->out->record;
+    const struct hx_image_piece *data = &check->image->part[HX_PART_DATA];
+    const char *section = record_kind[HX_RECORDS_RECORD].name;
+    if (!record != !check->out->record_fields_count)
+        violate(check, HX_E_FORMAT, section,
+                "a record without fields, or fields without one; declare it with HX_RECORD");
+    if (!record)
+        return;
+    if (record->bytes == 0 || record->bytes > HX_RECORD_BYTES_MAX)
+        violate(check, HX_E_RANGE, section, "its record has %u bytes; it may have 1 to %u", record->bytes,
+                (unsigned)HX_RECORD_BYTES_MAX);
+    /* The kernel writes it, whenever the version is linked. */
+    uintptr_t off = (uintptr_t)record->pointer - data->va;
+    if (off >= data->bytes || data->bytes - off < sizeof(void *) || (uintptr_t)record->pointer % sizeof(void *))
+        violate(check, HX_E_RANGE, section, "the pointer to its record is not among the module's data; " USE_MACROS);
+    for (uint32_t i = 0; i < check->out->record_fields_count; i++)
+        (void)check_field(check, check->out->record_fields, i, "record", record->bytes);
 }
 
 /* ---- what was read before linking ------------------------------------------------------------------------------------ */
@@ -628,6 +658,7 @@ hx_status_t hx_records_check(const struct hx_image *image, struct hx_slice file,
     check_topics(&check);
     check_ports(&check);
     check_fields(&check);
+    check_record(&check);
     check_params(&check);
     check_hooks(&check);
     check_constructors(&check);

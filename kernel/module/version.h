@@ -35,6 +35,8 @@ struct hx_version {
     struct hx_ledger_node image_node, hooks_node, interfaces_node;
     struct hx_ledger_node memory_node;
     hx_handle_t memory; /* what it is charged for that */
+    struct hx_ledger_node kept_node;
+    struct hx_record *kept; /* what the module may not lose: orchestrator/record.h; NULL: it declares nothing of that */
 
     struct hx_slot *hooks; /* enum hx_hook; for as long as the version lives */
     struct hx_gate_vtable hooks_vtable;
@@ -49,13 +51,16 @@ struct hx_version {
     const struct hx_callback_record *callbacks;
     const struct hx_channel_record *channels;
     const struct hx_topic_record *topics;
-    uint32_t callbacks_count, channels_count, topics_count;
+    uint32_t callbacks_count, channels_count, topics_count, record_fields_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_field_record *fields;
+    const struct hx_record_record *record_region;
+    const struct hx_field_record *record_fields;
     const uint64_t *constructors, *destructors;
 
     uint64_t schema;                     /* identity of the declared state; 0: none declared */
+    uint64_t record_schema;              /* likewise of the record */
     uint8_t *state;                      /* the declared state in the image, NULL: none */
     size_t state_bytes;                  /* declared */
     size_t state_mapped;                 /* in whole pages */

@@ -104,17 +104,21 @@ static void collect_callbacks(struct hx_version *version)
 
 /* ---- the declared state ---------------------------------------------------------------------------------------------- */
 
+/* The name is part of it: two modules that declare alike need not mean alike. 0: nothing is declared. */
+static uint64_t schema_of(const struct hx_version *version, const struct hx_field_record *fields, uint32_t count)
+{
+    const char *name = version->record->name;
+    return count ? hx_hash_xxh64(fields, count * sizeof(*fields), hx_hash_name(name, strlen(name))) | 1 : 0;
+}
+
 static void describe_state(struct hx_version *version, const struct hx_records *records)
 {
     const struct hx_image_piece *part = &version->image->part[HX_PART_STATE];
     version->state_mapped = (part->bytes + HX_PAGE_BYTES - 1) / HX_PAGE_BYTES * HX_PAGE_BYTES;
     version->state = part->bytes ? part->memory : NULL;
     version->state_bytes = records->state_bytes;
-    if (version->fields_count)
-        /* The name is part of it: two modules that declare alike need not mean alike. */
-        version->schema = hx_hash_xxh64(version->fields, version->fields_count * sizeof(*version->fields),
-                                        hx_hash_name(version->record->name, strlen(version->record->name))) |
-                          1;
+    version->schema = schema_of(version, version->fields, version->fields_count);
+    version->record_schema = schema_of(version, version->record_fields, version->record_fields_count);
 }
 
 /* ---- parameters ----------------------------------------------------------------------------------------------------- */
@@ -204,6 +208,9 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->params_count = records->params_count;
     version->fields = records->fields;
     version->fields_count = records->fields_count;
+    version->record_region = records->record;
+    version->record_fields = records->record_fields;
+    version->record_fields_count = records->record_fields_count;
     version->constructors = records->constructors;
     version->constructors_count = records->constructors_count;
     version->destructors = records->destructors;

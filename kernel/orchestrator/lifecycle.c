@@ -16,6 +16,7 @@
 #include <lib/fmt.h>
 #include <string.h>
 
+#include "record.h"
 #include "resource_broker.h"
 
 static const uint64_t drain_ns = 1000000000u;   /* how long a drain waits for who is inside, and may sleep there */
@@ -394,6 +395,8 @@ static hx_status_t bring_up(struct hx_module *module, struct hx_slice file, cons
     err = hx_lifecycle_transition(module, HX_MODULE_LOADED);
     if (err == HX_OK)
         err = hx_resource_admit(module->running, true, report);
+    if (err == HX_OK)
+        err = hx_record_admit(module, module->running, report);
     if (err == HX_OK)
         err = hx_lifecycle_admit_provides(module, module->running, report);
     if (err == HX_OK)

@@ -15,6 +15,7 @@
 #include <lib/err.h>
 #include <orchestrator/capability_broker.h>
 #include <orchestrator/lifecycle.h>
+#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,7 +59,9 @@ static void must(hx_status_t err, const char *what)
 static void begin(void)
 {
     static const struct hx_lifecycle_observer observer = { .came = came, .went = went };
-    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait };
+    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait,
+                                                  .dropped = hx_record_drop,
+                                                  .leaving = hx_record_leave };
     hal_host_init();
     hx_irq_flags_t flags = hx_irq_save();
     hx_exception_bind(hx_engine_on_fault);

@@ -7,6 +7,7 @@
 #include <interrupts/exception.h>
 #include <ipc/channel.h>
 #include <ipc/grant.h>
+#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,9 @@ static void went(struct hx_slot *slot)
 void world_begin(uint64_t probation_ms)
 {
     static const struct hx_lifecycle_observer observer = { .came = came, .went = went };
-    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait };
+    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait,
+                                                  .dropped = hx_record_drop,
+                                                  .leaving = hx_record_leave };
     hal_host_init();
     hx_irq_flags_t flags = hx_irq_save();
     hx_exception_bind(hx_engine_on_fault);

@@ -179,6 +179,23 @@ FUNCTION hx_gate_module_enter
     ret
 END hx_gate_module_enter
 
+/*
+ * Where an intercepted call returns to in place of its gate: rsp at its frame, rax the result. The kernel works with the flags
+ * of the gate's caller, whatever the module has made of them. Then it goes on where it would have.
+ */
+FUNCTION hx_gate_intercepted
+    pushq HX_FRAME_RFLAGS(%rsp)
+    popfq /* without the upper half: SDM vol. 2B */
+    mov %rsp, %rdi
+    push %rax
+    sub $8, %rsp
+    call hx_gate_leaving
+    mov %rax, %r11
+    add $8, %rsp
+    pop %rax
+    jmp *%r11
+END hx_gate_intercepted
+
 /* Where a call of a module, of the kernel's or of another's, faults that finds less than HX_STACK_ROOM. */
 FUNCTION hx_gate_stack_short
     ud2
