@@ -127,8 +127,10 @@ def machine_of(options, coloured):
 
 def announce_gdb():
     elf = os.path.join(helix.build_dir(), "kernel", "helix.elf")
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "gdb", "helix_gdb.py")
     complain("waiting for gdb; type in another terminal:")
-    print(f"    gdb {shlex.quote(elf)} -ex 'target remote :{helix.gdb_port()}'", file=sys.stderr, flush=True)
+    print(f"    gdb {shlex.quote(elf)} -x {shlex.quote(script)} -ex 'target remote :{helix.gdb_port()}'", file=sys.stderr,
+          flush=True)
 
 
 def announce_control(path):

@@ -34,6 +34,7 @@ helix_test_needs=(
     libcriterion-dev:/usr/include/criterion/criterion.h g++:g++ clang:clang clang-format:clang-format
     clang-tidy:clang-tidy
     libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a spin:spin cpio:cpio scdoc:scdoc
+    gdb:gdb openssl:openssl
 )
 
 helix_missing() {

@@ -149,6 +149,35 @@ def backtraces():
         call.finish()
 
 
+@case("an interrupt is seen through, and a module has its lines where its file with debug information is found", 300)
+def lines():
+    with debugged() as (_, gdb):
+        gdb.run("break rtc_interrupt")
+        contains(gdb.run("continue"), "rtc_interrupt")
+        calls = gdb.run("bt")
+        contains(calls.splitlines()[0], "drv_rtc.c:", "the innermost")
+        names = re.findall(r"^#\d+ +(?:0x\w+ in )?(\w+|<signal handler called>)", calls, re.M)
+        equal(names[:2], ["rtc_interrupt", "hx_gate_call"], "the innermost calls")
+        trap = names.index("<signal handler called>")
+        equal(names[trap - 1], "hx_arch_interrupt", "the handler")
+        assert trap + 1 < len(names), f"nothing was interrupted:\n{calls}"
+
+
+@case("what is unloaded is forgotten, and known again when it comes back", 300)
+def unloaded():
+    with debugged() as (guest, gdb):
+        gdb.start("continue")
+        guest.run("rmmod svc_log")
+        contains(interrupt(gdb), "helix: svc_log 1.0.0 at")
+        assert "svc_log" not in gdb.run("hx-modules"), "it is still shown"
+        gdb.start("continue")
+        guest.run("insmod svc_log.hxm")
+        contains(interrupt(gdb), "helix: svc_log 1.0.0 at 0x")
+        gdb.run("set hx-verbose off")
+        before = gdb.run("hx-modules")
+        equal(gdb.run("hx-symbols", "hx-modules"), before, "what is read again")
+
+
 @case("tasks, slots and the calls of a task that waits are shown", 300)
 def tables():
     with debugged() as (_, gdb):

@@ -156,6 +156,7 @@ def inventory():
     there = [os.path.relpath(path, SDK) for path in files()]
     for wanted in (r"include/helix/module\.h", r"include/helix/err\.def", r"include/helix-host/helix_host\.h",
                    r"share/pkgconfig/helix-sdk\.pc", r"share/helix/kernel/helix\.bin", r"share/helix/qemu/helix\.iso",
+                   r"share/helix/kernel/helix\.elf", r"share/helix/qemu/gdb/helix_gdb\.py",
                    r"lib/.*libhelix-module\.a", r"lib/.*libhelix-host\.a", r"share/helix/exports\.json",
                    *(rf"{place}{name}{end}" for name in ("mkmodpack", "helix-newmodule", "helix-run")
                      for place, end in (("bin/", ""), ("share/man/man1/", r"\.1"), ("share/zsh/site-functions/_", ""),
