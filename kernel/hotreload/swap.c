@@ -279,7 +279,7 @@ static hx_status_t carry(struct swap *swap, struct member *member)
 static hx_status_t audit(struct swap *swap, struct member *member)
 {
     (void)swap;
-    return hx_audit_run(&member->transfer, report_of(member));
+    return HX_CHECKS ? hx_audit_run(&member->transfer, report_of(member)) : HX_OK;
 }
 
 /* What the observers have of the old one is lost where the state is. */

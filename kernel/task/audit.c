@@ -6,8 +6,9 @@
  *   telling    the task that a question is about which waits for the opening: until then the books are ahead of the policy;
  *   stopping   the task that runs: its stop is in the books before it is told;
  *   moments    between an answer of before the closing and what is made of it, with interrupts off or about to be: over when
- *              that CPU has come by some more instructions. So what differs elsewhere is looked at again, after a word with
- *              every CPU, before it is believed.
+ *              that CPU has come by some more instructions, for in between it calls the policy for nothing else, which would
+ *              wait for the opening. So what differs elsewhere is looked at again, after a word with every CPU, before it is
+ *              believed.
  *   gone       who ended is known until the policy has been told: it stands as the one that it believes to run, or in `telling'.
  * Nothing is known for certain of tasks that are doubted, nor on a CPU that has still to forget what an earlier policy was told.
  */

@@ -2,13 +2,14 @@
 """test_checks.py - the kernel built with its checks: lock ranks, and in each swap of the scheduler whom the new one knows.
 
 In that kernel a swap compares the tasks that the new version would say it has with the core's own books, before anything is
-published (kernel/hotreload/audit.h). A version that loses a task must be found; those that do not must not.
+published (kernel/hotreload/audit.h). A version that loses a task must be found; those that do not must not, in a storm either.
 """
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "qemu"))
-from harness import boot, case, contains, main, scratch  # noqa: E402
+from harness import boot, case, contains, counted, main, scratch  # noqa: E402
+from storms import expect_calm  # noqa: E402
 from views import fixture, raw_pack, shipped  # noqa: E402
 
 POLICIES = ("sched_rr-2", "sched_prio", "sched_fair", "sched_edf", "sched_rr")
@@ -30,6 +31,11 @@ def loses_a_task():
                 said = "\n".join(guest.run(f"reload {before} {name}.hxm"))
                 contains(said, "probation")
                 before = name.split("-")[0]
+
+
+@case("a storm of swaps on four processors passes every check", limit_s=1800)
+def storm():
+    expect_calm(4, counted(200, 2000), 1, limit_s=1700)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ struct hx_trap {
     uint64_t is_probe; /* an NMI that another CPU has sent */
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector;
-    uint64_t error; /* 0 where the CPU pushes none */
+    uint64_t
+        error; /* 0 where the CPU pushes none. Of interrupts the low byte is the vector, until hx_arch_interrupt() */
     uint64_t rip, cs, rflags, rsp, ss;
 };
 _Static_assert(offsetof(struct hx_trap, cs) == HX_TRAP_CS, "known to assembly");
@@ -47,7 +48,7 @@ enum {
 
 /* gate.S: a module's call that finds too little of the stack left faults here. */
 extern const char hx_gate_stack_short[];
-/* trap_entry.S: 256 stubs of 16 bytes. */
+/* trap_entry.S: 32 stubs of 16 bytes, then 32 of 4 bytes and 8 bytes more, seven times. */
 extern const char hx_arch_trap_stubs[];
 /* Called by trap_entry.S, interrupts off. @trap: on this stack, written back to the registers. */
 void hx_arch_exception(struct hx_trap *trap);

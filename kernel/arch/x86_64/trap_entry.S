@@ -132,6 +132,7 @@ exception_end:
 
     .balign 16
 interrupt:
+    push $0 /* the vector, which C writes */
     INTERRUPTED
     PUSH_REGISTERS
     sub $16, %rsp
@@ -176,13 +177,8 @@ interrupt_on_spare_stack:
     .type hx_arch_trap_stubs, @function
 hx_arch_trap_stubs:
     .set n, 0
-    .rept 256
+    .rept 32
     .balign 16
-    .if n >= 32
-    push $0
-    push $n
-    jmp interrupt
-    .else
     .if ((ERROR_CODE_VECTORS >> n) & 1)
     test $8, %spl /* the CPU's six words keep rsp aligned: with five, an `int' instruction was it, which brings no code */
     jz 1f
@@ -190,9 +186,21 @@ hx_arch_trap_stubs:
     push $0
 1:  push $n
     jmp exception
-    .endif
     .set n, n + 1
     .endr
+    .balign 16
+/* The low byte is the vector; it stands where an error code would. As many as a short jump leads past. */
+interrupt_stubs:
+    .rept (256 - 32) / 32
+    .rept 32
+    push $(n - (n / 128) * 256)
+    jmp 1f
+    .set n, n + 1
+    .endr
+1:  jmp interrupt
+    .balign 8
+    .endr
+    .org interrupt_stubs + (256 - 32) / 32 * (32 * 4 + 8) /* refused where they have come to more */
     .size hx_arch_trap_stubs, . - hx_arch_trap_stubs
 
 /* void hx_arch_tables_load(const void *gdt_pointer, const void *idt_pointer) - GDT with our selectors, TSS, IDT. */

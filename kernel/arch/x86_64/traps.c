@@ -33,7 +33,7 @@ struct table_pointer {
     uint64_t base;
 } __attribute__((packed));
 
-enum { GATE_INTERRUPT = 0x8e, STUB_BYTES = 16 };
+enum { GATE_INTERRUPT = 0x8e };
 
 static struct idt_gate idt[HX_VECTOR_COUNT] __attribute__((aligned(16)));
 
@@ -49,10 +49,18 @@ static uint8_t ist_of(uint32_t vector)
     }
 }
 
+/* See trap.h. */
+static uintptr_t stub_of(uint32_t vector)
+{
+    uint32_t interrupt = vector - HX_TRAP_COUNT;
+    uint32_t off = vector < HX_TRAP_COUNT ? vector * 16 : HX_TRAP_COUNT * 16 + interrupt * 4 + interrupt / 32 * 8;
+    return (uintptr_t)hx_arch_trap_stubs + off;
+}
+
 static void idt_fill(void)
 {
     for (uint32_t vector = 0; vector < HX_VECTOR_COUNT; vector++) {
-        uintptr_t stub = (uintptr_t)hx_arch_trap_stubs + vector * STUB_BYTES;
+        uintptr_t stub = stub_of(vector);
         idt[vector] = (struct idt_gate){
             .offset_low = (uint16_t)stub,
             .selector = HX_SELECTOR_CODE,
@@ -198,7 +206,8 @@ static void clock_restart(struct hx_trap *trap)
 
 void hx_arch_interrupt(struct hx_trap *trap)
 {
-    uint64_t vector = trap->vector;
+    uint64_t vector = trap->vector = (uint8_t)trap->error;
+    trap->error = 0;
     hx_cpu_add32(irq_depth, 1);
     hx_percpu_count32(taken, vector);
     if (vector == HX_VECTOR_TIMER) {
