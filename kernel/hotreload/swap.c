@@ -195,8 +195,6 @@ static hx_status_t admit(struct swap *swap, struct member *member)
 {
     hx_status_t err = hx_resource_admit(member->new, false, report_of(member));
     if (err == HX_OK)
-        err = hx_record_admit(member->module, member->new, report_of(member));
-    if (err == HX_OK)
         err = admit_name(swap, member);
     if (err == HX_OK)
         err = admit_provides(swap, member);
@@ -206,6 +204,8 @@ static hx_status_t admit(struct swap *swap, struct member *member)
         err = admit_users(swap, member);
     if (err == HX_OK)
         err = admit_requires(swap, member);
+    if (err == HX_OK)
+        err = hx_record_admit(member->module, member->new, report_of(member));
     return err;
 }
 

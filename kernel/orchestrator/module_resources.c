@@ -127,6 +127,13 @@ hx_status_t hx_resource_admit(struct hx_version *version, bool first, struct hx_
     return hx_resource_update_usage(version->memory, bytes);
 }
 
+hx_status_t hx_resource_charge(const struct hx_version *version, uint64_t bytes, struct hx_report *report)
+{
+    const struct hx_module *module = version->module;
+    hx_status_t err = hx_resource_charge_memory(module->resources, bytes);
+    return err == HX_OK ? HX_OK : refuse(version, module->running == version, err, bytes, report);
+}
+
 void hx_resource_settle(const struct hx_version *version)
 {
     hx_status_t err = hx_resource_update_usage(version->memory, bytes_of(version));

@@ -78,20 +78,20 @@ static void release(struct hx_ledger_node *node)
     hx_hal_free(record);
 }
 
-static hx_status_t create(struct hx_module *module, size_t bytes, struct hx_record **out, struct hx_report *report)
+static hx_status_t create(struct hx_version *version, struct hx_report *report)
 {
+    size_t bytes = version->record_region->bytes;
     size_t blocks = (bytes + HX_RECORD_BLOCK_BYTES - 1) / HX_RECORD_BLOCK_BYTES;
     size_t charge = sizeof(struct hx_record) + padded(bytes) + blocks * sizeof(uint32_t);
-    hx_status_t err = hx_resource_charge_memory(module->resources, charge);
+    hx_status_t err = hx_resource_charge(version, charge, report);
     if (err != HX_OK)
-        return hx_report_fail(report, err, "record", "its record takes %zu bytes, more than it may have; see res",
-                              charge);
+        return err;
     struct hx_record *record = hx_hal_alloc(charge);
     if (!record) {
-        hx_resource_uncharge_memory(module->resources, charge);
+        hx_resource_uncharge_memory(version->module->resources, charge);
         return hx_report_fail(report, HX_E_NOMEM, "record", "not enough memory for its record of %zu bytes", bytes);
     }
-    record->charged = module->resources;
+    record->charged = version->module->resources;
     record->charge = charge;
     record->bytes = bytes;
     record->sums = (uint32_t *)(void *)(record->data + padded(bytes));
@@ -100,7 +100,7 @@ static hx_status_t create(struct hx_module *module, size_t bytes, struct hx_reco
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
     LIST_INSERT_HEAD(&records, record, link);
     hx_lock_release(&lock, flags);
-    *out = record;
+    version->kept = record;
     return HX_OK;
 }
 
@@ -138,7 +138,7 @@ hx_status_t hx_record_admit(struct hx_module *module, struct hx_version *version
     if (old && old->kept && old->record_schema == version->record_schema)
         version->kept = old->kept;
     else
-        err = create(module, version->record_region->bytes, &version->kept, report);
+        err = create(version, report);
     if (err != HX_OK)
         return err;
     version->kept->versions++;

@@ -124,6 +124,9 @@ HX_NODISCARD hx_status_t hx_resource_open(struct hx_module *module, struct hx_re
 /* Charges @version's memory until it is destroyed. @first: the words "quota.memory=1M" among its parameters count before that;
  * of a swap's version they are of no account. HX_E_QUOTA, HX_E_EXHAUSTED, HX_E_LIMIT; HX_E_FORMAT, HX_E_NOENT, HX_E_RANGE. */
 HX_NODISCARD hx_status_t hx_resource_admit(struct hx_version *version, bool first, struct hx_report *report);
+/* Charges @version's module for @bytes that it asks for beside that, without a record: hx_resource_uncharge_memory(). The errors
+ * of that, reported as those above. */
+HX_NODISCARD hx_status_t hx_resource_charge(const struct hx_version *version, uint64_t bytes, struct hx_report *report);
 /* Its init is over: some of its memory is not needed any more. */
 void hx_resource_settle(const struct hx_version *version);
 /* A tick has found the running task innermost in @frame, which is sound. */

@@ -3,7 +3,7 @@
  * dense_store.h - version 1's layout: entries without gaps, found by a table with linear probing.
  *
  * Why a header: the includer declares the module; the fixtures that misbehave in one operation are this store otherwise.
- * State:     entries 0 to used - 1; table holds an entry's number plus 1, or 0. Table and entries are both state, so a
+ * State:     entries 0 to used - 1; changes counts them (kept.h); table holds an entry's number plus 1, or 0. Table and entries are both state, so a
  *            version with the same layout goes on without rebuilding anything.
  * Invariant: each entry is reached from its key's hash without crossing an empty place. Deleting closes the gap at once,
  *            in the table (no tombstones) and in the entries (the last one moves).
@@ -15,6 +15,7 @@
 enum { KV_TABLE = 2 * HX_KV_ENTRIES_MAX, KV_TABLE_MASK = KV_TABLE - 1 };
 
 #define KV_FIELDS(SCALAR, ARRAY)                                                                                       \
+    SCALAR(u64, changes)                                                                                               \
     SCALAR(u32, used)                                                                                                  \
     ARRAY(u16, table, KV_TABLE)                                                                                        \
     ARRAY(u32, seal, HX_KV_ENTRIES_MAX)                                                                                \
@@ -100,6 +101,7 @@ static void kv_write(uint32_t entry, const void *key, uint64_t key_bytes, const 
     __builtin_memmove(kv_key(entry), key, key_bytes);
     __builtin_memmove(kv_value(entry), value, value_bytes);
     kv.seal[entry] = kv_seal_of(entry);
+    entry_touch(entry);
 }
 
 /* The last entry fills the gap at @entry. */
@@ -117,6 +119,7 @@ static hx_ret_t kv_entries_close(uint32_t entry)
     }
     kv.key_bytes[last] = 0;
     kv.value_bytes[last] = 0;
+    entry_touch(last);
     kv.used = last;
     return HX_OK;
 }

@@ -11,6 +11,25 @@
 #include <helix/module.h>
 #include <helix/state.h>
 
+/* What every store keeps, whatever its layout; a key_bytes of 0 says that there is no entry (kept.h). */
+#define KEPT_FIELDS(SCALAR, ARRAY)                                                                                     \
+    SCALAR(u64, changes)                                                                                               \
+    ARRAY(u64, modified, HX_KV_ENTRIES_MAX)                                                                            \
+    ARRAY(u8, key_bytes, HX_KV_ENTRIES_MAX)                                                                            \
+    ARRAY(u8, value_bytes, HX_KV_ENTRIES_MAX)                                                                          \
+    ARRAY(u8, keys, HX_KV_ENTRIES_MAX *HX_KV_KEY_MAX)                                                                  \
+    ARRAY(u8, values, HX_KV_ENTRIES_MAX *HX_KV_VALUE_MAX)
+HX_RECORD(kept, KEPT_FIELDS);
+
+/* The entries that the call under way has changed, for it to keep. */
+static uint32_t entry_touched[2], entry_touched_count;
+
+static inline void entry_touch(uint32_t entry)
+{
+    if (entry_touched_count < HX_ARRAY_SIZE(entry_touched))
+        entry_touched[entry_touched_count++] = entry;
+}
+
 #define ENTRY_HASH_START 0x811c9dc5u
 
 static inline uint32_t entry_hash(uint32_t hash, const void *data, uint64_t bytes)

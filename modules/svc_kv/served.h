@@ -8,12 +8,15 @@
  * Swap:      the task waits for a message outside of all that a swap waits for, and between two messages nothing is kept: what
  *            is queued lies in the channel.
  *
- * The includer defines kv_get, kv_put_at, kv_del, kv_list, kv_count and kv_check, which expect to be alone.
+ * Kept:      what a call changes it has put into the record when it returns (kept.h); before a reply goes into the channel, it
+ *            says so.
+ *
+ * The includer defines kv_get, kv_put_at, kv_del, kv_list, kv_count and kv_check, which expect to be alone, and kv_modified_of.
  */
 #pragma once
 #include <helix/guard.h>
 
-#include "entry.h"
+#include "kept.h"
 
 enum { KV_TRY_NS = 100000, KV_TRIES_MAX = 10000, KV_REPLY_NS = 100000000 };
 
@@ -38,34 +41,77 @@ static hx_ret_t kv_leave(hx_ret_t result)
     return result;
 }
 
+/* The record becomes the call's, and the store what it says. */
+static hx_ret_t kv_agree(void)
+{
+    hx_ret_t err = hx_record_begin();
+    if (err == HX_OK && kept->changes == 0 && kv.changes == 0 && kv.used != 0)
+        err = kept_put_all();
+    if (err < 0 || kv.changes == kept->changes)
+        return err;
+    hx_ret_t count = kept_close_gaps();
+    err = count < 0 ? count : kv_enter();
+    return err == HX_OK ? kv_leave(kept_restore((uint32_t)count)) : err;
+}
+
+/* To look; what was recorded by a version that is gone is to be seen, too. */
+static hx_ret_t kv_enter_to_look(void)
+{
+    hx_ret_t err = kv.changes < kept->changes ? kv_agree() : HX_OK;
+    return err == HX_OK ? kv_enter() : err;
+}
+
+static hx_ret_t kv_enter_to_change(void)
+{
+    hx_ret_t err = kv_agree();
+    if (err == HX_OK)
+        err = kv_enter();
+    if (err == HX_OK)
+        entry_touched_count = 0;
+    return err;
+}
+
+/* Others may look from here on, and nobody else changes anything yet. */
+static hx_ret_t kv_leave_changed(hx_ret_t result)
+{
+    hx_ret_t err = HX_OK;
+    kv.changes += entry_touched_count != 0;
+    (void)kv_leave(result);
+    for (uint32_t i = 0; err == HX_OK && i < entry_touched_count; i++)
+        err = kept_put(entry_touched[i]);
+    if (err == HX_OK && entry_touched_count)
+        err = kept_put_changes();
+    return err == HX_OK ? result : err;
+}
+
 static hx_ret_t kv_op_get(const void *key, uint64_t key_bytes, void *value, uint64_t value_bytes)
 {
-    hx_ret_t err = kv_enter();
+    hx_ret_t err = kv_enter_to_look();
     return err < 0 ? err : kv_leave(kv_get(key, key_bytes, value, value_bytes));
 }
 
 static hx_ret_t kv_op_put(const void *key, uint64_t key_bytes, const void *value, uint64_t value_bytes)
 {
     uint64_t now_ns = (uint64_t)hx_clock_ns();
-    hx_ret_t err = kv_enter();
-    return err < 0 ? err : kv_leave(kv_put_at(key, key_bytes, value, value_bytes, now_ns));
+    hx_ret_t err = kv_enter_to_change();
+    return err < 0 ? err : kv_leave_changed(kv_put_at(key, key_bytes, value, value_bytes, now_ns));
 }
 
 static hx_ret_t kv_op_del(const void *key, uint64_t key_bytes)
 {
-    hx_ret_t err = kv_enter();
-    return err < 0 ? err : kv_leave(kv_del(key, key_bytes));
+    hx_ret_t err = kv_enter_to_change();
+    return err < 0 ? err : kv_leave_changed(kv_del(key, key_bytes));
 }
 
 static hx_ret_t kv_op_list(uint64_t cursor, void *key, uint64_t key_bytes)
 {
-    hx_ret_t err = kv_enter();
+    hx_ret_t err = kv_enter_to_look();
     return err < 0 ? err : kv_leave(kv_list(cursor, key, key_bytes));
 }
 
 static hx_ret_t kv_op_count(void)
 {
-    hx_ret_t err = kv_enter();
+    hx_ret_t err = kv_enter_to_look();
     return err < 0 ? err : kv_leave(kv_count());
 }
 
@@ -175,6 +221,7 @@ static hx_ret_t kv_serve_channel(void)
         result = HX_E_INVAL;
     else
         result = message.payload == HX_PAYLOAD_MEMORY ? kv_serve_large(&message) : kv_serve(&message, sizeof(message));
+    (void)!hx_record_commit(); /* HX_E_STATE: it has changed nothing */
     kv_reply((uint64_t)end, &message, result);
     return HX_OK;
 }

@@ -14,6 +14,7 @@
 enum { KV_BUCKETS = 1024, KV_BUCKET_MASK = KV_BUCKETS - 1 };
 
 #define KV_FIELDS(SCALAR, ARRAY)                                                                                       \
+    SCALAR(u64, changes) /* kept.h */                                                                                  \
     SCALAR(u32, used)                                                                                                  \
     SCALAR(u32, fresh)                                                                                                 \
     SCALAR(u32, free)                                                                                                  \
@@ -101,6 +102,7 @@ static void kv_write_value(uint32_t e, const void *value, uint64_t value_bytes, 
     kv.modified[e] = modified_ns;
     kv.generation[e]++;
     kv.seal[e] = kv_seal_of(e);
+    entry_touch(e);
 }
 
 static hx_ret_t kv_insert(const void *key, uint64_t key_bytes, const void *value, uint64_t value_bytes,
@@ -159,6 +161,7 @@ static hx_ret_t kv_del(const void *key, uint64_t key_bytes)
     kv.next[e] = (hx_u16)kv.free;
     kv.free = (uint32_t)e + 1;
     kv.used--;
+    entry_touch((uint32_t)e);
     return HX_OK;
 }
 
@@ -316,11 +319,16 @@ static hx_ret_t kv_check(void)
     return count == kv.used && kv_free_sound() ? HX_OK : HX_E_CORRUPT;
 }
 
+static uint64_t kv_modified_of(uint32_t e)
+{
+    return kv.modified[e];
+}
+
 #include "served.h"
 
 static hx_ret_t kv_op_modified(const void *key, uint64_t key_bytes)
 {
-    hx_ret_t err = kv_enter();
+    hx_ret_t err = kv_enter_to_look();
     return err < 0 ? err : kv_leave(kv_modified(key, key_bytes));
 }
 

@@ -418,7 +418,7 @@ static hx_status_t load_within(void *quota)
                           .who = "test",
                           .by = &hx_kernel_principal };
     hx_status_t err = hx_engine_run(&job);
-    cr_assert(err == HX_OK || (strcmp(job.report.subject, "record") == 0 && err == HX_E_QUOTA), "%s",
+    cr_assert(err == HX_OK || (strcmp(job.report.subject, "memory") == 0 && err == HX_E_QUOTA), "%s",
               job.report.message);
     return err;
 }

@@ -18,6 +18,7 @@ static const struct hx_kv_ops *ops(const struct module_host *module)
 static void reset(const struct module_host *module)
 {
     memset(module->state, 0, module->state_bytes);
+    host_record_clear();
 }
 
 /* ---- the model: one slot a number, whose key and value are made from it ------------------------------------------------ */

@@ -27,6 +27,7 @@ static const struct hx_kv_ops *ops(size_t v)
 static void reset(size_t v)
 {
     memset(versions[v].module->state, 0, versions[v].module->state_bytes);
+    host_record_clear();
     *versions[v].served->guard = 0;
     host_sleep_hook = NULL;
     host_channel_in = NULL;

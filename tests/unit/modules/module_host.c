@@ -222,6 +222,35 @@ hx_ret_t host_handle_drop(uint64_t handle)
     return HX_OK;
 }
 
+/* ---- the record ------------------------------------------------------------------------------------------------------ */
+_Alignas(16) uint8_t host_record[HOST_RECORD_BYTES];
+static bool record_begun;
+
+void host_record_clear(void)
+{
+    memset(host_record, 0, sizeof(host_record));
+}
+
+hx_ret_t host_record_begin(void)
+{
+    record_begun = true;
+    return HX_OK;
+}
+
+hx_ret_t host_record_put(uint64_t offset, const void *data, uint64_t data_bytes)
+{
+    cr_assert(record_begun && offset <= sizeof(host_record) && data_bytes <= sizeof(host_record) - offset);
+    memcpy(host_record + offset, data, data_bytes);
+    return HX_OK;
+}
+
+hx_ret_t host_record_commit(void)
+{
+    hx_ret_t err = record_begun ? HX_OK : HX_E_STATE;
+    record_begun = false;
+    return err;
+}
+
 /* ---- conversions ----------------------------------------------------------------------------------------------------- */
 hx_ret_t host_save(const struct module_host *module)
 {
@@ -239,6 +268,7 @@ hx_ret_t host_save(const struct module_host *module)
 hx_ret_t host_load(const struct module_host *module)
 {
     memset(module->state, 0, module->state_bytes);
+    host_record_clear();
     if (module->record->hooks.init)
         cr_assert(module->record->hooks.init() == HX_OK);
     blob.phase = PHASE_LOAD;

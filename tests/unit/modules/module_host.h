@@ -21,6 +21,9 @@
 #define hx_channel_send host_channel_send
 #define hx_handle_drop host_handle_drop
 #define hx_defer host_defer
+#define hx_record_begin host_record_begin
+#define hx_record_put host_record_put
+#define hx_record_commit host_record_commit
 #include <helix/module.h>
 
 struct module_host {
@@ -87,6 +90,10 @@ extern uint64_t host_dropped;
 /* Called instead when set: before a message is received, for one that is sent. */
 extern void (*host_channel_receive_hook)(void);
 extern hx_ret_t (*host_channel_send_hook)(const struct hx_message *message);
+/* The record of whatever module: zeros once it was cleared, as it is by host_load(). What is put is there at once. */
+enum { HOST_RECORD_BYTES = 1 << 20 };
+extern uint8_t host_record[HOST_RECORD_BYTES];
+void host_record_clear(void);
 /* How often hx_defer() has asked. */
 extern uint32_t host_deferred;
 

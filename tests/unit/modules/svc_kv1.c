@@ -6,3 +6,8 @@
 
 MODULE_HOST(svc_kv1, kv, kv_ops, NULL);
 const struct svc_kv_served svc_kv1_served = { kv_serve, kv_serve_channel, &kv_guard };
+
+static __attribute__((constructor)) void point_at_record(void)
+{
+    kept = (const struct kept_record *)(const void *)host_record;
+}
