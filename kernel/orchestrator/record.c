@@ -170,10 +170,11 @@ enum hx_record_state hx_record_recover(const struct hx_version *version)
     if (!record)
         return HX_RECORD_NONE;
     if (!record->damaged && is_whole(record, 0, record->bytes))
-        return HX_RECORD_SOUND;
+        return record->commits ? HX_RECORD_SOUND : HX_RECORD_NONE;
     memset(record->data, 0, record->bytes);
     seal(record, 0, record->bytes);
     record->damaged = false;
+    record->commits = 0;
     return HX_RECORD_DAMAGED;
 }
 

@@ -25,7 +25,7 @@ enum { HX_RECORD_BLOCK_BYTES = 1024 };
 
 /* What a version that has been begun again found. */
 enum hx_record_state {
-    HX_RECORD_NONE, /* it has no record */
+    HX_RECORD_NONE, /* it has no record, or has never put anything there */
     HX_RECORD_SOUND,
     HX_RECORD_DAMAGED, /* it was: it is zeros again */
 };

@@ -3,7 +3,8 @@
  * echo.h - svc_echo, of version ECHO_MAJOR: gives back what it is sent: by a service, by a channel; at once, or a little later.
  *
  * Service "echo": code 0 replies with the request's payload, and may be served twice; code 1 the same, but later, from its
- * deferred function; code 2 with the major version, so that who asks sees who answers. Channel "svc_echo/echo": each message
+ * deferred function; code 2 with the major version, so that who asks sees who answers; code 3 like 0, and counts in the record,
+ * so that the count, which is the code of the reply, survives a crash. Channel "svc_echo/echo": each message
  * comes back. All of it goes on through a swap: what is to be answered later is state, who waits for a message waits outside.
  *
  * Requests come in any number of tasks at once: a place for a late one is taken and given back by one atomic step.
@@ -12,7 +13,7 @@
 #include <helix/module.h>
 
 enum { LATE_MAX = 16, TAKEN = 1, SEND_NS = 1000000000 };
-enum { ECHO_NOW, ECHO_LATER, ECHO_VERSION };
+enum { ECHO_NOW, ECHO_LATER, ECHO_VERSION, ECHO_COUNTED };
 
 #define ECHO_STATE(SCALAR, ARRAY)                                                                                      \
     SCALAR(u64, end) /* the channel's, once the task has asked for it */                                               \
@@ -22,6 +23,8 @@ enum { ECHO_NOW, ECHO_LATER, ECHO_VERSION };
     ARRAY(u64, bytes, LATE_MAX) /* of their payloads */                                                                \
     ARRAY(u64, data, LATE_MAX *(HX_INLINE_MAX / 8))
 HX_STATE(echo, ECHO_STATE);
+#define ECHO_RECORD(SCALAR, ARRAY) SCALAR(u64, counted)
+HX_RECORD(echoes, ECHO_RECORD);
 
 static void copy_words(uint64_t *to, const uint64_t *from)
 {
@@ -44,6 +47,17 @@ static hx_ret_t put_off(const struct hx_message *message)
     return HX_E_FULL;
 }
 
+/* The reply goes when the call has been left, and then the count is kept. */
+static hx_ret_t count(struct hx_message *message)
+{
+    hx_ret_t err = hx_record_begin();
+    uint64_t counted = echoes->counted + 1;
+    if (err == HX_OK)
+        err = hx_record_put(HX_RECORD_AT(echoes, counted), &counted, sizeof(counted));
+    message->code = (uint32_t)counted;
+    return err;
+}
+
 static hx_ret_t serve(struct hx_message *message, uint64_t bytes)
 {
     (void)bytes;
@@ -56,6 +70,7 @@ static hx_ret_t serve(struct hx_message *message, uint64_t bytes)
         message->bytes = 1;
         message->data[0] = ECHO_MAJOR;
         return HX_OK;
+    case ECHO_COUNTED: return count(message);
     default: return HX_E_UNSUPPORTED;
     }
 }

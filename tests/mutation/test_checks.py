@@ -41,6 +41,7 @@ SUITES = {
     **dict.fromkeys(("kernel/main/exports.c", "kernel/main/exports_bus.c", "kernel/main/exports_channel.c",
                      "kernel/main/exports_declared.c"), ("exports/*",)),
     "kernel/main/exports_grant.c": ("exports/*", "module_capability/*"),
+    "kernel/orchestrator/record.c": ("record/*", "exports/*"),
     "kernel/ipc/handle.c": ("@(handle|channel)/*",),
     "kernel/ipc/channel.c": ("channel/*",),
     "kernel/ipc/channel_slow.c": ("channel/*",),

@@ -56,7 +56,7 @@ def restarted_once():
             contains(guest.run("kv get boom"), "fault")
             guest.wait_line("svc_kv: page fault.*: restarted clean", since=since)
             contains(guest.run("kv put a c"), "stored")
-            contains(guest.run("swaps"), "restarted after page fault")
+            contains(guest.run("swaps"), "restarted clean after page fault")
             contains(guest.run("events hx.modules"), "restarted")
             contains(guest.run("kv get boom"), "fault")
             wait_for(guest, "lsmod", "Error")

@@ -499,6 +499,75 @@ Test(records, a_topic_of_a_name_as_long_as_the_modules_is_not_its_own)
     hx_ldr_unload(good.image, &env);
 }
 
+/* A record of 24 bytes with one field, if nothing else is said, and a pointer in the module's data. */
+static void expect_record(void (*spoil)(struct hx_record_record *record, struct hx_field_record *field,
+                                        const struct hx_image_piece *data),
+                          hx_status_t err, const char *text)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_image_piece *data = &good.image->part[HX_PART_DATA];
+    append_records(&good, HX_RECORDS_RECORD, 1, sizeof(struct hx_record_record));
+    append_records(&good, HX_RECORDS_RECORD_FIELDS, 1, sizeof(struct hx_field_record));
+    uint8_t *rodata = good.image->part[HX_PART_RODATA].memory;
+    struct hx_record_record *record = (void *)(rodata + good.image->records[HX_RECORDS_RECORD].off);
+    struct hx_field_record *field = (void *)(rodata + good.image->records[HX_RECORDS_RECORD_FIELDS].off);
+    uintptr_t end = (data->va + data->bytes) & ~(uintptr_t)7;
+    *record = (struct hx_record_record){ .bytes = 24, .pointer = (void *)(end - 8) };
+    *field = (struct hx_field_record){ "count", HX_FIELD_u64, 8, 2, 8 };
+    data->bytes = end - data->va;
+    if (spoil)
+        spoil(record, field, data);
+    cr_assert_eq(check(&good, &told), err, "%d: %s", told.err[0], told.message[0]);
+    cr_assert(err == HX_OK || strstr(told.message[0], text), "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+#define SPOIL(name, ...)                                                                                               \
+    static void spoil_##name(struct hx_record_record *record, struct hx_field_record *field,                           \
+                             const struct hx_image_piece *data)                                                        \
+    {                                                                                                                  \
+        (void)record, (void)field, (void)data;                                                                         \
+        __VA_ARGS__;                                                                                                   \
+    }
+SPOIL(nothing_in_it, record->bytes = 0; field->count = 0)
+SPOIL(too_long, record->bytes = HX_RECORD_BYTES_MAX + 1)
+SPOIL(longest, record->bytes = HX_RECORD_BYTES_MAX)
+SPOIL(before_data, record->pointer = (void *)(data->va - 8))
+SPOIL(behind_data, record->pointer = (void *)(data->va + data->bytes))
+SPOIL(half_behind_data, record->pointer = (uint8_t *)record->pointer + 4)
+SPOIL(unaligned, record->pointer = (uint8_t *)record->pointer - 4)
+SPOIL(field_behind, field->offset = 16)
+SPOIL(field_name, field->name[0] = ' ')
+#undef SPOIL
+
+Test(records, a_record_has_fields_and_a_pointer_that_the_kernel_can_write)
+{
+    expect_record(NULL, HX_OK, "");
+    expect_record(spoil_longest, HX_OK, "");
+    expect_record(spoil_nothing_in_it, HX_E_RANGE, "its record has 0 bytes");
+    expect_record(spoil_too_long, HX_E_RANGE, "it may have 1 to 1048576");
+    expect_record(spoil_before_data, HX_E_RANGE, "not among the module's data");
+    expect_record(spoil_behind_data, HX_E_RANGE, "not among the module's data");
+    expect_record(spoil_half_behind_data, HX_E_RANGE, "not among the module's data");
+    expect_record(spoil_unaligned, HX_E_RANGE, "not among the module's data");
+    expect_record(spoil_field_behind, HX_E_RANGE, "broken record field count: its type or place");
+    expect_record(spoil_field_name, HX_E_FORMAT, "broken record field 0: it has no proper name");
+}
+
+Test(records, a_record_without_fields_and_fields_without_one_are_refused)
+{
+    static const enum hx_image_records kinds[] = { HX_RECORDS_RECORD, HX_RECORDS_RECORD_FIELDS };
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(kinds); i++) {
+        struct good good = good_open();
+        struct told told = { 0 };
+        append_records(&good, kinds[i], 1, i ? sizeof(struct hx_field_record) : sizeof(struct hx_record_record));
+        cr_assert_eq(check(&good, &told), HX_E_FORMAT, "%s", told.message[0]);
+        cr_assert(strstr(told.message[0], "a record without fields"), "%s", told.message[0]);
+        hx_ldr_unload(good.image, &env);
+    }
+}
+
 static void break_three(struct good *good)
 {
     good->ports->last = 0;
