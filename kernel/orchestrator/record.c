@@ -263,10 +263,10 @@ static bool take(struct hx_record *record, struct hx_gate_frame *frame)
 static hx_status_t find(const struct hx_gate_frame *frame, struct hx_record **out)
 {
     const struct hx_version *version = hx_module_calling();
-    if (!version || !version->kept)
+    if (!version->kept)
         return HX_E_NOENT;
-    if (version->module->running != version || !hx_slot_info(frame->slot)->sleepable || hx_cpu_read(irq_depth) ||
-        hx_cpu_read(preempt_off))
+    /* Interrupts come by atomic slots. */
+    if (version->module->running != version || !hx_slot_info(frame->slot)->sleepable || hx_cpu_read(preempt_off))
         return HX_E_STATE;
     *out = version->kept;
     return HX_OK;
@@ -305,7 +305,7 @@ hx_ret_t hx_export_hx_record_put(uint64_t offset, const void *data, uint64_t byt
         return HX_E_RANGE;
     struct put *put = (struct put *)(void *)(record->put + record->noted);
     size_t room = sizeof(record->put) - record->noted;
-    if (bytes > room || sizeof(*put) + padded(bytes) > room)
+    if (sizeof(*put) + padded(bytes) > room)
         return HX_E_LIMIT;
     err = hx_hal_copy(put + 1, data, bytes);
     if (err != HX_OK)

@@ -13,7 +13,24 @@
 
 enum { MS = 1000000 };
 /* record_fixture.h */
-enum { ADD, READ, CRASH, BEGUN, PUT, TWICE, SLOWLY, REFUSE, HANG, OUTSIDE, TOO_MUCH, NOWHERE, NOT_BEGUN, NEXT, MANY };
+enum {
+    ADD,
+    READ,
+    CRASH,
+    BEGUN,
+    PUT,
+    TWICE,
+    SLOWLY,
+    REFUSE,
+    HANG,
+    OUTSIDE,
+    TOO_MUCH,
+    NOWHERE,
+    NOT_BEGUN,
+    NEXT,
+    FAR,
+    MANY
+};
 
 static char told[2048];
 
@@ -213,11 +230,41 @@ Test(record, what_is_refused_changes_nothing)
     begin("account.hxm");
     cr_assert_eq(ask(NOT_BEGUN), HX_E_STATE);
     cr_assert_eq(ask(OUTSIDE), HX_E_RANGE);
+    cr_assert_eq(ask(FAR), HX_E_RANGE);
     cr_assert_eq(ask(READ), 0);
     cr_assert_eq(ask(TOO_MUCH), HX_E_LIMIT);
     cr_assert_eq(ask(READ), 1, "what was put before it is kept");
     cr_assert_eq(ask(NOWHERE), HX_E_FAULT);
     cr_assert_eq(ask(READ), 2);
+}
+
+static hx_status_t check_at_once(void *argument)
+{
+    (void)argument;
+    hx_preempt_disable();
+    hx_ret_t result = hx_version_hook(account()->running, HX_HOOK_CHECK, 0);
+    hx_preempt_enable();
+    return (hx_status_t)result;
+}
+
+static hx_status_t check(void *argument)
+{
+    (void)argument;
+    return (hx_status_t)hx_version_hook(account()->running, HX_HOOK_CHECK, 0);
+}
+
+Test(record, a_change_is_begun_where_one_may_wait_and_by_the_version_that_runs)
+{
+    begin("account_hooks.hxm"); /* by its init, too */
+    cr_assert_eq(world_run(check, NULL), HX_OK);
+    cr_assert_eq(world_run(check_at_once, NULL), HX_E_STATE);
+    hal_host_irq(5);
+    hal_host_run();
+    int64_t seen = 0;
+    memcpy(&seen, account()->running->state, sizeof(seen));
+    cr_assert_eq(seen, HX_E_STATE);
+    reload("account_hooks.hxm", HX_E_STATE);
+    cr_assert_eq(world_run(check, NULL), HX_OK, "nothing was left begun");
 }
 
 Test(record, the_last_of_several_puts_counts_and_there_is_room_for_so_many)
