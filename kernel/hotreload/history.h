@@ -19,18 +19,6 @@ enum hx_swap_outcome {
     HX_SWAP_FAILED,    /* likewise: it did not start; the module is in Error */
 };
 
-/* What a swap's time goes to. */
-enum hx_swap_phase {
-    HX_PHASE_LINK, /* and admit */
-    HX_PHASE_INIT, /* and reserve */
-    HX_PHASE_DRAIN,
-    HX_PHASE_SAVE,
-    HX_PHASE_LOAD,
-    HX_PHASE_PUBLISH,
-    HX_PHASE_PROBATION, /* when it is over */
-    HX_PHASE_COUNT,
-};
-
 struct hx_swap_record {
     uint64_t number;      /* from 1 */
     uint64_t transaction; /* the number of the first of those that were swapped in one step; they follow each other */
@@ -41,10 +29,9 @@ struct hx_swap_record {
     uint64_t old_hash, new_hash; /* XXH64 of the files */
     enum hx_state_way way;
     uint64_t state_bytes;
-    uint64_t total_ns;                 /* from the request's start to the open gate */
-    uint64_t blackout_ns;              /* from the closed gate to the open one */
-    uint64_t phase_ns[HX_PHASE_COUNT]; /* of all that were swapped in one step together */
-    uint64_t calls_since;              /* reverted: calls that the new version had served */
+    uint64_t total_ns;    /* from the request's start to the open gate */
+    uint64_t blackout_ns; /* from the closed gate to the open one */
+    uint64_t calls_since; /* reverted: calls that the new version had served */
     enum hx_swap_outcome outcome;
     enum hx_record_state found; /* restarted: what it has begun from */
     struct hx_report report;    /* refused or reverted: step, error, subject, message */

@@ -57,13 +57,6 @@ void hx_probation_members(const struct hx_module *module, struct hx_version_set 
     }
 }
 
-/* How its swap ended, now. */
-static void close_record(struct hx_swap_record *record, enum hx_swap_outcome outcome)
-{
-    record->outcome = outcome;
-    record->phase_ns[HX_PHASE_PROBATION] = hx_hal_clock_ns() - record->at_ns - record->total_ns;
-}
-
 void hx_probation_begin(struct hx_module *module, struct hx_version *previous, struct hx_swap_record *record)
 {
     module->previous = previous;
@@ -129,7 +122,7 @@ static void commit_one(struct hx_module *module)
     hx_version_fini(old);
     hx_version_destroy(old);
     if (record)
-        close_record(record, HX_SWAP_COMMITTED);
+        record->outcome = HX_SWAP_COMMITTED;
 }
 
 hx_status_t hx_probation_commit(struct hx_module *module)
@@ -152,7 +145,7 @@ static void note_reverted(struct hx_module *module, const struct hx_report *caus
     struct hx_swap_record *record = record_of(module);
     if (!record)
         return;
-    close_record(record, HX_SWAP_REVERTED);
+    record->outcome = HX_SWAP_REVERTED;
     record->calls_since = calls;
     if (module == culprit)
         record->report = *cause;

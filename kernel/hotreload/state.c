@@ -309,9 +309,7 @@ static hx_status_t save(struct hx_state_transfer *transfer, struct hx_version *v
 
 static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_report *report)
 {
-    uint64_t began_ns = hx_hal_clock_ns();
     hx_status_t err = save(transfer, transfer->from, report);
-    transfer->save_ns = hx_hal_clock_ns() - began_ns;
     if (err != HX_OK)
         return err;
     transfer->bytes = transfer->blob.used;

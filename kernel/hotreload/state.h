@@ -37,8 +37,7 @@ struct hx_state_transfer {
     enum hx_state_way way;
     struct hx_version *from, *to;
     struct hx_blob blob;
-    size_t bytes;     /* carried */
-    uint64_t save_ns; /* spent on saving */
+    size_t bytes; /* carried */
 };
 
 /* Decides the way and reserves what it needs. HX_E_SCHEMA names the field; HX_E_NOMEM. */

@@ -36,7 +36,6 @@ static struct swap {
     const char *who;
     struct hx_version_set set; /* in order of dependence, as the members are */
     struct member *at;         /* whose turn it is, or was when a step failed */
-    uint64_t lap_ns;           /* when the phase began that goes on */
     struct member member[HX_SET_MAX];
 } under_way;
 
@@ -231,15 +230,6 @@ static hx_status_t reserve(struct swap *swap, struct member *member)
     return err;
 }
 
-/* @phase, or a part of it, is over. */
-static void end_phase(struct swap *swap, enum hx_swap_phase phase)
-{
-    uint64_t now_ns = hx_hal_clock_ns();
-    FOR_MEMBERS(member, swap)
-    member->record->phase_ns[phase] += now_ns - swap->lap_ns;
-    swap->lap_ns = now_ns;
-}
-
 /* One step, for all of them. */
 static hx_status_t for_all(struct swap *swap, const char *step,
                            hx_status_t (*run)(struct swap *swap, struct member *member))
@@ -260,6 +250,7 @@ static hx_status_t for_all(struct swap *swap, const char *step,
 /* The state of a version that has faulted is not to be trusted, and the fault was not the new one's. */
 static hx_status_t carry(struct swap *swap, struct member *member)
 {
+    (void)swap;
     if (member->module->faulted) {
         report_of(member)->step = "drain";
         return hx_report_fail(report_of(member), HX_E_FAULT, member->module->name,
@@ -270,9 +261,6 @@ static hx_status_t carry(struct swap *swap, struct member *member)
         return err;
     err = hx_state_carry(&member->transfer, report_of(member));
     member->carried = err == HX_OK;
-    swap->lap_ns += member->transfer.save_ns;
-    FOR_MEMBERS(other, swap)
-    other->record->phase_ns[HX_PHASE_SAVE] += member->transfer.save_ns;
     return err;
 }
 
@@ -295,11 +283,9 @@ static hx_status_t cross(struct swap *swap)
     swap->at = swap->member;
     report_of(swap->at)->step = "drain";
     hx_status_t err = hx_lifecycle_close(swap->set.module, swap->set.count, report_of(swap->at));
-    end_phase(swap, HX_PHASE_DRAIN);
     if (err != HX_OK)
         return err;
     err = for_all(swap, "state", carry);
-    end_phase(swap, HX_PHASE_LOAD);
     if (HX_CHECKS && err == HX_OK)
         err = for_all(swap, "audit", audit);
     if (err == HX_OK) {
@@ -319,7 +305,6 @@ static hx_status_t cross(struct swap *swap)
     }
     hx_preempt_enable();
     hx_module_wake_callers();
-    end_phase(swap, HX_PHASE_PUBLISH);
     return err;
 }
 
@@ -391,19 +376,17 @@ static hx_status_t take_back(struct swap *swap)
 
 static hx_status_t run(struct swap *swap)
 {
-    uint64_t began_ns = swap->lap_ns = hx_hal_clock_ns();
+    uint64_t began_ns = hx_hal_clock_ns();
     hx_status_t err = for_all(swap, "link", link_new);
     if (err == HX_OK)
         err = for_all(swap, "admit", admit);
-    end_phase(swap, HX_PHASE_LINK);
     if (err == HX_OK)
         err = for_all(swap, hx_hook_name(HX_HOOK_INIT), init_new);
     if (err == HX_OK)
         err = for_all(swap, "reserve", reserve);
-    end_phase(swap, HX_PHASE_INIT);
     if (err == HX_OK)
         err = cross(swap);
-    uint64_t total_ns = swap->lap_ns - began_ns;
+    uint64_t total_ns = hx_hal_clock_ns() - began_ns;
     FOR_MEMBERS(member, swap)
     {
         member->record->way = member->transfer.way;

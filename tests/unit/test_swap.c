@@ -94,24 +94,6 @@ Test(swap, probation_ends_in_a_commit_that_frees_the_old_version)
     ASSERT_CENSUS(before);
 }
 
-Test(swap, its_time_is_told_by_phases)
-{
-    struct hx_job job;
-    begin_with_kv();
-    hal_host_clock_step(1000);
-    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &job), HX_OK);
-    cr_assert_eq(job.swap.way, HX_STATE_HOOKS);
-    uint64_t sum_ns = 0;
-    for (uint32_t i = HX_PHASE_LINK; i < HX_PHASE_PROBATION; i++) {
-        cr_assert_gt(job.swap.phase_ns[i], 0, "phase %u", i);
-        sum_ns += job.swap.phase_ns[i];
-    }
-    cr_assert_eq(sum_ns, job.swap.total_ns);
-    cr_assert_eq(job.swap.phase_ns[HX_PHASE_PROBATION], 0, "it is not over");
-    end_probation();
-    cr_assert_geq(hx_history_get(job.swap.number)->phase_ns[HX_PHASE_PROBATION], hx_probation_length_ns());
-}
-
 Test(swap, commit_by_hand_ends_probation)
 {
     struct hx_job job;
