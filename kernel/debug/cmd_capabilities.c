@@ -47,10 +47,10 @@ static void print_grant(const struct hx_capability_grant *grant, const char *hol
     if (grant->expires_ns != HX_CAPABILITY_NEVER)
         hx_fmt(left, sizeof(left), "%llu s",
                (unsigned long long)(grant->expires_ns > now_ns ? (grant->expires_ns - now_ns) / NS_PER_S + 1 : 0));
-    hx_console_printf("%-9s %-16.16s %-30s %-12s %s\n", id, holder, text, left,
-                      grant->permanent  ? "for good"
-                      : grant->manifest ? "declared"
-                                        : "granted");
+    hx_console_row("id holder capability ends_in by", "%-9s %-16.16s %-30s %-12s %s\n", id, holder, text, left,
+                   grant->permanent  ? "for good"
+                   : grant->manifest ? "declared"
+                                     : "granted");
 }
 
 /* The principal called @name, or NULL; preemption is off. */
@@ -108,7 +108,7 @@ static hx_status_t cmd_caps(int argc, char **argv)
     if (argc == 2 && !is_known(argv[1]))
         return hx_names_refuse_module(argv[0], argv[1]);
     hx_capability_purge();
-    hx_console_heading("ID        HOLDER           CAPABILITY                     ENDS IN      BY");
+    hx_console_table("ID        HOLDER           CAPABILITY                     ENDS IN      BY");
     for (uint32_t at = 0; copy_grant(&at, argv[1], &grant, holder) && !hx_console_interrupted();)
         print_grant(&grant, holder);
     if (argc == 2)

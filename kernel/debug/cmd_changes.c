@@ -384,6 +384,29 @@ static hx_status_t cmd_rollback(int argc, char **argv)
     return end_probation(argc, argv, HX_JOB_ROLLBACK);
 }
 
+static void give_history_row(const struct hx_swap_record *record)
+{
+    char old[16], new[16];
+    const uint64_t *ns = record->phase_ns;
+#define NS(phase) (unsigned long long)ns[HX_PHASE_##phase]
+    hx_version_text(record->old_version, old);
+    hx_version_text(record->new_version, new);
+    hx_console_object(
+        "num transaction at_ns open_ns decided_ns who old old_version new new_version way state_bytes "
+        "total_ns blackout_ns link_ns admit_ns init_ns reserve_ns drain_ns save_ns load_ns publish_ns "
+        "start_ns check_ns calls_since outcome step error reason",
+        "%llu %llu %llu %llu %llu %s %s %s %s %s %s %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu "
+        "%llu %llu %llu %s %s %s %s",
+        (unsigned long long)record->number, (unsigned long long)record->transaction, (unsigned long long)record->at_ns,
+        (unsigned long long)record->open_ns, (unsigned long long)record->decided_ns, record->who, record->old_name, old,
+        record->new_name, new, hx_state_way_name(record->way), (unsigned long long)record->state_bytes,
+        (unsigned long long)record->total_ns, (unsigned long long)record->blackout_ns, NS(LINK), NS(ADMIT), NS(INIT),
+        NS(RESERVE), NS(DRAIN), NS(SAVE), NS(LOAD), NS(PUBLISH), NS(START), NS(CHECK),
+        (unsigned long long)record->calls_since, hx_swap_outcome_name(record->outcome),
+        record->report.step ? record->report.step : "-", hx_err_name(record->report.err), record->report.message);
+#undef NS
+}
+
 static void print_history_row(const struct hx_swap_record *record)
 {
     char pair[112];
@@ -414,11 +437,11 @@ static hx_status_t cmd_swaps(int argc, char **argv)
         return hx_command_usage(argv[0]);
     struct hx_swap_record record;
     uint64_t last = hx_history_last(), first = last > HX_HISTORY_ENTRIES ? last - HX_HISTORY_ENTRIES + 1 : 1;
-    hx_console_heading(" NUM         AT-S WHO      WHAT                                     STATE WAY   "
-                       "     TOTAL-US  BLACKOUT-US OUTCOME   REASON");
+    hx_console_table(" NUM         AT-S WHO      WHAT                                     STATE WAY   "
+                     "     TOTAL-US  BLACKOUT-US OUTCOME   REASON");
     for (uint64_t number = first; number <= last && !hx_console_interrupted(); number++)
         if (copy_swap(number, &record))
-            print_history_row(&record);
+            (hx_console_wants_rows() ? give_history_row : print_history_row)(&record);
     if (first > 1)
         hx_console_printf("swaps: %llu earlier entries were dropped\n", (unsigned long long)(first - 1));
     return HX_OK;

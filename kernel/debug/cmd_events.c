@@ -43,10 +43,10 @@ static hx_status_t cmd_topics(int argc, char **argv)
     char name[HX_NAME_MAX], owner[HX_NAME_MAX];
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_heading("TOPIC                OWNER                EVENTS SUBSCRIBERS");
+    hx_console_table("TOPIC                OWNER                EVENTS SUBSCRIBERS");
     for (uint32_t i = 0; copy_topic(i, &info, name, owner); i++)
-        hx_console_printf("%-20s %-16s %10llu %11u\n", name, owner, (unsigned long long)info.published,
-                          info.subscribers);
+        hx_console_row("topic owner events subscribers", "%-20s %-16s %10llu %11u\n", name, owner,
+                       (unsigned long long)info.published, info.subscribers);
     return HX_OK;
 }
 
@@ -106,6 +106,9 @@ static void print_event(const char *topic, const struct hx_event *event)
         kernel_text(event, data, sizeof(data));
     else
         hx_text_data(event->data, event->bytes, data, sizeof(data));
+    hx_console_object("time_ns topic sequence type source what", "%llu %s %u %s %s %s",
+                      (unsigned long long)event->time_ns, topic, event->sequence, type_name(event->type, number),
+                      source, data);
     hx_console_printf("%6llu.%06u %-14s %6u %-10s %-10s %s\n", (unsigned long long)(event->time_ns / 1000000000),
                       (unsigned)(event->time_ns % 1000000000 / 1000), topic, event->sequence,
                       type_name(event->type, number), source, data);
@@ -204,7 +207,7 @@ static void print_gathered(struct feeds *feeds, uint32_t count, uint64_t max)
 {
     struct feed *feed = NULL;
     if (feeds->lost > 0)
-        hx_console_printf("events: %llu lost\n", (unsigned long long)feeds->lost);
+        hx_console_row("lost", "events: %llu lost\n", (unsigned long long)feeds->lost);
     feeds->lost = 0;
     for (; (feed = earliest(feeds)) && !hx_console_interrupted(); count--, feed->printed++)
         if (count <= max)
@@ -213,7 +216,7 @@ static void print_gathered(struct feeds *feeds, uint32_t count, uint64_t max)
 
 static void show_events(struct feeds *feeds, uint64_t max, bool follow)
 {
-    hx_console_heading("          TIME TOPIC             SEQ TYPE       SOURCE     WHAT");
+    hx_console_table("          TIME TOPIC             SEQ TYPE       SOURCE     WHAT");
     print_gathered(feeds, gather(feeds), max);
     /* What was typed before is for the prompt. */
     for (bool first = true; follow && !hx_console_pause(hx_hal_clock_ns() + look_ns, !first); first = false)
@@ -294,11 +297,11 @@ static hx_status_t cmd_services(int argc, char **argv)
     char owner[HX_NAME_MAX];
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_heading("SERVICE              OWNER              REQUESTS    REPLIES ERRORS REPEATED");
+    hx_console_table("SERVICE              OWNER              REQUESTS    REPLIES ERRORS REPEATED");
     for (uint32_t i = 0; copy_service(i, &service, owner); i++)
-        hx_console_printf("%-20s %-16s %10llu %10llu %6llu %8llu\n", service.name, owner,
-                          (unsigned long long)service.requests, (unsigned long long)service.replies,
-                          (unsigned long long)service.errors, (unsigned long long)service.repeated);
+        hx_console_row("service owner requests replies errors repeated", "%-20s %-16s %10llu %10llu %6llu %8llu\n",
+                       service.name, owner, (unsigned long long)service.requests, (unsigned long long)service.replies,
+                       (unsigned long long)service.errors, (unsigned long long)service.repeated);
     return HX_OK;
 }
 
@@ -401,7 +404,7 @@ static hx_status_t cmd_journal(int argc, char **argv)
         return hx_command_refuse(argv[0], HX_JOURNAL_SERVICE, err, "is svc_log loaded? see services");
     memcpy(&extent, message.data, sizeof(extent));
     query.since = extent.last > max ? extent.last - (uint32_t)max + 1 : 1;
-    hx_console_heading("          TIME TOPIC             SEQ TYPE       SOURCE     WHAT");
+    hx_console_table("          TIME TOPIC             SEQ TYPE       SOURCE     WHAT");
     while (!hx_console_interrupted() && ask_journal(HX_JOURNAL_NEXT, &query, &message) == HX_OK) {
         struct hx_event event;
         memcpy(&event, message.data, sizeof(event));

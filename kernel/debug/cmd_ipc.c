@@ -36,16 +36,18 @@ static hx_status_t cmd_chan(int argc, char **argv)
     uint32_t shown = 0;
     if (argc != 1)
         return hx_command_usage(argv[0]);
+    hx_console_table(NULL);
     for (uint32_t from = 1; !hx_console_interrupted() && hx_channel_describe(from, &info); from = info.number + 1) {
         char owners[128];
         list_owners(info.number, owners, sizeof(owners));
         if (shown++ == 0)
             hx_console_printf("%6s %6s %-6s %11s %11s %15s  %s\n", "number", "room", "state", "queued", "waiting",
                               "sent", "owners");
-        hx_console_printf("%6u %6u %-6s %5u %5u %5u %5u %7llu %7llu  %s\n", info.number, info.capacity,
-                          info.open ? "open" : "closed", info.queued[0], info.queued[1],
-                          info.receivers[0] + info.senders[0], info.receivers[1] + info.senders[1],
-                          (unsigned long long)info.sent[0], (unsigned long long)info.sent[1], owners);
+        hx_console_row("number room state queued_0 queued_1 waiting_0 waiting_1 sent_0 sent_1 owners",
+                       "%6u %6u %-6s %5u %5u %5u %5u %7llu %7llu  %s\n", info.number, info.capacity,
+                       info.open ? "open" : "closed", info.queued[0], info.queued[1],
+                       info.receivers[0] + info.senders[0], info.receivers[1] + info.senders[1],
+                       (unsigned long long)info.sent[0], (unsigned long long)info.sent[1], owners);
     }
     if (shown == 0)
         hx_console_printf("chan: there are no channels\n");

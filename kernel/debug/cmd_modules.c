@@ -88,9 +88,10 @@ static const char *or_dash(const char *text)
 
 static void print_module(const struct module_row *row)
 {
-    hx_console_printf("%-16s %-8s %-12s %-8s %12llu %5u %8u %-16s %s\n", row->name, or_dash(row->version), row->state,
-                      or_dash(row->previous), (unsigned long long)row->calls, row->swaps, row->restarts,
-                      or_dash(row->provides), or_dash(row->users));
+    hx_console_row("name version state previous calls swaps restarts provides users",
+                   "%-16s %-8s %-12s %-8s %12llu %5u %8u %-16s %s\n", row->name, or_dash(row->version), row->state,
+                   or_dash(row->previous), (unsigned long long)row->calls, row->swaps, row->restarts,
+                   or_dash(row->provides), or_dash(row->users));
 }
 
 static hx_status_t cmd_lsmod(int argc, char **argv)
@@ -105,7 +106,7 @@ static hx_status_t cmd_lsmod(int argc, char **argv)
     for (struct hx_module *module = NULL; count < max && (module = hx_module_next(module));)
         copy_module(module, &rows[count++]);
     hx_preempt_enable();
-    hx_console_heading(
+    hx_console_table(
         "NAME             VERSION  STATE        PREVIOUS        CALLS SWAPS RESTARTS PROVIDES         USED-BY");
     for (uint32_t i = 0; i < count; i++)
         print_module(&rows[i]);
@@ -263,11 +264,12 @@ static void print_file(const char *name, struct hx_slice file)
     char version[16];
     hx_status_t err = hx_names_peek(file, &record);
     if (err != HX_OK) {
-        hx_console_printf("%-24s %8zu bytes, not a module: %s\n", name, file.bytes, hx_err_text(err));
+        hx_console_row("file bytes error", "%-24s %8zu bytes, not a module: %s\n", name, file.bytes, hx_err_text(err));
         return;
     }
     hx_version_text(record.version, version);
-    hx_console_printf("%-24s %8zu bytes, %s %s: %s\n", name, file.bytes, record.name, version, record.summary);
+    hx_console_row("file bytes name version summary", "%-24s %8zu bytes, %s %s: %s\n", name, file.bytes, record.name,
+                   version, record.summary);
 }
 
 static void list_files(void)
@@ -276,6 +278,7 @@ static void list_files(void)
     const char *name;
     struct hx_slice content;
     uint32_t pushed = 0;
+    hx_console_table(NULL);
     for (uint32_t i = 0; (name = hx_names_file_at(i, &content)) && !hx_console_interrupted(); i++)
         print_file(name, content);
     while (hx_pushed_at(pushed, &content))

@@ -30,13 +30,14 @@ static void print_pools(void)
 {
     struct hx_resource_pool pool;
     char total[24], left[24];
-    hx_console_heading("RESOURCE                 TOTAL        AVAILABLE ALLOCATIONS");
+    hx_console_table("RESOURCE                 TOTAL        AVAILABLE ALLOCATIONS");
     for (uint32_t i = 0; i < HX_RESOURCES_MAX; i++) {
         enum hx_resource resource = (enum hx_resource)i;
         if (hx_resource_pool_get(resource, &pool) != HX_OK)
             continue;
-        hx_console_printf("%-13s %16s %16s %11u\n", pool.name, amount_text(resource, pool.total, total),
-                          amount_text(resource, pool.available, left), pool.count);
+        hx_console_row("resource total available allocations", "%-13s %16s %16s %11u\n", pool.name,
+                       amount_text(resource, pool.total, total), amount_text(resource, pool.available, left),
+                       pool.count);
     }
 }
 
@@ -45,9 +46,9 @@ static void print_share(const char *module, enum hx_resource resource, const cha
 {
     char allocated[24], used[24], quota[24];
     hx_resource_quota_text(resource, share->quota, quota);
-    hx_console_printf("%-16s %-13s %14s %16s %12s %9llu\n", module, name,
-                      amount_text(resource, share->allocated, allocated), amount_text(resource, share->used, used),
-                      quota, (unsigned long long)share->throttled);
+    hx_console_row("module resource allocated used quota throttled", "%-16s %-13s %14s %16s %12s %9llu\n", module, name,
+                   amount_text(resource, share->allocated, allocated), amount_text(resource, share->used, used), quota,
+                   (unsigned long long)share->throttled);
 }
 
 struct books {
@@ -115,9 +116,9 @@ static void print_records(const char *name)
     char allocated[24], used[24];
     while (!hx_console_interrupted() && copy_record(name, one.handle, &one))
         if (hx_resource_pool_get(one.resource, &pool) == HX_OK)
-            hx_console_printf("allocation 0x%llx: %s of %s, %s used\n", (unsigned long long)one.handle,
-                              amount_text(one.resource, one.allocated, allocated), pool.name,
-                              amount_text(one.resource, one.used, used));
+            hx_console_row("allocation amount resource used", "allocation 0x%llx: %s of %s, %s used\n",
+                           (unsigned long long)one.handle, amount_text(one.resource, one.allocated, allocated),
+                           pool.name, amount_text(one.resource, one.used, used));
 }
 
 static hx_status_t cmd_res(int argc, char **argv)
@@ -131,7 +132,7 @@ static hx_status_t cmd_res(int argc, char **argv)
         return hx_names_refuse_module(argv[0], argv[1]);
     if (argc == 1)
         print_pools();
-    hx_console_heading(heading);
+    hx_console_table(heading);
     if (argc == 2) {
         print_books(&books, true);
         print_records(argv[1]);

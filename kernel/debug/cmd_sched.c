@@ -45,7 +45,8 @@ static void print_policy(void)
     }
     enum hx_slot_state state = hx_slot_state(slot);
     hx_preempt_enable();
-    hx_console_printf("sched: policy %s%s%s, slot %s\n", who, version[0] ? " " : "", version, slot_state_name(state));
+    hx_console_row("policy - version slot", "sched: policy %s%s%s, slot %s\n", who, version[0] ? " " : "", version,
+                   slot_state_name(state));
 }
 
 enum { TASKS, DECISIONS, FALLBACKS, WRONG, STARVED, SWITCHES, COUNTS };
@@ -80,6 +81,12 @@ static void copy_cpu(uint32_t cpu, struct cpu_row *row)
 static void print_cpu(const char *cpu, const struct cpu_row *row)
 {
     static const uint8_t width[COUNTS] = { 5, 11, 10, 7, 7, 11 };
+    const uint64_t *count = row->count;
+    hx_console_object("cpu tasks decisions fallbacks wrong starved switches runs",
+                      "%s %llu %llu %llu %llu %llu %llu %s", cpu, (unsigned long long)count[TASKS],
+                      (unsigned long long)count[DECISIONS], (unsigned long long)count[FALLBACKS],
+                      (unsigned long long)count[WRONG], (unsigned long long)count[STARVED],
+                      (unsigned long long)count[SWITCHES], row->runs);
     hx_console_printf("%3s", cpu);
     for (uint32_t i = 0; i < COUNTS; i++)
         hx_console_printf(" %*llu", width[i], (unsigned long long)row->count[i]);
@@ -93,7 +100,7 @@ static hx_status_t cmd_sched(int argc, char **argv)
     if (argc != 1)
         return hx_command_usage(argv[0]);
     print_policy();
-    hx_console_heading("CPU TASKS   DECISIONS  FALLBACKS   WRONG STARVED    SWITCHES RUNS");
+    hx_console_table("CPU TASKS   DECISIONS  FALLBACKS   WRONG STARVED    SWITCHES RUNS");
     hx_preempt_disable();
     hx_task_for_each(count_task, row);
     hx_preempt_enable();
@@ -120,11 +127,12 @@ static void print_machine_timers(void)
 {
     struct hx_timer_stats stats;
     char ms[24];
-    hx_console_heading("CPU        NEXT-MS      EXPIRED");
+    hx_console_table("CPU        NEXT-MS      EXPIRED");
     for (uint32_t cpu = 0; cpu < hx_hal_cpu_count(); cpu++) {
         hx_timer_stats(cpu, &stats);
-        hx_console_printf("%3u %14s %12llu\n", cpu, hx_task_rows_ms(left_ns(stats.machine_ns, hx_hal_clock_ns()), ms),
-                          (unsigned long long)stats.expired);
+        hx_console_row("cpu next_ms expired", "%3u %14s %12llu\n", cpu,
+                       hx_task_rows_ms(left_ns(stats.machine_ns, hx_hal_clock_ns()), ms),
+                       (unsigned long long)stats.expired);
     }
 }
 
@@ -138,11 +146,12 @@ static void print_waiting(const struct hx_task_rows *rows)
             rows->key[waiting++] = hx_task_rows_key(rows->row[i].deadline_ns, i);
     hx_sort_u64(rows->key, waiting);
     if (waiting > 0)
-        hx_console_heading(" NUM NAME             CPU STATE           LEFT-MS");
+        hx_console_table(" NUM NAME             CPU STATE           LEFT-MS");
     for (uint32_t i = 0; i < waiting && !hx_console_interrupted(); i++) {
         const struct hx_task_row *row = hx_task_rows_of(rows, rows->key[i]);
-        hx_console_printf("%4u %-16.16s %3u %-8s %14s\n", hx_handle_index(row->handle), row->name, row->cpu,
-                          hx_task_state_name(row->state), hx_task_rows_ms(left_ns(row->deadline_ns, rows->now_ns), ms));
+        hx_console_row("number name cpu state left_ms", "%4u %-16.16s %3u %-8s %14s\n", hx_handle_index(row->handle),
+                       row->name, row->cpu, hx_task_state_name(row->state),
+                       hx_task_rows_ms(left_ns(row->deadline_ns, rows->now_ns), ms));
     }
     hx_console_printf("timers: %u tasks wait with a deadline\n", waiting);
 }
@@ -324,9 +333,10 @@ static void print_top_row(const struct interval *interval, uint64_t key)
     const struct hx_task_row *row = hx_task_rows_of(&interval->now, key);
     uint32_t busy = share(interval, hx_task_rows_key_ns(key));
     char ms[24];
-    hx_console_printf("%4u %-16.16s %-6s %-8s %3u %4u %4u.%u%% %12s %11llu\n", hx_handle_index(row->handle), row->name,
-                      hx_task_rows_class(row->class), hx_task_state_name(row->state), row->cpu, row->priority,
-                      busy / 10, busy % 10, hx_task_rows_ms(row->run_ns, ms), (unsigned long long)row->switches);
+    hx_console_row("number name class state cpu priority busy_percent - cpu_ms switches",
+                   "%4u %-16.16s %-6s %-8s %3u %4u %4u.%u%% %12s %11llu\n", hx_handle_index(row->handle), row->name,
+                   hx_task_rows_class(row->class), hx_task_state_name(row->state), row->cpu, row->priority, busy / 10,
+                   busy % 10, hx_task_rows_ms(row->run_ns, ms), (unsigned long long)row->switches);
 }
 
 static void print_frame(struct interval *interval)
@@ -334,12 +344,12 @@ static void print_frame(struct interval *interval)
     uint32_t idle[HX_CPUS_MAX] = { 0 };
     uint32_t count = compare(interval, idle);
     char ms[24];
-    if (hx_console_color())
+    if (hx_console_style(HX_STYLE_PLAIN)[0])
         hx_console_printf("\033[H\033[J"); /* Source: ECMA-48, CUP and ED. */
     hx_console_printf("top: %u tasks on %u CPUs, in %s ms\n", interval->now.count, hx_hal_cpu_count(),
                       hx_task_rows_ms(interval->span_ns, ms));
     print_busy(idle);
-    hx_console_heading(" NUM NAME             CLASS  STATE    CPU PRIO    BUSY       CPU-MS    SWITCHES");
+    hx_console_table(" NUM NAME             CLASS  STATE    CPU PRIO    BUSY       CPU-MS    SWITCHES");
     for (uint32_t i = 0; i < count && i < TOP_TASKS; i++)
         print_top_row(interval, interval->now.key[count - 1 - i]);
 }

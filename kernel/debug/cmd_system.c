@@ -25,6 +25,7 @@
 #endif
 
 enum { POWEROFF_CODE_MAX = 123 };
+static const uint64_t look_ns = 200000000;
 
 /* ---- help ----------------------------------------------------------------------------------------------------------- */
 static void list_commands(void)
@@ -195,10 +196,11 @@ static void print_claims(uint32_t number)
     struct irq_row row;
     struct hx_irq_line line = *hx_irq_line(number);
     for (uint32_t nth = 0; copy_claim(number, nth, &row); nth++)
-        hx_console_printf("%4u %-15.15s %-12.12s %-5s %11llu %11llu %7llu %7llu\n", number, row.owner, row.irq.key,
-                          irq_state(&line, &row.irq), (unsigned long long)row.irq.accepted,
-                          (unsigned long long)row.irq.served, (unsigned long long)row.irq.pending,
-                          (unsigned long long)row.irq.lost);
+        hx_console_row("line module key state accepted served pending lost",
+                       "%4u %-15.15s %-12.12s %-5s %11llu %11llu %7llu %7llu\n", number, row.owner, row.irq.key,
+                       irq_state(&line, &row.irq), (unsigned long long)row.irq.accepted,
+                       (unsigned long long)row.irq.served, (unsigned long long)row.irq.pending,
+                       (unsigned long long)row.irq.lost);
     if (line.unhandled > 0)
         hx_console_printf("%4u %llu interrupts that nobody called his own, %u times masked for that\n", number,
                           (unsigned long long)line.unhandled, line.storms);
@@ -232,7 +234,7 @@ static hx_status_t cmd_irq(int argc, char **argv)
     }
     if (argc != 1)
         return hx_command_usage(argv[0]);
-    hx_console_heading("LINE MODULE          KEY          STATE    ACCEPTED      SERVED PENDING    LOST");
+    hx_console_table("LINE MODULE          KEY          STATE    ACCEPTED      SERVED PENDING    LOST");
     for (uint32_t line = 0; line < HX_IRQ_LINES; line++)
         print_claims(line);
     hx_console_printf("irq: %llu faults of modules unwound, %llu NMIs, %llu bytes of console input lost\n",
@@ -242,32 +244,52 @@ static hx_status_t cmd_irq(int argc, char **argv)
 }
 
 /* ---- the log -------------------------------------------------------------------------------------------------------- */
-static void print_log(uint32_t level)
+static void print_log_entry(const struct hx_log_entry *entry)
+{
+    char line[HX_LOG_FORMATTED_MAX];
+    hx_console_object("number time_ns level source text", "%llu %llu %s %s %s", (unsigned long long)entry->number,
+                      (unsigned long long)entry->time_ns, hx_log_level_name(entry->level), entry->source, entry->text);
+    hx_log_format(entry, line, sizeof(line));
+    hx_console_printf("%s\n", line);
+}
+
+/* From @cursor to what is the end now. */
+static void print_log(struct hx_log_cursor *cursor, uint32_t level)
+{
+    uint64_t end = hx_log_newest().next, missed = 0;
+    struct hx_log_entry entry;
+    while (cursor->next < end && !hx_console_interrupted() && hx_log_next(cursor, &entry, &missed)) {
+        if (missed > 0)
+            hx_console_row("missed", "(%llu lines were dropped meanwhile)\n", (unsigned long long)missed);
+        if (entry.level <= level)
+            print_log_entry(&entry);
+    }
+}
+
+static void show_log(uint32_t level, bool follow)
 {
     struct hx_log_cursor cursor = hx_log_oldest();
-    uint64_t end = hx_log_newest().next, missed = cursor.next, missed_now = 0;
-    struct hx_log_entry entry;
-    char line[HX_LOG_FORMATTED_MAX];
-    if (missed > 0)
-        hx_console_printf("(%llu earlier lines were dropped)\n", (unsigned long long)missed);
-    while (cursor.next < end && !hx_console_interrupted() && hx_log_next(&cursor, &entry, &missed_now)) {
-        if (missed_now > 0)
-            hx_console_printf("(%llu lines were dropped meanwhile)\n", (unsigned long long)missed_now);
-        if (entry.level > level)
-            continue;
-        hx_log_format(&entry, line, sizeof(line));
-        hx_console_printf("%s\n", line);
-    }
+    hx_console_table(NULL);
+    if (cursor.next > 0)
+        hx_console_row("missed", "(%llu earlier lines were dropped)\n", (unsigned long long)cursor.next);
+    print_log(&cursor, level);
+    for (bool first = true; follow && !hx_console_pause(hx_hal_clock_ns() + look_ns, !first); first = false)
+        hx_console_sink()->is_terminal ? hx_console_log_show() : print_log(&cursor, level);
 }
 
 static hx_status_t cmd_dmesg(int argc, char **argv)
 {
     uint32_t level = HX_LOG_DEBUG;
-    if (argc != 1 && !(argc == 3 && strcmp(argv[1], "-l") == 0))
-        return hx_command_usage(argv[0]);
-    if (argc == 3 && hx_log_level_parse(argv[2], &level) != HX_OK)
-        return hx_command_unknown(argv[0], "level", argv[2], NULL, "use error, warn, info, debug or 0 to 3");
-    print_log(level);
+    bool follow = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-f") == 0)
+            follow = true;
+        else if (strcmp(argv[i], "-l") != 0 || ++i == argc)
+            return hx_command_usage(argv[0]);
+        else if (hx_log_level_parse(argv[i], &level) != HX_OK)
+            return hx_command_unknown(argv[0], "level", argv[i], NULL, "use error, warn, info, debug or 0 to 3");
+    }
+    show_log(level, follow);
     return HX_OK;
 }
 
@@ -362,12 +384,12 @@ const struct hx_command hx_commands_system[] = {
           "vector. With `routes': where each line enters, and how it signals.",
       .words = "cpus routes" },
     { .id = { HX_CAPABILITY_DEBUG, "dmesg" },
-      .arguments = "[-l LEVEL]",
+      .arguments = "[-f] [-l LEVEL]",
       .summary = "the kernel log",
       .handler = cmd_dmesg,
       .help = "LEVEL is error, warn, info or debug (or 0 to 3): only lines up to it are shown. The boot option\n"
-              "loglevel says up to which level lines reach the console by themselves.",
-      .words = "-l" },
+              "loglevel says up to which level lines reach the console by themselves. With -f: until it is stopped.",
+      .words = "-f -l" },
     { .id = { HX_CAPABILITY_NONE, "color" },
       .arguments = "[on|off]",
       .summary = "colours on this console",

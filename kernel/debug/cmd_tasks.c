@@ -51,6 +51,15 @@ static void print_row(const struct hx_task_row *row)
     uint64_t count = 0;
     if (hx_demo_counter(row->handle, &count))
         hx_fmt(counter, sizeof(counter), "%llu", (unsigned long long)count);
+    if (hx_console_wants_rows()) {
+        policy_info(row->handle, info);
+        hx_console_object("number handle name class state cpu priority run_ns switches counter policy",
+                          "%u %llx %s %s %s %u %u %llu %llu %s %s", hx_handle_index(row->handle),
+                          (unsigned long long)row->handle, row->name, hx_task_rows_class(row->class),
+                          hx_task_state_name(row->state), row->cpu, row->priority, (unsigned long long)row->run_ns,
+                          (unsigned long long)row->switches, counter, row->class == HX_TASK_POLICY ? info : "-");
+        return;
+    }
     hx_console_printf("%4u %-16.16s %-6s %-8s %3u %4u %11s %10llu %10s\n", hx_handle_index(row->handle), row->name,
                       hx_task_rows_class(row->class), hx_task_state_name(row->state), row->cpu, row->priority,
                       hx_task_rows_ms(row->run_ns, ms), (unsigned long long)row->switches, counter);
@@ -68,7 +77,7 @@ static hx_status_t cmd_ps(int argc, char **argv)
     hx_status_t err = hx_task_rows_take(&rows);
     if (err != HX_OK)
         return hx_command_refuse(argv[0], "list of tasks", err, NULL);
-    hx_console_heading(" NUM NAME             CLASS  STATE    CPU PRIO      CPU-MS   SWITCHES    COUNTER");
+    hx_console_table(" NUM NAME             CLASS  STATE    CPU PRIO      CPU-MS   SWITCHES    COUNTER");
     for (uint32_t i = 0; i < rows.count && !hx_console_interrupted(); i++)
         print_row(&rows.row[i]);
     hx_task_rows_free(&rows);

@@ -136,9 +136,7 @@ hx_status_t hx_command_run(hx_command_table_t table, char *line)
     const struct hx_command *command = hx_command_find(table, argv[0]);
     if (!command)
         return refuse_unknown(table, argv[0]);
-    struct hx_sink *sink = hx_console_sink();
-    sink->has_rows = command->has_rows;
-    hx_status_t allowed = hx_capability_check(sink->principal, command->id.needs, 0, 0, 0);
+    hx_status_t allowed = hx_capability_check(hx_console_sink()->principal, command->id.needs, 0, 0, 0);
     return allowed == HX_OK ? command->handler((int)argc, argv) : refuse_denied(command, allowed);
 }
 

@@ -24,7 +24,6 @@ struct hx_command {
     const char *summary;                           /* one line, for the list */
     const char *help;                              /* further lines, without the last newline; may be NULL */
     hx_status_t (*handler)(int argc, char **argv); /* argv[0] is the name; has printed what there is to say */
-    bool has_rows;                                 /* with hx_console_row(): what else it prints is for people */
     const char *words; /* what the first argument may be, separated by spaces; may be NULL */
     void (*complete)(uint32_t position,
                      struct hx_editor_matches *matches); /* offers names for argument 1, 2, ...; or NULL */

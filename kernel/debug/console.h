@@ -53,7 +53,7 @@ struct hx_sink {
     void (*finish)(void);                              /* the machine ends in this command; may be NULL */
     bool is_terminal;                                  /* colours, CR before LF, the log between lines */
     bool wants_rows;                                   /* objects, one a line, not text */
-    bool has_rows;                                     /* what runs gives rows: what else it prints is for people */
+    bool has_rows;                                     /* see hx_console_table() */
     bool inside_line;                                  /* the last thing printed was not a newline */
     _Atomic bool interrupted;
     const struct hx_task *task;
@@ -89,6 +89,8 @@ void hx_console_text(const char *text, size_t bytes);
 void hx_console_error(const char *command, const char *what, const char *why);
 /* A line of its own above a table. */
 void hx_console_heading(const char *text);
+/* The same above rows, or NULL; where these are wanted, what is printed from here on is for people, and goes nowhere. */
+void hx_console_table(const char *heading);
 /* Goes to the start of a line if it is not there. */
 void hx_console_fresh_line(void);
 

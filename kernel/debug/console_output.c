@@ -118,6 +118,14 @@ void hx_console_heading(const char *text)
     hx_console_printf("%s%s%s\n", hx_console_style(HX_STYLE_STRONG), text, hx_console_style(HX_STYLE_PLAIN));
 }
 
+void hx_console_table(const char *heading)
+{
+    struct hx_sink *sink = hx_console_sink();
+    if (heading && !sink->wants_rows)
+        hx_console_heading(heading);
+    sink->has_rows = true;
+}
+
 void hx_console_set_color(bool on)
 {
     color_on = on;

@@ -19,6 +19,21 @@ enum hx_swap_outcome {
     HX_SWAP_FAILED,    /* likewise: it did not start; the module is in Error */
 };
 
+/* Steps of a swap that take time, in their order. The gate is closed from DRAIN to PUBLISH. */
+enum hx_swap_phase {
+    HX_PHASE_LINK,
+    HX_PHASE_ADMIT,
+    HX_PHASE_INIT,
+    HX_PHASE_RESERVE,
+    HX_PHASE_DRAIN,
+    HX_PHASE_SAVE, /* by the old version's hook */
+    HX_PHASE_LOAD, /* by the new one's, or by the kernel */
+    HX_PHASE_PUBLISH,
+    HX_PHASE_START,
+    HX_PHASE_CHECK,
+    HX_SWAP_PHASES,
+};
+
 struct hx_swap_record {
     uint64_t number;      /* from 1 */
     uint64_t transaction; /* the number of the first of those that were swapped in one step; they follow each other */
@@ -31,6 +46,9 @@ struct hx_swap_record {
     uint64_t state_bytes;
     uint64_t total_ns;    /* from the request's start to the open gate */
     uint64_t blackout_ns; /* from the closed gate to the open one */
+    uint64_t open_ns;     /* when the gate opened; 0: it has not closed */
+    uint64_t decided_ns;  /* when probation ended; 0: it has not */
+    uint64_t phase_ns[HX_SWAP_PHASES];
     uint64_t calls_since; /* reverted: calls that the new version had served */
     enum hx_swap_outcome outcome;
     enum hx_record_state found; /* restarted: what it has begun from */

@@ -121,8 +121,10 @@ static void commit_one(struct hx_module *module)
     module->restart_turn_ns = 0; /* another version: another chance */
     hx_version_fini(old);
     hx_version_destroy(old);
-    if (record)
-        record->outcome = HX_SWAP_COMMITTED;
+    if (!record)
+        return;
+    record->outcome = HX_SWAP_COMMITTED;
+    record->decided_ns = hx_hal_clock_ns();
 }
 
 hx_status_t hx_probation_commit(struct hx_module *module)
@@ -146,6 +148,7 @@ static void note_reverted(struct hx_module *module, const struct hx_report *caus
     if (!record)
         return;
     record->outcome = HX_SWAP_REVERTED;
+    record->decided_ns = hx_hal_clock_ns();
     record->calls_since = calls;
     if (module == culprit)
         record->report = *cause;

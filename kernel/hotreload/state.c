@@ -313,6 +313,7 @@ static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_
     if (err != HX_OK)
         return err;
     transfer->bytes = transfer->blob.used;
+    transfer->saved_ns = hx_hal_clock_ns();
     return run_state_hook(transfer, transfer->to, HX_HOOK_LOAD, report);
 }
 

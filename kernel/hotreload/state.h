@@ -37,7 +37,8 @@ struct hx_state_transfer {
     enum hx_state_way way;
     struct hx_version *from, *to;
     struct hx_blob blob;
-    size_t bytes; /* carried */
+    size_t bytes;      /* carried */
+    uint64_t saved_ns; /* when the old version had saved its state; 0: it was not asked to */
 };
 
 /* Decides the way and reserves what it needs. HX_E_SCHEMA names the field; HX_E_NOMEM. */

@@ -245,6 +245,18 @@ static hx_status_t for_all(struct swap *swap, const char *step,
     return HX_OK;
 }
 
+/* The same, and how long it takes: together, as they wait for each other. */
+static hx_status_t time_all(struct swap *swap, const char *step, enum hx_swap_phase phase,
+                            hx_status_t (*run)(struct swap *swap, struct member *member))
+{
+    uint64_t began_ns = hx_hal_clock_ns();
+    hx_status_t err = for_all(swap, step, run);
+    uint64_t ns = hx_hal_clock_ns() - began_ns;
+    FOR_MEMBERS(member, swap)
+    member->record->phase_ns[phase] += ns;
+    return err;
+}
+
 /* ---- the blackout --------------------------------------------------------------------------------------------------- */
 
 /* The state of a version that has faulted is not to be trusted, and the fault was not the new one's. */
@@ -256,10 +268,14 @@ static hx_status_t carry(struct swap *swap, struct member *member)
         return hx_report_fail(report_of(member), HX_E_FAULT, member->module->name,
                               "the running version has faulted: %s", member->module->fault);
     }
+    uint64_t began_ns = hx_hal_clock_ns();
     hx_status_t err = hx_record_carry(member->old, member->new, report_of(member));
     if (err != HX_OK)
         return err;
     err = hx_state_carry(&member->transfer, report_of(member));
+    uint64_t saved_ns = member->transfer.saved_ns ? member->transfer.saved_ns : began_ns;
+    member->record->phase_ns[HX_PHASE_SAVE] = saved_ns - began_ns;
+    member->record->phase_ns[HX_PHASE_LOAD] = hx_hal_clock_ns() - saved_ns;
     member->carried = err == HX_OK;
     return err;
 }
@@ -285,6 +301,7 @@ static hx_status_t cross(struct swap *swap)
     hx_status_t err = hx_lifecycle_close(swap->set.module, swap->set.count, report_of(swap->at));
     if (err != HX_OK)
         return err;
+    uint64_t drained_ns = hx_hal_clock_ns();
     err = for_all(swap, "state", carry);
     if (HX_CHECKS && err == HX_OK)
         err = for_all(swap, "audit", audit);
@@ -292,11 +309,15 @@ static hx_status_t cross(struct swap *swap)
         FOR_MEMBERS(member, swap)
         if (member->transfer.way == HX_STATE_NONE)
             hx_declared_forsake(member->module);
+        uint64_t carried_ns = hx_hal_clock_ns();
         hx_lifecycle_publish(&swap->set);
-        uint64_t blackout_ns = hx_hal_clock_ns() - closed_ns;
+        uint64_t open_ns = hx_hal_clock_ns();
         FOR_MEMBERS(member, swap)
         {
-            member->record->blackout_ns = blackout_ns;
+            member->record->blackout_ns = open_ns - closed_ns;
+            member->record->open_ns = open_ns;
+            member->record->phase_ns[HX_PHASE_DRAIN] = drained_ns - closed_ns;
+            member->record->phase_ns[HX_PHASE_PUBLISH] = open_ns - carried_ns;
             notify_came(member);
         }
     } else {
@@ -377,13 +398,13 @@ static hx_status_t take_back(struct swap *swap)
 static hx_status_t run(struct swap *swap)
 {
     uint64_t began_ns = hx_hal_clock_ns();
-    hx_status_t err = for_all(swap, "link", link_new);
+    hx_status_t err = time_all(swap, "link", HX_PHASE_LINK, link_new);
     if (err == HX_OK)
-        err = for_all(swap, "admit", admit);
+        err = time_all(swap, "admit", HX_PHASE_ADMIT, admit);
     if (err == HX_OK)
-        err = for_all(swap, hx_hook_name(HX_HOOK_INIT), init_new);
+        err = time_all(swap, hx_hook_name(HX_HOOK_INIT), HX_PHASE_INIT, init_new);
     if (err == HX_OK)
-        err = for_all(swap, "reserve", reserve);
+        err = time_all(swap, "reserve", HX_PHASE_RESERVE, reserve);
     if (err == HX_OK)
         err = cross(swap);
     uint64_t total_ns = hx_hal_clock_ns() - began_ns;
@@ -404,9 +425,9 @@ static hx_status_t run(struct swap *swap)
         hx_lifecycle_tell(member->module, HX_EVENT_MODULE_SWAPPED);
         hx_declared_restore(member->module);
     }
-    err = for_all(swap, hx_hook_name(HX_HOOK_START), start_new);
+    err = time_all(swap, hx_hook_name(HX_HOOK_START), HX_PHASE_START, start_new);
     if (err == HX_OK)
-        err = for_all(swap, hx_hook_name(HX_HOOK_CHECK), check_new);
+        err = time_all(swap, hx_hook_name(HX_HOOK_CHECK), HX_PHASE_CHECK, check_new);
     if (err == HX_OK)
         err = for_all(swap, hx_hook_name(HX_HOOK_CHECK), check_unfaulted);
     if (err != HX_OK)

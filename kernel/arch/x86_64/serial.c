@@ -25,6 +25,8 @@ enum {
     COM1_BASE = 0x3f8,
     COM2_BASE = 0x2f8,
     FIFO_BYTES = 16,
+    FIFO_TRIGGER = 14,
+    IIR_CAUSE = 0x0f,       /* 0x0c, time is up, has the bit of UART_IIR_RDI */
     RING_BYTES = 4096,      /* a power of two */
     RECEIVED_BYTES = 32768, /* likewise; more than a peer may have under way */
     TEST_BYTE = 0xae,
@@ -220,8 +222,11 @@ static void take_byte(const struct uart *uart, uint8_t byte)
         received.ring[received.head++ % RECEIVED_BYTES] = byte;
 }
 
-static void receive(struct uart *uart)
+/* @sure: as many are there without a look at the status, which costs as much as a byte. */
+static void receive(struct uart *uart, uint32_t sure)
 {
+    for (; sure > 0 && has_place(uart); sure--)
+        take_byte(uart, reg_read(uart, UART_RX));
     for (uint32_t i = 0; i < 2 * FIFO_BYTES && has_place(uart) && reg_read(uart, UART_LSR) & UART_LSR_DR; i++)
         take_byte(uart, reg_read(uart, UART_RX));
     uart->receive = has_place(uart) ? UART_IER_RDI : 0;
@@ -236,13 +241,15 @@ static void take_ahead(struct uart *uart)
 }
 
 /* A console's byte goes up without the lock, as who takes it may wake somebody. */
-static void serve(struct uart *uart)
+static void serve(struct uart *uart, uint8_t cause)
 {
+    /* The FIFO holds what it was told to ask at. */
+    uint32_t sure = (cause & IIR_CAUSE) == UART_IIR_RDI ? FIFO_TRIGGER : 0;
     if (uart == &console)
-        receive(uart);
+        receive(uart, sure);
     hx_irq_flags_t flags = hx_lock_acquire(lock_of(uart));
     if (uart == &control)
-        receive(uart);
+        receive(uart, sure);
     pump(uart);
     hx_lock_release(lock_of(uart), flags);
     (void)reg_read(uart, UART_MSR);
@@ -256,14 +263,15 @@ void hx_arch_serial_interrupt(uint32_t line)
 {
     struct uart *uart = line == HX_LINE_COM2 ? &control : &console;
     take_ahead(uart);
-    for (uint32_t passes = 0; !(reg_read(uart, UART_IIR) & UART_IIR_NO_INT); passes++) {
+    uint8_t cause;
+    for (uint32_t passes = 0; !((cause = reg_read(uart, UART_IIR)) & UART_IIR_NO_INT); passes++) {
         if (passes == PASSES_MAX) {
             uint8_t causes = uart->enabled;
             enable(uart, 0);
             enable(uart, causes);
             break;
         }
-        serve(uart);
+        serve(uart, cause);
     }
     if (uart == &control)
         hx_entry_control();
@@ -276,7 +284,7 @@ size_t hx_hal_control_read(void *out, size_t bytes)
     for (; done < bytes && received.head != received.tail; done++)
         ((uint8_t *)out)[done] = received.ring[received.tail++ % RECEIVED_BYTES];
     if (done > 0 && !control.receive) { /* there is place again */
-        receive(&control);
+        receive(&control, 0);
         pump(&control);
     }
     hx_lock_release(&control_lock, flags);
