@@ -7,7 +7,8 @@
  * Frame:    struct hx_control_header, then `bytes` of payload. All numbers are little-endian. Both directions alike.
  * Damage:   what is no frame is skipped up to the next magic, and counted; what was received in vain is looked through again
  *           for frames that lie in it. A frame that has begun and does not go on for HX_CONTROL_IDLE_MS is given up.
- *           Of each gap the kernel tells once (HX_CONTROL_DAMAGED, request 0). Whoever has sent what was lost sends it again.
+ *           Of each gap, which a whole frame or a silence of that length ends, the kernel tells once when it begins
+ *           (HX_CONTROL_DAMAGED, request 0). Whoever has sent what was lost sends it again.
  * Requests: one at a time, numbered by who asks, from 1 on. Each ends with exactly one HX_CONTROL_END. Another request before
  *           that is refused with HX_E_BUSY, but for CANCEL and HELLO. HELLO gives up whatever a peer before has left half
  *           done: a command that runs is interrupted, a file that is being pushed is dropped.

@@ -182,7 +182,10 @@ static bool feed(void)
         control.piece_to = (uint32_t)hx_hal_control_read(control.piece, PIECE_BYTES);
         if (control.piece_to == 0)
             return false;
-        control.heard_ns = hx_hal_clock_ns();
+        uint64_t now_ns = hx_hal_clock_ns();
+        if (now_ns - control.heard_ns >= idle_ns)
+            control.decoder.in_gap = false; /* who waited for an answer tries again, and is to hear of it again */
+        control.heard_ns = now_ns;
     }
     control.piece_from += (uint32_t)hx_control_decoder_put(&control.decoder, control.piece + control.piece_from,
                                                            control.piece_to - control.piece_from);

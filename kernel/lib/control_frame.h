@@ -28,8 +28,8 @@ struct hx_control_decoder {
     uint64_t skipped;  /* bytes that belong to no frame */
     uint32_t gaps;     /* runs of such bytes */
     uint32_t from, to; /* of bytes: received and not decided yet */
-    bool in_gap;
-    bool is_silent; /* what is missing does not come any more */
+    bool in_gap;       /* its owner may end it after a silence */
+    bool is_silent;    /* what is missing does not come any more */
     uint8_t bytes[HX_CONTROL_FRAME_MAX];
 };
 

@@ -264,8 +264,12 @@ Test(control, a_gap_is_told_once_and_what_is_behind_it_runs)
     cr_assert_str_eq(said.frame[0].text, "{\"damaged\":1,\"skipped\":16}");
     size_t bytes = hx_control_frame_encode(frame, 1, HX_CONTROL_EXEC, "ps", 2);
     frame[17] ^= 1;
+    send_bytes("more", 4);
+    cr_assert_eq(said.count, 0u, "it is the same gap");
+    hal_host_advance(600 * ms);
     send_bytes(frame, bytes);
-    cr_assert_str_eq(said.frame[0].text, "{\"damaged\":2,\"skipped\":34}");
+    cr_assert_eq(said.count, 1u, "after a silence it is another");
+    cr_assert_str_eq(said.frame[0].text, "{\"damaged\":2,\"skipped\":38}");
     run(2, "version");
     expect_end(2, HX_OK, "");
     cr_assert_eq(said.count, 2u);
