@@ -48,7 +48,7 @@ class Peer:
     """@guest: its console is read meanwhile, or it would fill."""
 
     def __init__(self, path, guest):
-        self.guest, self.buffer, self.number = guest, b"", 0
+        self.guest, self.path, self.buffer, self.number = guest, path, b"", 0
         self.damaged = []  # what DAMAGED frames said
         self.socket = socket.socket(socket.AF_UNIX)
         end = time.monotonic() + LIMIT_S
@@ -141,18 +141,12 @@ class Peer:
             (expected,) = struct.unpack("<I", payload)
 
 
-def line_of(folder):
-    """QEMU's arguments for a COM2 that is a socket, and its path."""
-    path = os.path.join(folder, "control")
-    return ["-chardev", f"socket,id=control,path={path},server=on,wait=off", "-serial", "chardev:control"], path
-
-
 @contextlib.contextmanager
 def connected(cmdline="", **machine):
     """A guest, and a peer that has said hello to it."""
     with scratch() as folder:
-        extra, path = line_of(folder)
-        with boot(cmdline=cmdline, extra=extra, **machine) as guest:
+        path = os.path.join(folder, "control")
+        with boot(cmdline=cmdline, control=path, **machine) as guest:
             peer = Peer(path, guest)
             peer.introduction = peer.hello()
             yield guest, peer
