@@ -96,7 +96,7 @@ class Watch:
         self.process.stdout.close()
 
 
-def measure(runs):
+def measure(runs=RUNS):
     with tempfile.TemporaryDirectory(prefix="helix-edit-") as folder:
         sdk = install(os.path.join(folder, "sdk"))
         project, environment = make_project(sdk, folder)
