@@ -37,7 +37,7 @@ static const char *next_item(const char **list, size_t *out_bytes)
 static void write_module(const json_t *row, FILE *to)
 {
     const char *name = hx_ctl_member(row, "name", "?"), *state = hx_ctl_member(row, "state", "");
-    bool runs = strcmp(state, "Active") == 0 || strcmp(state, "active") == 0;
+    bool runs = strcmp(state, "Running") == 0;
 
     fputs("    ", to);
     put_name("m:", name, strlen(name), to);
@@ -82,28 +82,58 @@ static void write_interfaces(const json_t *row, FILE *to)
     }
 }
 
-/* What belongs to a module by its name or its owner: services and channels. */
-static void write_owned(const json_t *rows, const char *prefix, const char *shape, const char *key, FILE *to)
+static void write_node(const char *prefix, const char *name, const char *shape, FILE *to)
+{
+    fputs("    ", to);
+    put_name(prefix, name, strlen(name), to);
+    fprintf(to, " [shape=%s, label=", shape);
+    put_name("", name, strlen(name), to);
+    fputs("];\n", to);
+}
+
+/* Of those who have the node called @name, modules and others. */
+static void write_arrows(const char *owners, const char *prefix, const char *name, FILE *to)
+{
+    const char *owner = NULL;
+    size_t bytes = 0;
+
+    while ((owner = next_item(&owners, &bytes))) {
+        fputs("    ", to);
+        put_name("m:", owner, bytes, to);
+        fputs(" -> ", to);
+        put_name(prefix, name, strlen(name), to);
+        fputs(";\n", to);
+        if (bytes == strlen("kernel") && memcmp(owner, "kernel", bytes) == 0)
+            fputs("    \"m:kernel\" [shape=box, style=dotted, label=\"kernel\"];\n", to);
+    }
+}
+
+static void write_services(const json_t *rows, FILE *to)
 {
     size_t i;
     const json_t *row;
 
     json_array_foreach(rows, i, row)
     {
-        const char *name = hx_ctl_member(row, key, "?"), *owner = hx_ctl_member(row, "owner", "");
+        const char *name = hx_ctl_member(row, "service", "?");
 
-        fputs("    ", to);
-        put_name(prefix, name, strlen(name), to);
-        fprintf(to, " [shape=%s, label=", shape);
-        put_name("", name, strlen(name), to);
-        fputs("];\n", to);
-        if (!owner[0])
-            continue;
-        fputs("    ", to);
-        put_name("m:", owner, strlen(owner), to);
-        fputs(" -> ", to);
-        put_name(prefix, name, strlen(name), to);
-        fputs(";\n", to);
+        write_node("s:", name, "hexagon", to);
+        write_arrows(hx_ctl_member(row, "owner", ""), "s:", name, to);
+    }
+}
+
+static void write_channels(const json_t *rows, FILE *to)
+{
+    size_t i;
+    const json_t *row;
+
+    json_array_foreach(rows, i, row)
+    {
+        char name[32];
+
+        snprintf(name, sizeof(name), "channel %.0f", hx_ctl_member_number(row, "number", 0));
+        write_node("c:", name, "cds", to);
+        write_arrows(hx_ctl_member(row, "owners", ""), "c:", name, to);
     }
 }
 
@@ -115,7 +145,7 @@ void hx_ctl_diagram_write(const struct hx_ctl_diagram *diagram, FILE *to)
     fputs("digraph helix {\n    rankdir=LR;\n    node [fontname=\"monospace\", fontsize=10];\n", to);
     json_array_foreach(diagram->modules, i, row) write_module(row, to);
     json_array_foreach(diagram->modules, i, row) write_interfaces(row, to);
-    write_owned(diagram->services, "s:", "hexagon", "name", to);
-    write_owned(diagram->channels, "c:", "cds", "name", to);
+    write_services(diagram->services, to);
+    write_channels(diagram->channels, to);
     fputs("}\n", to);
 }

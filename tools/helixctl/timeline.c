@@ -14,33 +14,49 @@
 
 enum { ROW_PX = 34, BAR_PX = 16, LABEL_PX = 300, PLOT_PX = 620, TAIL_PX = 280, HEAD_PX = 70, MARGIN_PX = 12 };
 
+/* What of the kernel's steps is shown as one. */
 static const struct phase {
     const char *name, *colour;
+    const char *steps[2];
 } phases[] = {
-    { "link", "#4e79a7" }, { "init", "#76b7b2" }, { "drain", "#e15759" },
-    { "save", "#f28e2b" }, { "load", "#edc948" }, { "publish", "#59a14f" },
+    { "link", "#4e79a7", { "link", "admit" } },
+    { "init", "#76b7b2", { "init", "reserve" } },
+    { "drain", "#e15759", { "drain" } },
+    { "save", "#f28e2b", { "save" } },
+    { "load", "#edc948", { "load" } },
+    { "publish", "#59a14f", { "publish" } },
+    { "check", "#b07aa1", { "start", "check" } },
 };
 enum { PHASE_COUNT = sizeof(phases) / sizeof(phases[0]) };
 
 /* ---- rows -------------------------------------------------------------------------------------------------------------- */
-/* KEY_ns or KEY_us of a row, in microseconds. */
 static double time_us(const json_t *row, const char *key)
 {
     char name[32];
 
-    snprintf(name, sizeof(name), "%s_us", key);
-    double us = hx_ctl_member_number(row, name, -1);
     snprintf(name, sizeof(name), "%s_ns", key);
-    return us >= 0 ? us : hx_ctl_member_number(row, name, 0) / 1000;
+    return hx_ctl_member_number(row, name, 0) / 1000;
 }
 
-/* What is not in a phase: the request's way through the worker's queue, checks between phases. */
-static double other_us(const json_t *row)
+static double phase_us(const json_t *row, const struct phase *phase)
 {
-    double rest = time_us(row, "total");
+    return time_us(row, phase->steps[0]) + (phase->steps[1] ? time_us(row, phase->steps[1]) : 0);
+}
+
+static double phases_us(const json_t *row)
+{
+    double sum = 0;
 
     for (size_t i = 0; i < PHASE_COUNT; i++)
-        rest -= time_us(row, phases[i].name);
+        sum += phase_us(row, &phases[i]);
+    return sum;
+}
+
+/* What is in no phase: between them, and the worker's own. */
+static double other_us(const json_t *row)
+{
+    double rest = time_us(row, "total") + phase_us(row, &phases[PHASE_COUNT - 1]) - phases_us(row);
+
     return rest > 0 ? rest : 0;
 }
 
@@ -52,7 +68,7 @@ static double longest_us(const json_t *swaps)
 
     json_array_foreach(swaps, i, row)
     {
-        double us = time_us(row, "total");
+        double us = phases_us(row) + other_us(row);
         longest = us > longest ? us : longest;
     }
     return longest;
@@ -92,7 +108,7 @@ static void write_head(FILE *to, double longest)
     double x = LABEL_PX;
 
     write_text(to, MARGIN_PX, 24, "font-weight=\"bold\" font-size=\"15\"", "Swaps of modules");
-    for (size_t i = 0; i < PHASE_COUNT; i++, x += 76) {
+    for (size_t i = 0; i < PHASE_COUNT; i++, x += 74) {
         write_box(to, x, 12, 14, phases[i].colour, phases[i].name);
         write_text(to, x + 18, 25, "", phases[i].name);
     }
@@ -114,7 +130,7 @@ static void write_bar(FILE *to, const json_t *row, double y, double scale)
     double x = LABEL_PX, other = other_us(row);
 
     for (size_t i = 0; i < PHASE_COUNT; i++) {
-        double us = time_us(row, phases[i].name);
+        double us = phase_us(row, &phases[i]);
 
         snprintf(title, sizeof(title), "%s %.3f us", phases[i].name, us);
         if (us > 0)
@@ -132,7 +148,7 @@ static void write_label(FILE *to, const json_t *row, double y)
     const char *old_name = hx_ctl_member(row, "old", "?"), *new_name = hx_ctl_member(row, "new", old_name);
     bool same = strcmp(old_name, new_name) == 0;
 
-    snprintf(label, sizeof(label), "%.0f  %s %s -> %s%s%s", hx_ctl_member_number(row, "number", 0), old_name,
+    snprintf(label, sizeof(label), "%.0f  %s %s -> %s%s%s", hx_ctl_member_number(row, "num", 0), old_name,
              hx_ctl_member(row, "old_version", "?"), same ? "" : new_name, same ? "" : " ",
              hx_ctl_member(row, "new_version", "?"));
     write_text(to, MARGIN_PX, y + BAR_PX - 4, "", label);
@@ -141,7 +157,7 @@ static void write_label(FILE *to, const json_t *row, double y)
 static void write_tail(FILE *to, const json_t *row, double y)
 {
     char tail[200];
-    double probation = time_us(row, "probation");
+    double decided = time_us(row, "decided"), probation = decided > 0 ? decided - time_us(row, "open") : 0;
     size_t used = (size_t)snprintf(tail, sizeof(tail), "%.0f us, gate closed %.0f us", time_us(row, "total"),
                                    time_us(row, "blackout"));
 
