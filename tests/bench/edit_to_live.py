@@ -75,14 +75,19 @@ class Watch:
         line, self.buffer = self.buffer.split(b"\n", 1)
         return json.loads(line)
 
-    def edit(self, word):
-        """Saves the source with another answer, as an editor does; returns how long it took until that came, and the parts."""
-        changed = self.text.replace('"hello 1.%u: request', f'"{word} 1.%u: request')
-        assert changed != self.text, "the template has changed"
+    def save(self, text):
+        """As an editor does; returns when that was."""
         with open(self.source + "~", "w", encoding="utf-8") as file:
-            file.write(changed)
+            file.write(text)
         began = time.monotonic()
         os.rename(self.source + "~", self.source)
+        return began
+
+    def edit(self, word):
+        """Saves the source with another answer; returns how long it took until that came, and the parts."""
+        changed = self.text.replace('"hello 1.%u: request', f'"{word} 1.%u: request')
+        assert changed != self.text, "the template has changed"
+        began = self.save(changed)
         while True:
             told = self.next()
             if told["exit"] != 0:
