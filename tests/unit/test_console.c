@@ -415,7 +415,7 @@ Test(console, help_lists_and_explains)
     expect("reload NAME [FILE]");
     expect("poweroff [CODE]");
     type("help dmesg\r");
-    expect("dmesg [-l LEVEL]\r\n");
+    expect("dmesg [-f] [-l LEVEL]\r\n");
     type("help dmseg\r");
     expect("help: dmseg: there is no such command; did you mean `dmesg'?");
 }
