@@ -184,15 +184,16 @@ END hx_gate_module_enter
  * of the gate's caller, whatever the module has made of them. Then it goes on where it would have.
  */
 FUNCTION hx_gate_intercepted
+    AT_FRAME
     pushq HX_FRAME_RFLAGS(%rsp)
     popfq /* without the upper half: SDM vol. 2B */
     mov %rsp, %rdi
-    push %rax
-    sub $8, %rsp
+    PUSH %rax
+    DROP -8
     call hx_gate_leaving
     mov %rax, %r11
-    add $8, %rsp
-    pop %rax
+    DROP 8
+    POP %rax
     jmp *%r11
 END hx_gate_intercepted
 
@@ -253,6 +254,7 @@ wait_\index:
     WAIT_STUB %i
     .set i, i + 1
 .endr
+.noaltmacro
 
     .balign 16
 wait_at_slot:
@@ -313,11 +315,13 @@ END \name
 .endm
 
 VTABLE hx_gate_vtable_wait
+.altmacro
 .set i, 0
 .rept OPS_MAX
     WAIT_POINTER %i
     .set i, i + 1
 .endr
+.noaltmacro
 VTABLE hx_gate_vtable_closed
     .rept OPS_MAX
     .quad hx_gate_op_closed
