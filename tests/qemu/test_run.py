@@ -174,6 +174,16 @@ def wrong_values():
     equal(launch("poweroff\n", "--cmdline", "-x --uefi")[0], 0, "status with a cmdline that starts with a dash")
 
 
+@case("--debug prints a line for gdb that is there to be typed")
+def debug():
+    status, _, err = launch("poweroff\n", "--debug")
+    equal(status, 0, "status")
+    line = [words for words in map(str.split, err.splitlines()) if words[:1] == ["gdb"]][0]
+    equal(line[2], "-x", "what follows the kernel")
+    assert os.path.isfile(line[3]), f"{line[3]}: no such file"
+    contains(err, "-ex 'target remote :")
+
+
 @case("options reach QEMU's command line, and --print starts nothing")
 def options():
     done = subprocess.run(
