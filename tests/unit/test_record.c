@@ -455,6 +455,10 @@ Test(record, it_is_charged_once_and_for_as_long_as_it_is_there)
     uint64_t three = charged();
     simple(HX_JOB_RESTART);
     cr_assert_eq(charged(), three);
+    struct hx_report report;
+    cr_assert_eq(hx_resource_charge(account()->running, 100, &report), HX_OK);
+    cr_assert_eq(charged(), three + 100);
+    cr_assert_eq(hx_resource_charge(account()->running, UINT64_C(1) << 40, &report), HX_E_EXHAUSTED);
 }
 
 static hx_status_t load_within(void *quota)
