@@ -30,6 +30,7 @@ enum {
     RING_BYTES = 4096,      /* a power of two */
     RECEIVED_BYTES = 32768, /* likewise; more than a peer may have under way */
     TEST_BYTE = 0xae,
+    TEST_BYTE_INVERTED = 0x51,
     SPINS_PATIENT = 5000000,  /* a reader that is slow is waited for; */
     SPINS_EMERGENCY = 200000, /* in an emergency not for long */
     PASSES_MAX = 256,         /* an interrupt serves before it gives others a turn */
@@ -304,8 +305,8 @@ static bool self_test(const struct uart *uart)
     reg_write(uart, UART_SCR, TEST_BYTE);
     if (reg_read(uart, UART_LSR) == UINT8_MAX || reg_read(uart, UART_SCR) != TEST_BYTE)
         return false;
-    reg_write(uart, UART_SCR, UINT8_MAX & ~TEST_BYTE);
-    return reg_read(uart, UART_SCR) == (UINT8_MAX & ~TEST_BYTE);
+    reg_write(uart, UART_SCR, TEST_BYTE_INVERTED);
+    return reg_read(uart, UART_SCR) == TEST_BYTE_INVERTED;
 }
 
 /* What the loader still sends goes out, what was typed at it is kept. Without a UART all bits read as set. */
