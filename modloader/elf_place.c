@@ -21,11 +21,13 @@ const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
     [HX_RECORDS_PORTS] = ".hx.ports",
     [HX_RECORDS_PARAMS] = ".hx.params",
     [HX_RECORDS_FIELDS] = ".hx.fields",
+    [HX_RECORDS_RULES] = ".hx.rules",
     [HX_RECORDS_CALLBACKS] = ".hx.callbacks",
     [HX_RECORDS_CHANNELS] = ".hx.channels",
     [HX_RECORDS_TOPICS] = ".hx.topics",
     [HX_RECORDS_RECORD] = ".hx.record",
     [HX_RECORDS_RECORD_FIELDS] = ".hx.record_fields",
+    [HX_RECORDS_TYPES] = ".hx.types",
 };
 
 /* What a loaded section may carry; anything else could change its meaning. */

@@ -62,15 +62,16 @@ const char *hx_image_part_name(enum hx_image_part part)
 }
 
 /* Asked of every section, of most of them in vain; what else is wrong with the file is for the load to say. */
-static bool holds_records(const struct hx_ldr_job *job, uint32_t index, const char *name)
+static bool holds_records(const struct hx_ldr_job *job, uint32_t index, enum hx_image_records kind)
 {
+    const uint64_t alloc = kind == HX_RECORDS_TYPES ? 0 : SHF_ALLOC;
     const uint8_t *header = job->headers.data + index * sizeof(Elf64_Shdr);
     uint32_t name_off = hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_name));
 
     return hx_ldr_load32(header + offsetof(Elf64_Shdr, sh_type)) == SHT_PROGBITS &&
-           (hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_flags)) & SHF_ALLOC) &&
+           (hx_ldr_load64(header + offsetof(Elf64_Shdr, sh_flags)) & SHF_ALLOC) == alloc &&
            name_off < job->section_names.bytes &&
-           hx_ldr_is_named((const char *)job->section_names.data + name_off, name);
+           hx_ldr_is_named((const char *)job->section_names.data + name_off, hx_ldr_record_names[kind]);
 }
 
 hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct hx_slice *out)
@@ -85,7 +86,7 @@ hx_status_t hx_ldr_peek(struct hx_slice file, enum hx_image_records kind, struct
     if (err)
         return err;
     for (uint32_t i = 1; i < job.section_count; i++) {
-        if (!holds_records(&job, i, hx_ldr_record_names[kind]))
+        if (!holds_records(&job, i, kind))
             continue;
         err = hx_ldr_read_section(&job, i, &section);
         if (!err)

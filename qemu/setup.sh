@@ -20,7 +20,8 @@ helix_die() {
 # What is needed, as "package:what shows that it is there", a command or a file. The answer comes from the shell alone.
 helix_build_needs=(
     gcc:gcc binutils:strip libc6-dev:/usr/include/elf.h meson:meson ninja-build:ninja python3:python3 pkg-config:pkg-config
-    libxxhash-dev:/usr/include/xxhash.h libelf-dev:/usr/include/gelf.h libarchive-dev:/usr/include/archive.h
+    libxxhash-dev:/usr/include/xxhash.h libelf-dev:/usr/include/gelf.h libdw-dev:/usr/include/elfutils/libdwfl.h
+    libarchive-dev:/usr/include/archive.h
     libcapstone-dev:/usr/include/capstone/capstone.h libjansson-dev:/usr/include/jansson.h
     libssl-dev:/usr/include/openssl/evp.h libxen-dev:/usr/include/xen/arch-x86/hvm/start_info.h
 )

@@ -189,6 +189,25 @@ struct hx_record_record {
 };
 
 /*
+ * .hx.rules: how a field fares beyond its name and type. What a version is given by another it takes over by these alone, unless
+ * both have the hooks save and load; the ranges are looked at then as well. An array's rule is that of each of its elements.
+ */
+enum hx_rule_kind {
+    HX_RULE_WAS = 1, /* a version before calls it `was'; one of that name takes it back */
+    HX_RULE_DEFAULT, /* `first' stands in it before init, and after a swap from a version that does not have it */
+    HX_RULE_RANGE,   /* a swap that brings less than `first' or more than `second' is refused */
+    HX_RULE_DROPS,   /* there is no such field any more, and what a version before has in it is given up */
+    HX_RULE_KINDS,
+};
+struct hx_rule_record {
+    char field[HX_NAME_MAX];
+    char was[HX_NAME_MAX];
+    uint32_t kind; /* enum hx_rule_kind */
+    uint32_t reserved;
+    uint64_t first, second; /* negative ones of signed fields as int64_t */
+};
+
+/*
  * Lifetimes. HX_INIT code and HX_INIT_DATA are given back when init has succeeded: nothing else may refer to them.
  * HX_RO_AFTER_INIT variables may be written by init and not after it; they take a page of their own.
  */
@@ -359,3 +378,32 @@ struct hx_record_record {
         ".hx.record") = { .bytes = sizeof(HX_RECORD_TYPE_), .pointer = &record_name }
 /* Where a member is, of an array perhaps an element: HX_RECORD_AT(book, lines[i]). */
 #define HX_RECORD_AT(record_name, member) ((uint64_t)((uintptr_t)&record_name->member - (uintptr_t)record_name))
+
+/*
+ * After HX_STATE, for fields of it:
+ *     HX_STATE_WAS(used, count);        `used' was called `count'
+ *     HX_STATE_DEFAULT(quantum, 10);    what a version before did not have begins with 10
+ *     HX_STATE_RANGE(level, 0, 7);      nothing else is taken over
+ *     HX_STATE_DROPS(hits);             a version before had `hits'; without this, losing it is refused
+ * Types need no rule: a number is taken over into another type when each of its values fits, and an array into a longer one.
+ */
+#define HX_STATE_RULE_(rule_kind, field_text, was_text, first_value, second_value)                                     \
+    static const struct hx_rule_record HX_UNIQUE_(hx_rule_)                                                            \
+        HX_RECORD_(".hx.rules") = { .field = field_text,                                                               \
+                                    .was = was_text,                                                                   \
+                                    .kind = (rule_kind),                                                               \
+                                    .reserved = 0,                                                                     \
+                                    .first = (uint64_t)(first_value),                                                  \
+                                    .second = (uint64_t)(second_value) }
+#define HX_STATE_HAS_(field_name)                                                                                      \
+    HX_STATIC_ASSERT(sizeof(((HX_STATE_TYPE_ *)0)->field_name) > 0, "the state has such a field")
+#define HX_STATE_WAS(field_name, old_name)                                                                             \
+    HX_STATE_HAS_(field_name);                                                                                         \
+    HX_STATE_RULE_(HX_RULE_WAS, #field_name, #old_name, 0, 0)
+#define HX_STATE_DEFAULT(field_name, value)                                                                            \
+    HX_STATE_HAS_(field_name);                                                                                         \
+    HX_STATE_RULE_(HX_RULE_DEFAULT, #field_name, "", value, 0)
+#define HX_STATE_RANGE(field_name, low, high)                                                                          \
+    HX_STATE_HAS_(field_name);                                                                                         \
+    HX_STATE_RULE_(HX_RULE_RANGE, #field_name, "", low, high)
+#define HX_STATE_DROPS(old_name) HX_STATE_RULE_(HX_RULE_DROPS, #old_name, "", 0, 0)

@@ -224,7 +224,7 @@ static void add_declarations(struct info *info, const struct hx_version *version
         add_parameter(info, &version->params[i]);
     if (version->schema)
         add(info, "state:     %zu bytes, schema %016llx\n", version->state_bytes, (unsigned long long)version->schema);
-    add_fields(info, version->fields, version->fields_count);
+    add_fields(info, version->fields.field, version->fields.count);
     if (version->kept) {
         struct hx_record_info record;
         hx_record_look(version, &record);
@@ -233,6 +233,7 @@ static void add_declarations(struct info *info, const struct hx_version *version
             record.damaged ? ", damaged" : "");
         add_fields(info, version->record_fields, version->record_fields_count);
     }
+    add(info, version->types.count ? "types:     %u recorded\n" : "types:     not recorded\n", version->types.count);
     add(info, "hooks:    ");
     for (uint32_t hook = 0; hook < HX_HOOK_COUNT; hook++)
         if (hx_records_hook(version->record, (enum hx_hook)hook)) /* init cannot be called any more */

@@ -212,21 +212,15 @@ hx_ret_t hx_state_import_size(const char *name)
 static hx_status_t check_fields_fit(const struct hx_version *from, const struct hx_version *to,
                                     struct hx_report *report)
 {
-    for (uint32_t i = 0; i < from->fields_count; i++) {
-        const struct hx_field_record *old = &from->fields[i];
-        const struct hx_field_record *new = hx_version_field(to, old->name);
-        if (!new)
+    for (uint32_t i = 0; i < from->fields.count; i++) {
+        const struct hx_field_record *old = &from->fields.field[i];
+        const char *obstacle = hx_fields_obstacle(&from->fields, old, &to->fields);
+        if (obstacle)
             return hx_report_fail(
                 report, HX_E_SCHEMA, old->name,
-                "state field %s has no place in the new version, and save and load hooks to convert it "
-                "are missing",
-                old->name);
-        if (new->type != old->type || new->count < old->count)
-            return hx_report_fail(
-                report, HX_E_SCHEMA, old->name,
-                "state field %s changes its type or shrinks from %u to %u elements; give both versions "
-                "save and load hooks",
-                old->name, old->count, new->count);
+                "state field %s %s; declare what becomes of it (HX_STATE_WAS, HX_STATE_DROPS), or give "
+                "both versions save and load hooks",
+                old->name, obstacle);
     }
     return HX_OK;
 }
@@ -239,7 +233,7 @@ static hx_status_t decide(struct hx_state_transfer *transfer, struct hx_report *
         transfer->way = HX_STATE_NONE;
         return HX_OK;
     }
-    if (from->schema && from->schema == to->schema) {
+    if (from->schema && from->schema == to->schema && !hx_types_against(&from->types, &to->types)) {
         transfer->way = HX_STATE_SHARED;
         return HX_OK;
     }
@@ -314,19 +308,28 @@ static hx_status_t carry_by_hooks(struct hx_state_transfer *transfer, struct hx_
         return err;
     transfer->bytes = transfer->blob.used;
     transfer->saved_ns = hx_hal_clock_ns();
-    return run_state_hook(transfer, transfer->to, HX_HOOK_LOAD, report);
+    err = run_state_hook(transfer, transfer->to, HX_HOOK_LOAD, report);
+    return err == HX_OK ? hx_state_check_ranges(transfer->to, report) : err;
 }
 
-static void carry_fields(struct hx_state_transfer *transfer)
+static hx_status_t carry_fields(struct hx_state_transfer *transfer, struct hx_report *report)
 {
     const struct hx_version *from = transfer->from, *to = transfer->to;
-    for (uint32_t i = 0; i < from->fields_count; i++) {
-        const struct hx_field_record *old = &from->fields[i];
-        const struct hx_field_record *new = hx_version_field(to, old->name);
-        size_t bytes = (size_t)old->count * old->elem_bytes;
-        memcpy(to->state + new->offset, from->state + old->offset, bytes);
-        transfer->bytes += bytes;
+    char fault[HX_FIELD_FAULT_MAX];
+    for (uint32_t i = 0; i < from->fields.count; i++) {
+        const struct hx_field_record *old = &from->fields.field[i];
+        if (hx_fields_carry(&from->fields, old, from->state, &to->fields, to->state, &transfer->bytes, fault) != HX_OK)
+            return hx_report_fail(report, HX_E_RANGE, old->name, "state field %s", fault);
     }
+    return HX_OK;
+}
+
+hx_status_t hx_state_check_ranges(const struct hx_version *version, struct hx_report *report)
+{
+    char fault[HX_FIELD_FAULT_MAX];
+    if (!version->fields.rules_count || hx_fields_check(&version->fields, version->state, fault) == HX_OK)
+        return HX_OK;
+    return hx_report_fail(report, HX_E_RANGE, "state", "state field %s", fault);
 }
 
 hx_status_t hx_state_carry(struct hx_state_transfer *transfer, struct hx_report *report)
@@ -339,7 +342,7 @@ hx_status_t hx_state_carry(struct hx_state_transfer *transfer, struct hx_report 
         transfer->bytes = transfer->from->state_bytes;
         return HX_OK;
     case HX_STATE_HOOKS: return carry_by_hooks(transfer, report);
-    case HX_STATE_FIELDS: carry_fields(transfer); return HX_OK;
+    case HX_STATE_FIELDS: return carry_fields(transfer, report);
     }
     return HX_E_INTERNAL;
 }

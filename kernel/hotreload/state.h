@@ -5,7 +5,8 @@
  * Three ways, decided before the gate closes:
  * - the declarations are identical: the new version gets the old one's pages, copied when first written;
  * - the old version has `save` and the new one `load`: they convert through a blob of named fields;
- * - otherwise the kernel converts field by field, by name; an old field that finds no place is a refusal.
+ * - otherwise the kernel converts field by field, by the rules of module/fields.h; an old field that finds no place, or a value
+ *   that does not fit, is a refusal.
  *
  * The blob lies in kernel memory: a header {magic, format, version, schema, length, CRC-32C} and fields, each {name, length,
  * data}, in order. It is checked as if an enemy had written it before anything is read from it.
@@ -50,6 +51,8 @@ HX_NODISCARD hx_status_t hx_state_carry(struct hx_state_transfer *transfer, stru
  * saving, after hx_state_carry(): HX_OK, and the blob holds it, open. Its error is reported; no allocation, no sleep. */
 HX_NODISCARD hx_status_t hx_state_prepare_again(struct hx_state_transfer *transfer, struct hx_report *report);
 HX_NODISCARD hx_status_t hx_state_save_again(struct hx_state_transfer *transfer, struct hx_report *report);
+/* Whether what stands in the fields is what their ranges allow: HX_E_RANGE. For pages that were shared, after the open. */
+HX_NODISCARD hx_status_t hx_state_check_ranges(const struct hx_version *version, struct hx_report *report);
 /* The swap is final, or taken back: for shared pages, who owns what. */
 void hx_state_commit(struct hx_version *from, struct hx_version *to, enum hx_state_way way);
 void hx_state_revert(struct hx_version *to, enum hx_state_way way);

@@ -340,7 +340,8 @@ static hx_status_t start_new(struct swap *swap, struct member *member)
 static hx_status_t check_new(struct swap *swap, struct member *member)
 {
     (void)swap;
-    return hx_version_try_hook(member->new, HX_HOOK_CHECK, 0, report_of(member));
+    hx_status_t err = hx_state_check_ranges(member->new, report_of(member));
+    return err == HX_OK ? hx_version_try_hook(member->new, HX_HOOK_CHECK, 0, report_of(member)) : err;
 }
 
 /* Since the open, in a call that a check of another made, perhaps. */

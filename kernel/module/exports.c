@@ -6,7 +6,7 @@
 
 const struct hx_export *hx_exports_look(const char *name, size_t bytes)
 {
-    uint64_t hash = hx_hash_name(name, bytes);
+    uint32_t hash = (uint32_t)hx_hash_name(name, bytes);
 
     for (const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask]; at->name; at++)
         if (at->hash == hash && at->bytes == bytes && hx_name_equal(at->name, name, bytes))

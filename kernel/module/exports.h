@@ -2,22 +2,32 @@
 /*
  * exports.h - the kernel's own symbols that a module may import, by name.
  *
- * The table is made when the kernel is built (kernel/main/exports_table.c), so that nothing is left to do at boot.
+ * The table is made when the kernel is built (tools/mkmodpack/exports_table.c), so that nothing is left to do at boot.
  */
 #pragma once
 #include <helix/types.h>
 
 struct hx_export {
-    uint64_t hash;    /* hx_hash_name() of the name */
     const char *name; /* NULL: nobody has this place */
-    uint32_t bytes;   /* of the name */
-    uint32_t needs;   /* enum hx_capability_type: export_needs.h */
     const void *stub; /* hal/hx_import.h */
+    uint64_t type;    /* types.h */
+    uint32_t hash;    /* the lower half of hx_hash_name() of the name, which is its key in types.h */
+    uint16_t bytes;   /* of the name */
+    uint16_t needs;   /* enum hx_capability_type: export_needs.h */
 };
 /* Open addressing: an export is at (hash & mask) or in the places after it, before the first free one. Twice as many places
  * as exports, or more, and behind them what runs over, closed by a free one: nothing has to go round. */
 extern const struct hx_export hx_exports_table[];
 extern const size_t hx_exports_mask;
+
+/* The export whose name has @key, or NULL. */
+static inline const struct hx_export *hx_exports_keyed(uint32_t key)
+{
+    for (const struct hx_export *at = &hx_exports_table[key & hx_exports_mask]; at->name; at++)
+        if (at->hash == key)
+            return at;
+    return NULL;
+}
 
 /* The export @name, [@bytes], or NULL. Constant time. */
 const struct hx_export *hx_exports_look(const char *name, size_t bytes);

@@ -102,6 +102,7 @@ static const struct {
     [HX_RECORDS_PORTS] = KIND(".hx.ports", hx_ports_record, HX_PORTS_MAX),
     [HX_RECORDS_PARAMS] = KIND(".hx.params", hx_param_record, HX_PARAMS_MAX),
     [HX_RECORDS_FIELDS] = KIND(".hx.fields", hx_field_record, HX_FIELDS_MAX),
+    [HX_RECORDS_RULES] = KIND(".hx.rules", hx_rule_record, HX_RULES_MAX),
     [HX_RECORDS_CALLBACKS] = KIND(".hx.callbacks", hx_callback_record, HX_CALLBACKS_MAX),
     [HX_RECORDS_CHANNELS] = KIND(".hx.channels", hx_channel_record, HX_CHANNEL_RECORDS_MAX),
     [HX_RECORDS_TOPICS] = KIND(".hx.topics", hx_topic_record, HX_TOPIC_RECORDS_MAX),
@@ -157,7 +158,8 @@ static void find_arrays(struct check *check)
     out->topics = array_of(check, HX_RECORDS_TOPICS, &out->topics_count);
     out->ports = array_of(check, HX_RECORDS_PORTS, &out->ports_count);
     out->params = array_of(check, HX_RECORDS_PARAMS, &out->params_count);
-    out->fields = array_of(check, HX_RECORDS_FIELDS, &out->fields_count);
+    out->fields.field = array_of(check, HX_RECORDS_FIELDS, &out->fields.count);
+    out->fields.rule = array_of(check, HX_RECORDS_RULES, &out->fields.rules_count);
     out->record = array_of(check, HX_RECORDS_RECORD, &ignored);
     out->record_fields = array_of(check, HX_RECORDS_RECORD_FIELDS, &out->record_fields_count);
 }
@@ -531,21 +533,55 @@ static uint64_t check_field(struct check *check, const struct hx_field_record *f
     return field->offset + bytes;
 }
 
+/* What is wrong with a rule about @field, which is NULL when there is none of its name; NULL: nothing. */
+static const char *rule_fault(const struct hx_rule_record *rule, const struct hx_field_record *field)
+{
+    bool held = field && hx_field_holds(field->type, rule->first) && hx_field_holds(field->type, rule->second);
+    if (rule->kind == HX_RULE_DROPS)
+        return field ? "the state has that field still" : NULL;
+    if (!field)
+        return "the state has no such field";
+    if (rule->kind == HX_RULE_WAS)
+        return hx_name_is_proper(rule->was) ? NULL : "the name before is none";
+    if (rule->kind == HX_RULE_DEFAULT)
+        return held ? NULL : "the value does not fit the field";
+    if (rule->kind == HX_RULE_RANGE)
+        return held && !hx_field_is_less(field->type, rule->second, rule->first) ? NULL : "there is no such range";
+    return "its kind is unknown";
+}
+
+static void check_rule(struct check *check, uint32_t index)
+{
+    const struct hx_fields *fields = &check->out->fields;
+    const struct hx_rule_record *rule = &fields->rule[index];
+    if (!hx_name_is_proper(rule->field)) {
+        violate(check, HX_E_FORMAT, "state", "broken state rule %u: it has no proper name; " USE_MACROS, index);
+        return;
+    }
+    const char *fault = rule_fault(rule, hx_fields_find(fields, rule->field));
+    if (fault)
+        violate(check, HX_E_RANGE, rule->field, "broken state rule for %s: %s; correct it", rule->field, fault);
+    else if (hx_fields_rule(fields, rule->kind, rule->field) != rule)
+        violate(check, HX_E_EXIST, rule->field, "state field %s has two rules of one kind; take one away", rule->field);
+}
+
 static void check_fields(struct check *check)
 {
     size_t state_bytes = check->image->part[HX_PART_STATE].bytes;
     bool sound = true;
-    for (uint32_t i = 0; i < check->out->fields_count; i++) {
-        uint64_t end = check_field(check, check->out->fields, i, "state", state_bytes);
+    for (uint32_t i = 0; i < check->out->fields.count; i++) {
+        uint64_t end = check_field(check, check->out->fields.field, i, "state", state_bytes);
         sound = sound && end;
         if (end > check->out->state_bytes)
             check->out->state_bytes = (size_t)end;
     }
-    if (check->out->fields_count == 0 && state_bytes > 0)
+    for (uint32_t i = 0; i < check->out->fields.rules_count && sound; i++)
+        check_rule(check, i);
+    if (check->out->fields.count == 0 && state_bytes > 0)
         violate(check, HX_E_FORMAT, HX_STATE_SECTION,
                 "section " HX_STATE_SECTION " without fields; declare the state with HX_STATE");
     /* Fields are counted from the section's start, and pages of it stand in for those of the next version. */
-    if (check->out->fields_count > 0 && sound && state_bytes >= check->out->state_bytes + STATE_PADDING)
+    if (check->out->fields.count > 0 && sound && state_bytes >= check->out->state_bytes + STATE_PADDING)
         violate(check, HX_E_FORMAT, HX_STATE_SECTION,
                 "section " HX_STATE_SECTION " has %zu bytes, its fields %zu: only HX_STATE may put something there; "
                 "declare the rest elsewhere",

@@ -203,14 +203,6 @@ bool hx_version_set_has(const struct hx_version_set *set, const struct hx_module
 
 /* ---- what it declares ------------------------------------------------------------------------------------------------ */
 
-const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name)
-{
-    for (uint32_t i = 0; i < version->fields_count; i++)
-        if (strcmp(version->fields[i].name, name) == 0)
-            return &version->fields[i];
-    return NULL;
-}
-
 const struct hx_provided *hx_version_provided(const struct hx_version *version, const struct hx_interface *interface)
 {
     for (uint32_t i = 0; i < version->provides_count; i++)

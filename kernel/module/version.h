@@ -12,6 +12,7 @@
 
 #include "interface.h"
 #include "records.h"
+#include "types.h"
 
 enum { HX_PARAM_TEXT_MAX = 128 };
 /* Begins a word among parameters that is the kernel's: orchestrator/resource_broker.h. */
@@ -29,6 +30,7 @@ struct hx_version {
     struct hx_module *module;              /* c: whose version it is */
     const struct hx_module_record *record; /* in the image, checked */
     struct hx_slice file;                  /* the pristine bytes: borrowed from the pack */
+    struct hx_types types;                 /* in the file */
     uint64_t file_hash;                    /* 0: not asked for yet; hx_version_file_hash() */
     struct hx_image *image;
     struct hx_ledger ledger;
@@ -43,7 +45,7 @@ struct hx_version {
     struct hx_gate_vtable callbacks_vtable; /* operation i is irqs[i]'s handler */
     struct hx_gate_vtable calls_vtable;     /* which operation is whose the identity says: orchestrator/callbacks.h */
 
-    uint32_t provides_count, requires_count, irqs_count, ports_count, params_count, fields_count;
+    uint32_t provides_count, requires_count, irqs_count, ports_count, params_count;
     uint32_t constructors_count, destructors_count;
     struct hx_provided provides[HX_PROVIDES_MAX];
     struct hx_interface_use requires[HX_REQUIRES_MAX];
@@ -54,7 +56,7 @@ struct hx_version {
     uint32_t callbacks_count, channels_count, topics_count, record_fields_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
-    const struct hx_field_record *fields;
+    struct hx_fields fields;
     const struct hx_record_record *record_region;
     const struct hx_field_record *record_fields;
     const uint64_t *constructors, *destructors;
@@ -125,7 +127,5 @@ static inline bool hx_version_has_hook(const struct hx_version *version, enum hx
 {
     return version->hooks_vtable.op[hook] != (const void *)hx_gate_op_unsupported;
 }
-/* The field called @name, or NULL. */
-const struct hx_field_record *hx_version_field(const struct hx_version *version, const char *name);
 /* The provided interface, or NULL. */
 const struct hx_provided *hx_version_provided(const struct hx_version *version, const struct hx_interface *interface);

@@ -7,6 +7,7 @@
  */
 #include "version_steps.h"
 
+#include <lib/err.h>
 #include <lib/fmt.h>
 #include <lib/hash.h>
 #include <string.h>
@@ -40,6 +41,58 @@ static hx_status_t check_requires(struct hx_version *version, const struct hx_re
     return HX_OK;
 }
 
+/* ---- types ----------------------------------------------------------------------------------------------------------- */
+
+static hx_status_t refuse_type(const struct hx_version *version, const struct hx_type_record *record, const char *whose,
+                               const char *advice, struct hx_report *report)
+{
+    char name[HX_TYPES_NAME_MAX];
+    hx_types_name(&version->types, record, name);
+    return hx_report_fail(report, HX_E_VERSION, name, "%s: its type differs from %s; %s", name, whose, advice);
+}
+
+static hx_status_t check_type_of(const struct hx_version *version, const struct hx_version *other,
+                                 struct hx_report *report)
+{
+    const struct hx_type_record *record = hx_types_against(&version->types, &other->types);
+    char whose[HX_NAME_MAX + 8];
+    if (!record)
+        return HX_OK;
+    hx_fmt(whose, sizeof(whose), "that of %s", hx_version_name(other));
+    return refuse_type(version, record, whose, "build both with the same header", report);
+}
+
+/* Before any code of it runs: it means the same as the kernel, its providers and, if it is to be one, its users. */
+static hx_status_t check_types(struct hx_version *version, const struct hx_version_set *set, struct hx_report *report)
+{
+    hx_status_t err = hx_types_read(version->file, &version->types);
+    if (err != HX_OK)
+        return hx_report_fail(report, err, HX_TYPES_SECTION,
+                              "section " HX_TYPES_SECTION " cannot be read: %s; pack it with this kernel's mkmodpack",
+                              hx_err_text(err));
+    const struct hx_type_record *record = hx_types_against_kernel(&version->types);
+    if (record)
+        return refuse_type(version, record, "this kernel's", "rebuild with this kernel's SDK", report);
+    for (uint32_t i = 0; i < version->requires_count && err == HX_OK; i++) {
+        const struct hx_module *provider = hx_version_set_provider(set, version->requires[i].interface);
+        if (provider)
+            err = check_type_of(version, hx_version_to_be(set, provider), report);
+    }
+    return err;
+}
+
+/* Those who are replaced in the same step are looked at when they are made. */
+static hx_status_t check_users(const struct hx_version *version, const struct hx_version_set *set,
+                               const struct hx_interface *interface, struct hx_report *report)
+{
+    const struct hx_interface_use *use = NULL;
+    hx_status_t err = HX_OK;
+    TAILQ_FOREACH(use, &interface->uses, link)
+        if (err == HX_OK && !hx_version_set_has(set, use->user->module))
+            err = check_type_of(version, use->user, report);
+    return err;
+}
+
 /* Whoever has offered it so far goes in the same step. */
 static bool replaces_all(const struct hx_version_set *set, const char *prefix)
 {
@@ -61,6 +114,9 @@ static hx_status_t offer_provides(struct hx_version *version, const struct hx_ve
         if (err != HX_OK)
             return err;
         version->provides_count++;
+        err = check_users(version, set, provided->interface, report);
+        if (err != HX_OK)
+            return err;
         provided->version = record->version;
         vtable_clear(&provided->vtable);
         provided->op_count = hx_records_vtable(version->image, record, provided->vtable.op);
@@ -105,10 +161,10 @@ static void collect_callbacks(struct hx_version *version)
 /* ---- the declared state ---------------------------------------------------------------------------------------------- */
 
 /* The name is part of it: two modules that declare alike need not mean alike. 0: nothing is declared. */
-static uint64_t schema_of(const struct hx_version *version, const struct hx_field_record *fields, uint32_t count)
+static uint64_t schema_of(const struct hx_version *version, const struct hx_fields *fields)
 {
     const char *name = version->record->name;
-    return count ? hx_hash_xxh64(fields, count * sizeof(*fields), hx_hash_name(name, strlen(name))) | 1 : 0;
+    return fields->count ? hx_fields_schema(fields, hx_hash_name(name, strlen(name))) : 0;
 }
 
 static void describe_state(struct hx_version *version, const struct hx_records *records)
@@ -117,8 +173,10 @@ static void describe_state(struct hx_version *version, const struct hx_records *
     version->state_mapped = (part->bytes + HX_PAGE_BYTES - 1) / HX_PAGE_BYTES * HX_PAGE_BYTES;
     version->state = part->bytes ? part->memory : NULL;
     version->state_bytes = records->state_bytes;
-    version->schema = schema_of(version, version->fields, version->fields_count);
-    version->record_schema = schema_of(version, version->record_fields, version->record_fields_count);
+    const struct hx_fields record = { .field = version->record_fields, .count = version->record_fields_count };
+    version->schema = schema_of(version, &version->fields);
+    version->record_schema = schema_of(version, &record);
+    hx_fields_reset(&version->fields, version->state);
 }
 
 /* ---- parameters ----------------------------------------------------------------------------------------------------- */
@@ -207,7 +265,6 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->params = records->params;
     version->params_count = records->params_count;
     version->fields = records->fields;
-    version->fields_count = records->fields_count;
     version->record_region = records->record;
     version->record_fields = records->record_fields;
     version->record_fields_count = records->record_fields_count;
@@ -229,6 +286,8 @@ hx_status_t hx_version_read_records(struct hx_version *version, const struct hx_
     collect_callbacks(version);
     describe_state(version, &records);
     err = check_requires(version, &records, report);
+    if (err == HX_OK)
+        err = check_types(version, set, report);
     if (err == HX_OK)
         err = offer_provides(version, set, &records, report);
     if (err == HX_OK)

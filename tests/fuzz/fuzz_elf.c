@@ -6,6 +6,7 @@
  * kernel would. The last byte chooses which allocation fails, so that failure paths are fuzzed too.
  */
 #include <modloader/loader.h>
+#include <module/types.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -122,6 +123,20 @@ static void look_at(const struct hx_image *image, struct hx_slice file)
         abort();
 }
 
+/* All that a load does with what the file says of types. */
+static void look_at_types(struct hx_slice file)
+{
+    char name[HX_TYPES_NAME_MAX];
+    struct hx_types types;
+
+    if (hx_types_read(file, &types) != HX_OK)
+        return;
+    for (uint32_t i = 0; i < types.count; i++)
+        hx_types_name(&types, &types.record[i], name);
+    if (hx_types_against(&types, &types)) /* in whatever order */
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world world = { 0, size ? data[size - 1] % 8u : 0 };
@@ -152,6 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (world.live)
         abort();
+    look_at_types(file);
     for (uint32_t kind = 0; kind < HX_RECORDS_COUNT; kind++) {
         struct hx_slice records;
 

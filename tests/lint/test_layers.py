@@ -44,8 +44,6 @@ BELONGS = {
     "kernel/arch/x86_64/gate_stub.c": "kernel/gate",
     "kernel/arch/x86_64/import.S": "kernel/gate",
 }
-# Not in the kernel: it runs on the host and makes a part of it.
-GENERATORS = {"kernel/main/exports_table.c"}
 # One file, one header more than its room: the unwinding of a trap ends in the gate's assembly.
 ALSO = {("kernel/arch/x86_64/trap_text.c", "kernel/gate/gate.h")}
 # Not ours: what the compiler and the C library have that means the same without an operating system.
@@ -119,8 +117,7 @@ def levels():
 @case("kernel and modules include no header that needs an operating system")
 def freestanding():
     report([f"{source}:{line}: <{name}> is not freestanding" for source, line, name, target in includes()
-            if target is None and not source.startswith("tools/") and source not in GENERATORS
-            and not FREESTANDING.match(name)])
+            if target is None and not source.startswith("tools/") and not FREESTANDING.match(name)])
 
 
 @case("rooms meet through headers: nothing includes a source file")

@@ -22,7 +22,8 @@ MODULES = sorted(glob.glob(os.path.join(BUILD, "modules", "*.hxm")))
 GATE = ("gate.S.o", "gate_stub.c.o", "import.S.o")  # the gate room's part of the machine's sources
 MEMORY = {"memcpy", "memmove", "memset", "memcmp"}
 TEMPLATE = {"hx_cpu", "hx_percpu_start", "hx_percpu_end"}  # the seam's data: hx_cpu.h
-TABLE = {"hx_exports_table", "hx_exports_mask"}  # made by kernel/main/exports_table.c
+# Made by tools/mkmodpack/exports_table.c.
+TABLE = {"hx_exports_table", "hx_exports_mask", "hx_kernel_types_key", "hx_kernel_types_type", "hx_kernel_types_count"}
 
 
 def run(*arguments):

@@ -590,11 +590,12 @@ def diff_state():
                      refusals=2)
     equal(verdict["state"], "refused", "way")
     module("type.hxm", state("SCALAR(i32, a) ARRAY(u8, b, 8)"))
-    equal(judged("one.hxm", "type.hxm", False, "refused: field: a changes its type", refusals=1)["state"], "refused", "way")
+    equal(judged("one.hxm", "type.hxm", True, "field: a: offset 0, 4 bytes, i32 here; offset 0, 4 bytes, u32 before: "
+                 "each value must fit")["state"], "fields", "way")
     module("save.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)", ".save = hook"))
     module("load.hxm", state("SCALAR(u64, c)", ".load = hook"))
     equal(judged("save.hxm", "load.hxm", True, "field: a is gone")["state"], "hooks", "way")
-    judged("save.hxm", "type.hxm", False, "refused: field: a changes its type", refusals=1)
+    equal(judged("save.hxm", "type.hxm", True)["state"], "fields", "way of one that saves to one that does not load")
     judged("one.hxm", "load.hxm", False, refusals=2)
     module("no.hxm", named("s") )
     equal(judged("no.hxm", "one.hxm", True)["state"], "none", "way")
@@ -604,6 +605,193 @@ def diff_state():
     equal(judged("bare.hxm", "load.hxm", True)["state"], "hooks", "way")
     module("alike.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)").replace('"s"', '"t"'))
     equal(judged("one.hxm", "alike.hxm", True)["state"], "fields", "way between two names")
+
+
+@case("diff: what is declared of a field's former name, loss, default and range is said")
+def diff_rules():
+    module("old.hxm", state("SCALAR(u32, count) ARRAY(u8, b, 8) SCALAR(u64, hits)"))
+    new = state("SCALAR(u64, used) ARRAY(u16, b, 9) SCALAR(i32, low)")
+    module("bare.hxm", new)
+    judged("old.hxm", "bare.hxm", False, "refused: field: count is gone", "refused: field: hits is gone", refusals=2)
+    module("new.hxm", new + "HX_STATE_WAS(used, count);\nHX_STATE_DROPS(hits);\nHX_STATE_DEFAULT(low, -3);\n")
+    judged("old.hxm", "new.hxm", True, "field: count becomes used", "field: used: offset 0, 8 bytes, u64 here; offset 0, 4",
+           "field: b: offset 8, 18 bytes, u16 here; offset 4, 8 bytes, u8 before", "field: b grows from 8 to 9",
+           "field: hits is given up", "field: low is added, with -3 in it")
+    module("range.hxm", new + "HX_STATE_RANGE(low, -3, 3);\n")
+    equal(judged("bare.hxm", "range.hxm", True)["state"], "fields", "way into a range")
+    equal(judged("range.hxm", "range.hxm", True)["state"], "shared", "way")
+    for rules, says in [("HX_STATE_RANGE(low, 3, -3);", "there is no such range"),
+                        ("HX_STATE_DEFAULT(low, 1L << 31);", "the value does not fit the field"),
+                        ("HX_STATE_DROPS(low);", "the state has that field still")]:
+        module("bad.hxm", new + rules)
+        contains(pack_refused("bad.hxm"), says)
+
+
+# ---- types ----
+MESSAGE = """
+static hx_ret_t send(void)
+{
+    struct hx_message m = { .code = 1 };
+    return hx_channel_send(1, &m, sizeof(m), HX_WAIT_NOT);
+}
+"""
+ITEM = """
+struct ex_toy_item {
+#ifdef TURNED
+    uint64_t value; uint32_t code;
+#else
+    uint32_t code; uint64_t value;
+#endif
+};
+static volatile struct ex_toy_item item HX_RECORD_(".data");
+"""
+
+
+def with_types(file, source, *defines, compiler="gcc"):
+    code = write(file + ".c", HEAD + source)
+    subprocess.run([compiler, *FLAGS, "-Wno-unused-function", "-g", *defines, "-I", os.path.join(ROOT, "include"), "-c",
+                    code, "-o", path(file + ".o")], check=True)
+    subprocess.run(["ld", "-r", path(file + ".o"), "-o", path(file)], check=True)
+    return path(file)
+
+
+def types_of(file):
+    return {one["name"]: one for one in json.loads(done("types", "--json", file))}
+
+
+def kernel_types():
+    return {one["name"]: one for one in json.loads(done("types", "--json"))}
+
+
+SENDS = MESSAGE + 'HX_MODULE("sends", HX_VERSION(1, 0, 0), "a test", .init = send);\n'
+
+
+@case("types: both compilers, in each version of their debug information, say the same of the whole contract")
+def types_contract():
+    table = os.path.join(BUILD, "kernel", "exports_table")
+    outputs = set()
+    for compiler in filter(shutil.which, ("gcc", "clang")):
+        for version in (4, 5):
+            subprocess.run([compiler, "-std=gnu11", "-ffreestanding", f"-gdwarf-{version}", "-fno-eliminate-unused-debug-types",
+                            *(f"-I{os.path.join(ROOT, d)}" for d in ("include", "kernel")), "-c",
+                            os.path.join(ROOT, "kernel", "main", "contract.c"), "-o", path("contract.o")], check=True)
+            outputs.add(subprocess.run([table, "--words", path("contract.o")], capture_output=True, check=True).stdout)
+    equal(len(outputs), 1, "descriptions")
+    contains(outputs.pop().decode(), "36 1 type u8")
+
+
+@case("types: each kind of type is described, by both compilers alike")
+def types_kinds():
+    source = """
+enum ex_a_small { EX_A_MINUS = -3, EX_A_PLUS = 200 };
+enum ex_a_plain { EX_A_ONE = 1, EX_A_BIG = 200 };
+struct ex_a_opaque;
+union ex_a_both { uint8_t byte; double number; };
+typedef struct { const char *text; volatile uint16_t level; } unnamed;
+struct ex_a_all {
+    enum ex_a_small small; enum ex_a_plain plain; struct ex_a_opaque *opaque; union ex_a_both both[2];
+    unnamed inner[3]; uint32_t low : 3, : 2, high : 9; int64_t table[2][5]; _Bool yes;
+    hx_ret_t (*call)(const void *data, uint64_t bytes, unnamed *more, ...); struct ex_a_all *next; char rest[];
+};
+static struct ex_a_all all HX_RECORD_(".data");
+static hx_ret_t f(void) { return all.yes; }
+static const struct ex_a_ops ops = { HX_OPS_HEAD(ex_a), .f = f };
+HX_PROVIDES(ex_a, A_OPS, &ops);
+""" + named("kinds")
+    texts = []
+    for compiler in filter(shutil.which, ("gcc", "clang")):
+        for version in ("-gdwarf-4", "-gdwarf-5"):
+            texts.append(types_of(with_types("kinds.hxm", source, version, compiler=compiler)))
+    for other in texts[1:]:
+        equal(other, texts[0], "types")
+    text = texts[0]["struct ex_a_all"]["text"]
+    for line in ["0 4 small enum:i32{EX_A_MINUS=-3,EX_A_PLUS=200,}", "4 4 plain enum:u32{EX_A_ONE=1,EX_A_BIG=200,}",
+                 "8 8 opaque *struct ex_a_opaque", "16 16 both [2]union ex_a_both", "16 1 both[].byte u8",
+                 "16 8 both[].number f64", "32 48 inner [3]struct -", "32 8 inner[].text *const i8",
+                 "40 2 inner[].level volatile u16", "80.0 3b low u32", "80.5 9b high u32", "88 80 table [2][5]i64",
+                 "168 1 yes bool", "176 8 call *fn(*const void, u64, *struct -, ...) i64", "184 8 next *struct ex_a_all",
+                 "192 0 rest []i8"]:
+        assert line in text.splitlines(), f"{line} is not in:\n{text}"
+    contains(texts[0]["operation ex_a_f"]["text"], "fn() i64")
+    contains(texts[0]["union ex_a_both"]["text"], "union 8")
+
+
+@case("types: what create and strip record is what debug information said, and stays when it is packed again")
+def types_recorded():
+    said = types_of(with_types("m.hxm", SENDS))
+    equal(said["import hx_channel_send"]["hash"], kernel_types()["export hx_channel_send"]["hash"], "an import")
+    equal(said["struct hx_message"]["hash"], kernel_types()["struct hx_message"]["hash"], "a structure")
+    done("strip", "-o", "s.hxm", "m.hxm")
+    shown = subprocess.run(["readelf", "-SW", path("s.hxm")], capture_output=True, text=True, check=True).stdout
+    assert ".debug" not in shown and ".hx.types" in shown, shown
+    for options in ([], ["--strip-debug"]):
+        done("create", "-o", "p.cpio", *options, "--require-types", "m.hxm")
+        os.makedirs(path("out"), exist_ok=True)
+        done("extract", "-C", "out", "p.cpio", "m.hxm")
+        for file in ("out/m.hxm", "s.hxm"):
+            equal({name: one["hash"] for name, one in types_of(file).items()},
+                  {name: one["hash"] for name, one in said.items()}, f"types of {file}")
+    shutil.rmtree(path("out"))
+    done("create", "-o", "again.cpio", "--require-types", "s.hxm")
+
+
+@case("types: a module without debug information has none, which may be refused")
+def types_missing():
+    module("m.hxm", SENDS)
+    contains(refused("types", "m.hxm"), "its types are not recorded")
+    done("create", "-o", "p.cpio", "m.hxm")
+    contains(pack_refused("--require-types", "m.hxm"), "compile it with -g")
+
+
+@case("types: what differs from the kernel's is refused, and the field is named")
+def types_kernel():
+    with_types("field.hxm", SENDS, "-Dcorrelation=reference")
+    contains(pack_refused("field.hxm"), "another type of struct hx_message: field `reference': offset 24, 8 bytes here; none "
+             "in this kernel")
+    first = write("first.h", "#define hx_sleep_ns of_the_header\n#include <helix/module.h>\n#undef hx_sleep_ns\n")
+    with_types("import.hxm", "hx_ret_t hx_sleep_ns(uint32_t);\nstatic hx_ret_t go(void) { return hx_sleep_ns(1); }\n"
+               'HX_MODULE("m", HX_VERSION(1, 0, 0), "a test", .init = go);\n', "-include", first)
+    contains(pack_refused("import.hxm"), "another type of import hx_sleep_ns: fn(u32) i64 here; fn(u64) i64 in this kernel")
+    done("strip", "-o", "stripped.hxm", "field.hxm")
+    contains(pack_refused("stripped.hxm"), "another type of struct hx_message: which part of it is not known")
+
+
+@case("types: user and provider that mean different things are refused together, units of one module as well")
+def types_pair():
+    user = ITEM + "static hx_ret_t go(void) { return ex_toy_play(item.code); }\n" + \
+        'HX_MODULE("user", HX_VERSION(1, 0, 0), "a test", .init = go);\nHX_REQUIRES(ex_toy, TOY_OPS);\n'
+    with_types("toy.hxm", ITEM + TOY_PROVIDER + named("toy"))
+    with_types("user.hxm", user)
+    done("create", "-o", "p.cpio", "toy.hxm", "user.hxm")
+    with_types("turned.hxm", user, "-DTURNED")
+    contains(pack_refused("toy.hxm", "turned.hxm"), "turned.hxm: another type of struct ex_toy_item: field `value': offset 0, 8 "
+             "bytes here; offset 8, 8 bytes in toy.hxm")
+    one, two = with_types("one.hxm", ITEM + TOY_PROVIDER + named("toy")), with_types("two.hxm", ITEM, "-DTURNED")
+    subprocess.run(["ld", "-r", one, two, "-o", path("both.hxm")], check=True)
+    contains(pack_refused("both.hxm"), "two types for struct ex_toy_item: field `code': offset 0, 4 bytes in one unit; offset 8")
+
+
+@case("diff: types that differ are told, to the field where debug information is there")
+def types_diff():
+    with_types("old.hxm", ITEM + TOY_PROVIDER + named("toy"))
+    with_types("new.hxm", ITEM + TOY_PROVIDER + named("toy"), "-DTURNED")
+    judged("old.hxm", "new.hxm", True, "type: struct ex_toy_item: field `value': offset 0, 8 bytes here; offset 8, 8 bytes there")
+    for file in ("old.hxm", "new.hxm"):
+        done("strip", "-o", file, file)
+    judged("old.hxm", "new.hxm", True, "type: struct ex_toy_item: which part of it is not known without debug information")
+
+
+@case("types: a damaged section of them is refused")
+def types_damaged():
+    with_types("m.hxm", SENDS)
+    done("strip", "-o", "s.hxm", "m.hxm")
+    content = read("s.hxm")
+    shown = subprocess.run(["readelf", "-SW", path("s.hxm")], capture_output=True, text=True, check=True).stdout
+    at = int(re.search(r"\] \.hx\.types +PROGBITS +\w+ (\w+)", shown)[1], 16)
+    for offset, value, says in [(0, 9, "another format"), (4, 60000, "broken section .hx.types"),
+                                (16, 1, "its records are not in order")]:
+        write("bad.hxm", content[:at + offset] + value.to_bytes(4, "little") + content[at + offset + 4:])
+        contains(pack_refused("bad.hxm"), says)
 
 
 @case("diff: interrupt lines keep their keys; ports, parameters and imports are told")
@@ -972,7 +1160,8 @@ def abi():
 @case("another magic and a half record are refused")
 def broken_descriptor():
     module("m.hxm", named("m"))
-    patched("m.hxm", "magic.hxm", b"HXM1\0\0\0" + bytes(ABI[:1]), b"HXM2\0\0\0" + bytes(ABI[:1]))
+    number = (ABI[0] << 24 | ABI[1] << 12 | ABI[2]).to_bytes(4, "little")
+    patched("m.hxm", "magic.hxm", b"HXM1" + number, b"HXM2" + number)
     module("half.hxm", named("m") + 'static const int half HX_RECORD_(".hx.irqs") = 1;')
     text = pack_refused("magic.hxm", "half.hxm", findings=2)
     contains(text, "its magic is 0x324d5848")
@@ -1182,7 +1371,8 @@ def help_text():
     contains(done("--help"), "create")
     contains(done("--version"), "module ABI {}.{}".format(*ABI))
     known = commands()
-    equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "symbols", "verify"], "commands")
+    equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "strip", "symbols", "types",
+                           "verify"], "commands")
     for command in known:
         contains(done(command, "--help"), f"usage: mkmodpack {command} ")
         equal(done(command, "-h"), done(command, "--help"), f"help of {command}")

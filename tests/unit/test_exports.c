@@ -233,13 +233,14 @@ Test(exports, a_name_with_the_hash_of_an_export_is_not_taken_for_it)
     make_twin(name, twin);
     uint64_t hash = hx_hash_name(name, TWIN_BYTES);
     cr_assert_eq(hx_hash_name(twin, TWIN_BYTES), hash, "the test makes no twin any more");
-    own_table[hash & own_mask] = (struct hx_export){ .hash = hash, .name = name, .bytes = TWIN_BYTES, .stub = name };
+    own_table[hash & own_mask] =
+        (struct hx_export){ .hash = (uint32_t)hash, .name = name, .bytes = TWIN_BYTES, .stub = name };
     cr_assert_eq(own_find(name, TWIN_BYTES, &stub), HX_OK);
     cr_assert_eq(stub, name);
     cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_E_SYMBOL);
     /* Of two with one hash each is found. */
     own_table[(hash & own_mask) + 1] =
-        (struct hx_export){ .hash = hash, .name = twin, .bytes = TWIN_BYTES, .stub = twin };
+        (struct hx_export){ .hash = (uint32_t)hash, .name = twin, .bytes = TWIN_BYTES, .stub = twin };
     cr_assert_eq(own_find(twin, TWIN_BYTES, &stub), HX_OK);
     cr_assert_eq(stub, twin);
 }
@@ -252,7 +253,7 @@ Test(exports, what_runs_over_the_end_is_found)
         name[3]++;
     own_table[own_mask] = (struct hx_export){ .name = "other", .bytes = 5, .stub = "" };
     own_table[own_mask + 1] =
-        (struct hx_export){ .hash = hx_hash_name(name, 4), .name = name, .bytes = 4, .stub = name };
+        (struct hx_export){ .hash = (uint32_t)hx_hash_name(name, 4), .name = name, .bytes = 4, .stub = name };
     cr_assert_eq(own_find(name, 4, &stub), HX_OK);
     cr_assert_eq(stub, name);
     name[2] = 'X';

@@ -106,6 +106,7 @@ struct good {
     struct hx_ports_record *ports;
     struct hx_param_record *params;
     struct hx_field_record *fields;
+    struct hx_rule_record *rule[HX_RULE_KINDS]; /* by kind */
     uint64_t *constructors, *destructors;
     uint8_t *vtable; /* of what it provides */
 };
@@ -139,7 +140,9 @@ static struct good good_open(void)
     good.gong = &irqs[!turned];
     good.ports = writable(good.records.ports);
     good.params = writable(good.records.params);
-    good.fields = writable(good.records.fields);
+    good.fields = writable(good.records.fields.field);
+    for (uint32_t i = 0; i < good.records.fields.rules_count; i++)
+        good.rule[good.records.fields.rule[i].kind] = writable(&good.records.fields.rule[i]);
     good.constructors = writable(good.records.constructors);
     good.destructors = writable(good.records.destructors);
     good.vtable = writable(hx_image_at(good.image, (uintptr_t)good.provides->vtable, 8));
@@ -163,7 +166,8 @@ Test(records, of_a_good_module_are_found)
     cr_assert_eq(r->irqs_count, 2);
     cr_assert_eq(r->ports_count, 1);
     cr_assert_eq(r->params_count, 1);
-    cr_assert_eq(r->fields_count, 2);
+    cr_assert_eq(r->fields.count, 2);
+    cr_assert_eq(r->fields.rules_count, 4);
     cr_assert_eq(r->constructors_count, 1);
     cr_assert_eq(r->destructors_count, 1);
     cr_assert_eq(r->state_bytes, 68);
@@ -297,7 +301,26 @@ BROKEN(a_field_past_the_state_is_refused, HX_E_RANGE, "keys", "type or place", g
 BROKEN(a_field_behind_the_state_is_refused, HX_E_RANGE, "used", "type or place", g->fields[0].offset = UINT32_MAX)
 BROKEN(a_state_larger_than_its_fields_is_refused, HX_E_FORMAT, HX_STATE_SECTION, "only HX_STATE may put",
        g->image->part[HX_PART_STATE].bytes += 8)
-BROKEN(a_state_without_fields_is_refused, HX_E_FORMAT, HX_STATE_SECTION, "without fields", RECORDS(FIELDS).bytes = 0)
+BROKEN(a_rule_without_a_name_is_refused, HX_E_FORMAT, "state", "state rule", g->rule[HX_RULE_WAS]->field[0] = 0)
+BROKEN(a_rule_whose_name_does_not_end_is_refused, HX_E_FORMAT, "state", "state rule",
+       memset(g->rule[HX_RULE_DROPS]->field, 'x', HX_NAME_MAX))
+BROKEN(a_rule_of_an_unknown_kind_is_refused, HX_E_RANGE, "used", "kind is unknown",
+       g->rule[HX_RULE_WAS]->kind = HX_RULE_KINDS)
+BROKEN(a_rule_for_no_field_is_refused, HX_E_RANGE, "gone", "no such field",
+       strcpy(g->rule[HX_RULE_DEFAULT]->field, "gone"))
+BROKEN(a_name_before_that_is_none_is_refused, HX_E_RANGE, "used", "name before",
+       memset(g->rule[HX_RULE_WAS]->was, '*', HX_NAME_MAX))
+BROKEN(a_default_that_does_not_fit_is_refused, HX_E_RANGE, "used", "does not fit",
+       g->rule[HX_RULE_DEFAULT]->first = (uint64_t)UINT32_MAX + 1)
+BROKEN(a_range_turned_round_is_refused, HX_E_RANGE, "used", "no such range", g->rule[HX_RULE_RANGE]->first = 10)
+BROKEN(a_range_past_the_type_is_refused, HX_E_RANGE, "used", "no such range",
+       g->rule[HX_RULE_RANGE]->second = UINT64_MAX)
+BROKEN(a_field_both_kept_and_given_up_is_refused, HX_E_RANGE, "used", "still",
+       strcpy(g->rule[HX_RULE_DROPS]->field, "used"))
+BROKEN(two_rules_of_a_kind_are_refused, HX_E_EXIST, "used", "two rules",
+       *g->rule[HX_RULE_WAS] = *g->rule[HX_RULE_RANGE])
+BROKEN(a_state_without_fields_is_refused, HX_E_FORMAT, HX_STATE_SECTION, "without fields", RECORDS(FIELDS).bytes = 0;
+       RECORDS(RULES).bytes = 0)
 
 Test(records, an_interface_without_a_name_is_refused)
 {

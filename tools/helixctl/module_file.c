@@ -6,7 +6,7 @@
 #include "terminal.h"
 
 #include <mkmodpack/module_info.h>
-#include <mkmodpack/strip.h>
+#include <mkmodpack/module_types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,7 @@ bool hx_ctl_module_strip(struct hx_ctl_module *module)
 
     if (!module->name[0])
         return true;
-    if (!hx_mp_strip_debug(module->file.bytes, module->file.path, &module->stripped, &findings))
+    if (!hx_mp_module_types_record(module->file.bytes, module->file.path, true, &module->stripped, &findings))
         return false;
     module->sent = module->stripped;
     return true;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Long options without a letter. */
-enum { OPTION_MANIFEST = 256, OPTION_HOLD, OPTION_DEPFILE, OPTION_STRIP };
+enum { OPTION_MANIFEST = 256, OPTION_HOLD, OPTION_DEPFILE, OPTION_STRIP, OPTION_TYPES };
 
 static bool wrong_usage(const char *text)
 {
@@ -38,6 +38,7 @@ static bool take_option(struct hx_mp_build *out, int c)
     case OPTION_MANIFEST: out->manifest = optarg; return true;
     case OPTION_DEPFILE: out->depfile = optarg; return true;
     case OPTION_STRIP: out->strip = true; return true;
+    case OPTION_TYPES: out->require_types = true; return true;
     default: return false;
     }
 }
@@ -51,6 +52,7 @@ static bool parse(int argc, char **argv, struct hx_mp_build *out, bool *out_help
         { "hold", no_argument, NULL, OPTION_HOLD },
         { "depfile", required_argument, NULL, OPTION_DEPFILE },
         { "strip-debug", no_argument, NULL, OPTION_STRIP },
+        { "require-types", no_argument, NULL, OPTION_TYPES },
         { "dry-run", no_argument, NULL, 'n' },
         { "verbose", no_argument, NULL, 'v' },
         { "help", no_argument, NULL, 'h' },

@@ -18,7 +18,9 @@ int hx_mp_cmd_info(int argc, char **argv);
 int hx_mp_cmd_link(int argc, char **argv);
 int hx_mp_cmd_list(int argc, char **argv);
 int hx_mp_cmd_sign(int argc, char **argv);
+int hx_mp_cmd_strip(int argc, char **argv);
 int hx_mp_cmd_symbols(int argc, char **argv);
+int hx_mp_cmd_types(int argc, char **argv);
 int hx_mp_cmd_verify(int argc, char **argv);
 
 /* Prints how the command called @name is used: to standard output for --help, else to standard error. */

@@ -37,6 +37,7 @@ static const struct command commands[] = {
       "      --hold                modules after this are not loaded at boot, but there for insmod and reload\n"
       "      --manifest FILE       take this manifest instead of making one\n"
       "      --strip-debug         pack the modules without debug information\n"
+      "      --require-types       refuse modules whose types are not recorded\n"
       "      --depfile FILE        write what the pack was made from, for make and Ninja\n"
       "  -n, --dry-run             check everything, write nothing\n"
       "  -v, --verbose             say what goes into the pack\n" HELP },
@@ -53,6 +54,10 @@ static const struct command commands[] = {
     { "diff", hx_mp_cmd_diff, "[--json] OLD NEW", "tell whether a module, or those of a pack, may replace another",
       JSON HELP },
     { "graph", hx_mp_cmd_graph, "PACK|MODULE...", "draw dependencies for dot", HELP },
+    { "strip", hx_mp_cmd_strip, "-o OUT MODULE", "record a module's types and take its debug information away",
+      "  -o, --output OUT          the file to write; may be MODULE itself\n" HELP },
+    { "types", hx_mp_cmd_types, "[--json] [MODULE]",
+      "show in words the types that a module shares; without one, those of the kernel", JSON HELP },
     { "link", hx_mp_cmd_link, "OBJECT --base ADDRESS [--symbols FILE] [--dump FILE] [--place PART=ADDRESS]...",
       "do with an object what the kernel's loader would do",
       "      --base ADDRESS        where the first part of the image lies: a multiple of a page\n"

@@ -8,6 +8,9 @@
 #include "module_check.h"
 
 #include "kernel_names.h"
+#include "kernel_types.h"
+
+#include <stdlib.h>
 
 /* ---- the records ----------------------------------------------------------------------------------------------------- */
 struct told {
@@ -79,6 +82,30 @@ static void check_imports(const struct hx_mp_module *module, struct hx_mp_findin
     }
 }
 
+/* ---- types ----------------------------------------------------------------------------------------------------------- */
+void hx_mp_find_type(const char *path, const struct hx_mp_type *mine, const struct hx_mp_type *other, const char *there,
+                     const char *advice, struct hx_mp_findings *findings)
+{
+    char *difference = hx_mp_type_difference(mine->text, "here", other->text, there);
+
+    hx_mp_find_error(findings, HX_E_VERSION, path, "another type of %s: %s; %s", mine->name,
+                     difference ? difference : "not enough memory to say more", advice);
+    free(difference);
+}
+
+static void check_types(const struct hx_mp_module *module, struct hx_mp_findings *findings)
+{
+    const struct hx_mp_types kernel = { .type = (struct hx_mp_type *)(uintptr_t)hx_mp_kernel_types,
+                                        .count = hx_mp_kernel_types_count };
+
+    for (size_t i = 0; i < module->types.count; i++) {
+        const struct hx_mp_type *mine = &module->types.type[i], *own = hx_mp_types_find(&kernel, mine->name);
+
+        if (own && own->type != mine->type)
+            hx_mp_find_type(module->path, mine, own, "in this kernel", "build it with this kernel's headers", findings);
+    }
+}
+
 bool hx_mp_module_check(struct hx_mp_module *module, struct hx_mp_findings *findings)
 {
     struct told told = { .module = module, .findings = findings };
@@ -88,6 +115,7 @@ bool hx_mp_module_check(struct hx_mp_module *module, struct hx_mp_findings *find
     if (hx_records_check(module->image, module->bytes, &sink, &module->records) != HX_OK)
         return false;
     check_interfaces(module, findings);
+    check_types(module, findings);
     if (findings->count == before)
         check_imports(module, findings);
     if (findings->count == before)

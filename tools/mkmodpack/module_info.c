@@ -10,6 +10,7 @@
 #include "host_image.h"
 #include "kernel_names.h"
 #include "module_check.h"
+#include "module_types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ bool hx_mp_module_open(struct hx_mp_module *out, const struct hx_mp_file *file, 
                          "broken symbol table: libelf cannot read it; build it again");
         return false;
     }
-    return hx_mp_module_check(out, findings);
+    return hx_mp_module_types_read(&out->types, out->bytes, out->path, findings) && hx_mp_module_check(out, findings);
 }
 
 void hx_mp_module_close(struct hx_mp_module *module)
@@ -108,6 +109,7 @@ void hx_mp_module_close(struct hx_mp_module *module)
 
     hx_ldr_unload(module->image, &env);
     hx_mp_imports_free(&module->imports);
+    hx_mp_types_free(&module->types);
     *module = (struct hx_mp_module){ 0 };
 }
 
@@ -162,8 +164,8 @@ const struct hx_param_record *hx_mp_params(const struct hx_mp_module *module, si
 
 const struct hx_field_record *hx_mp_fields(const struct hx_mp_module *module, size_t *out_count)
 {
-    *out_count = module->records.fields_count;
-    return module->records.fields;
+    *out_count = module->records.fields.count;
+    return module->records.fields.field;
 }
 
 const void *hx_mp_at(const struct hx_mp_module *module, const void *pointer, size_t bytes)

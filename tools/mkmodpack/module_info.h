@@ -5,6 +5,7 @@
 #pragma once
 #include "input_file.h"
 #include "object.h"
+#include "type_words.h"
 
 #include <module/records.h>
 
@@ -16,6 +17,7 @@ struct hx_mp_module {
     struct hx_image *image; /* NULL: refused. Owned, as is what follows. */
     struct hx_mp_imports imports;
     struct hx_records records;
+    struct hx_mp_types types;              /* none: not recorded */
     const struct hx_module_record *record; /* in the image, all records are checked; NULL: refused */
 };
 

@@ -8,6 +8,8 @@
  */
 #include "module_set.h"
 
+#include "module_check.h"
+
 #include <module/plan.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +182,21 @@ static void report_unfit(const struct hx_mp_module *user, const struct hx_interf
                          version.text);
 }
 
+/* The two would be refused together, whoever comes second. */
+static void check_types(const struct provider *provider, const struct hx_mp_module *user,
+                        struct hx_mp_findings *findings)
+{
+    for (size_t i = 0; i < user->types.count; i++) {
+        const struct hx_mp_type *mine = &user->types.type[i];
+        const struct hx_mp_type *other = hx_mp_types_find(&provider->module->types, mine->name);
+        char there[HX_PACK_NAME_MAX + 4];
+
+        snprintf(there, sizeof(there), "in %s", provider->module->name);
+        if (other && other->type != mine->type)
+            hx_mp_find_type(user->path, mine, other, there, "build both with the same header", findings);
+    }
+}
+
 /* One that is loaded at boot relies on another that is; one that is held, on any. */
 static void check_required(const struct providers *providers, const struct hx_mp_module *user,
                            const struct hx_interface_record *required, struct hx_mp_findings *findings)
@@ -192,8 +209,10 @@ static void check_required(const struct providers *providers, const struct hx_mp
 
         if (user->load && !provider->module->load)
             continue;
-        if (is_new_enough(provider->record, required) && agrees(provider, user, required))
+        if (is_new_enough(provider->record, required) && agrees(provider, user, required)) {
+            check_types(provider, user, findings);
             return;
+        }
         first = first ? first : provider;
     }
     report_unfit(user, required, first, findings);

@@ -125,6 +125,51 @@ bool hx_mp_object_imports(struct hx_slice bytes, struct hx_mp_imports *out)
     return ok;
 }
 
+/* The first object of the table @symbols that lies in section @index. */
+static bool find_object(Elf *elf, Elf_Scn *symbols, size_t index, char **out)
+{
+    Elf_Data *data = elf_getdata(symbols, NULL);
+    GElf_Shdr header;
+    GElf_Sym symbol;
+
+    if (!data || !gelf_getshdr(symbols, &header))
+        return false;
+    for (int i = 1; !*out && gelf_getsym(data, i, &symbol); i++) {
+        const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
+
+        if (symbol.st_shndx != index || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT || !name || !name[0])
+            continue;
+        *out = strdup(name);
+        return *out != NULL;
+    }
+    return true;
+}
+
+bool hx_mp_object_symbol_in(struct hx_slice bytes, const char *section, char **out)
+{
+    Elf *elf = open_bytes(bytes);
+    Elf_Scn *at = NULL, *symbols = NULL;
+    size_t names, index = SHN_UNDEF;
+    bool ok = elf && elf_getshdrstrndx(elf, &names) == 0;
+
+    *out = NULL;
+    while (ok && (at = elf_nextscn(elf, at)) != NULL) {
+        GElf_Shdr header;
+        const char *name;
+
+        ok = gelf_getshdr(at, &header) != NULL;
+        name = ok ? elf_strptr(elf, names, header.sh_name) : NULL;
+        if (name && strcmp(name, section) == 0)
+            index = elf_ndxscn(at);
+        if (ok && header.sh_type == SHT_SYMTAB)
+            symbols = at;
+    }
+    if (ok && symbols && index != SHN_UNDEF)
+        ok = find_object(elf, symbols, index, out);
+    elf_end(elf);
+    return ok;
+}
+
 void hx_mp_imports_free(struct hx_mp_imports *imports)
 {
     for (size_t i = 0; i < imports->count; i++)

@@ -19,6 +19,9 @@ bool hx_mp_object_check(const struct hx_mp_file *file, struct hx_mp_findings *fi
 bool hx_mp_object_imports(struct hx_slice bytes, struct hx_mp_imports *out);
 void hx_mp_imports_free(struct hx_mp_imports *imports);
 
+/* The name of the first object in @section, owned by the caller; NULL: there is none. False as above. */
+bool hx_mp_object_symbol_in(struct hx_slice bytes, const char *section, char **out);
+
 struct hx_mp_object_section {
     const char *name; /* "" when it has none */
     uint32_t index;

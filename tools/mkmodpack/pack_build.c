@@ -7,9 +7,9 @@
 #include "pack_build.h"
 
 #include "depfile.h"
+#include "module_types.h"
 #include "output_file.h"
 #include "pack_write.h"
-#include "strip.h"
 
 #include <module/pack.h>
 #include <stdlib.h>
@@ -41,20 +41,42 @@ static bool same_image(const struct hx_image *a, const struct hx_image *b)
     return true;
 }
 
-/* Puts a stripped file in the place of @file, linked again as @module. Both were good. */
-static void strip_module(struct hx_mp_file *file, struct hx_mp_module *module, struct hx_mp_findings *findings)
+/* Puts a file with its types recorded, perhaps stripped, in the place of @file, linked again as @module. Both were good. */
+static void remake_module(struct hx_mp_file *file, struct hx_mp_module *module, bool strip,
+                          struct hx_mp_findings *findings)
 {
-    struct hx_mp_file stripped = *file;
+    struct hx_mp_file remade = *file;
     struct hx_mp_module again;
 
-    if (!hx_mp_strip_debug(file->bytes, file->path, &stripped.bytes, findings))
+    if (!hx_mp_module_types_record(file->bytes, file->path, strip, &remade.bytes, findings) || !remade.bytes.data)
         return;
-    if (hx_mp_module_open(&again, &stripped, findings) && !same_image(module->image, again.image))
+    if (hx_mp_module_open(&again, &remade, findings) && !same_image(module->image, again.image))
         hx_mp_find(findings, file->path, "cannot be stripped: it would load to other bytes; pack it as it is");
+    hx_mp_types_free(&again.types); /* those of the debug information say more */
+    again.types = module->types;
+    module->types = (struct hx_mp_types){ 0 };
     hx_mp_module_close(module);
     *module = again;
     free((void *)(uintptr_t)file->bytes.data);
-    file->bytes = stripped.bytes;
+    file->bytes = remade.bytes;
+}
+
+/* What a kernel could not compare. */
+static void require_types(const struct hx_mp_module *module, struct hx_mp_findings *findings)
+{
+    if (module->types.count == 0)
+        hx_mp_find(findings, module->path,
+                   "its types are not recorded: it has no debug information; compile it with -g");
+    for (size_t i = 0; i < module->imports.count && module->types.count > 0; i++) {
+        char name[128];
+
+        snprintf(name, sizeof(name), "import %s", module->imports.name[i]);
+        if (!hx_mp_types_find(&module->types, name))
+            hx_mp_find(findings, module->path,
+                       "the type of import %s is not recorded: its debug information does not have it; compile it with "
+                       "-g, and clang with -O1 or more",
+                       module->imports.name[i]);
+    }
 }
 
 static void read_modules(const struct hx_mp_build *build, struct hx_mp_file *files, struct hx_mp_set *set,
@@ -66,8 +88,11 @@ static void read_modules(const struct hx_mp_build *build, struct hx_mp_file *fil
         if (!hx_mp_file_read(&files[i], build->directory, build->path[i], findings))
             continue;
         check_file_name(&files[i], files, i, findings);
-        if (hx_mp_module_open(module, &files[i], findings) && build->strip)
-            strip_module(&files[i], module, findings);
+        if (hx_mp_module_open(module, &files[i], findings)) {
+            remake_module(&files[i], module, build->strip, findings);
+            if (build->require_types)
+                require_types(module, findings);
+        }
         module->load = !build->hold[i];
         set->count++;
     }

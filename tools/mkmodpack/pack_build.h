@@ -18,9 +18,10 @@ struct hx_mp_build {
     const char **path;     /* [count] as named. Owned by the caller. */
     bool *hold;            /* [count]: not loaded at boot. Owned by the caller. */
     size_t count;
-    bool strip;    /* pack modules without debug information */
-    bool dry;      /* write nothing */
-    FILE *verbose; /* told what goes into the pack; NULL: nobody is */
+    bool strip;         /* pack modules without debug information */
+    bool require_types; /* refuse modules whose types are not recorded */
+    bool dry;           /* write nothing */
+    FILE *verbose;      /* told what goes into the pack; NULL: nobody is */
 };
 
 bool hx_mp_build_run(const struct hx_mp_build *build, struct hx_mp_findings *findings);

@@ -187,53 +187,70 @@ static bool has_hook(const struct hx_mp_module *module, enum hx_hook hook)
 /* The name belongs to it: two modules that declare alike need not mean alike. */
 static bool declare_alike(const struct pair *pair)
 {
-    size_t old_count, new_count;
-    const struct hx_field_record *old = hx_mp_fields(pair->old, &old_count);
-    const struct hx_field_record *new = hx_mp_fields(pair->new, &new_count);
-
-    return same_name(pair) && old_count == new_count && memcmp(old, new, old_count * sizeof(*old)) == 0;
+    return same_name(pair) &&
+           hx_fields_schema(&pair->old->records.fields, 0) == hx_fields_schema(&pair->new->records.fields, 0);
 }
 
-static const struct hx_field_record *find_field(const struct hx_mp_module *module, const char *name)
+/* What becomes of @old where it can be carried over. */
+static void note_field(struct pair *pair, const struct hx_field_record *old)
 {
-    size_t count;
-    const struct hx_field_record *field = hx_mp_fields(module, &count);
+    const struct hx_field_record *new =
+        hx_fields_successor(&pair->old->records.fields, old, &pair->new->records.fields);
 
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(field[i].name, name) == 0)
-            return &field[i];
-    return NULL;
+    if (!new) {
+        note(pair, "field", "%s is given up", old->name);
+        return;
+    }
+    if (strcmp(new->name, old->name) != 0)
+        note(pair, "field", "%s becomes %s", old->name, new->name);
+    if (new->type != old->type)
+        note(pair, "field", "%s: offset %u, %u bytes, %s here; offset %u, %u bytes, %s before: each value must fit",
+             new->name, new->offset, new->elem_bytes *new->count, hx_field_type_name(new->type), old->offset,
+             old->elem_bytes * old->count, hx_field_type_name(old->type));
+    if (new->count > old->count)
+        note(pair, "field", "%s grows from %u to %u elements", new->name, old->count, new->count);
 }
 
-/* Field by field, as the kernel does without hooks. Returns whether every old one finds its place. */
+/* Whether a field comes from one of the old ones. */
+static bool has_source(const struct pair *pair, const struct hx_field_record *new)
+{
+    const struct hx_fields *from = &pair->old->records.fields;
+
+    for (size_t i = 0; i < from->count; i++)
+        if (hx_fields_successor(from, &from->field[i], &pair->new->records.fields) == new)
+            return true;
+    return false;
+}
+
+/* Field by field, by the kernel's own rules. Returns whether every old one finds its place. */
 static bool compare_fields(struct pair *pair, bool by_hooks)
 {
-    size_t count;
-    const struct hx_field_record *field = hx_mp_fields(pair->old, &count);
+    const struct hx_fields *from = &pair->old->records.fields, *to = &pair->new->records.fields;
     void (*say)(struct pair *, const char *, const char *, ...) = by_hooks ? note : refuse;
+    const char *without = by_hooks ? "" : ", and save and load hooks to convert it are missing";
     bool ok = true;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct hx_field_record *after = find_field(pair->new, field[i].name);
-        bool fits = after && after->type == field[i].type && after->count >= field[i].count;
+    for (size_t i = 0; i < from->count; i++) {
+        const struct hx_field_record *old = &from->field[i], *new = hx_fields_successor(from, old, to);
 
-        ok = ok && fits;
-        if (!after)
-            say(pair, "field", "%s is gone%s", field[i].name,
-                by_hooks ? "" : ", and save and load hooks to convert it are missing");
-        else if (after->type != field[i].type)
-            say(pair, "field", "%s changes its type%s", field[i].name,
-                by_hooks ? "" : ", and save and load hooks to convert it are missing");
-        else if (!fits)
-            say(pair, "field", "%s shrinks from %u to %u elements%s", field[i].name, field[i].count, after->count,
-                by_hooks ? "" : ", and save and load hooks to convert it are missing");
-        else if (after->count != field[i].count)
-            note(pair, "field", "%s grows from %u to %u elements", field[i].name, field[i].count, after->count);
+        if (!hx_fields_obstacle(from, old, to)) {
+            note_field(pair, old);
+            continue;
+        }
+        ok = false;
+        if (new)
+            say(pair, "field", "%s shrinks from %u to %u elements%s", old->name, old->count, new->count, without);
+        else
+            say(pair, "field", "%s is gone%s", old->name, without);
     }
-    field = hx_mp_fields(pair->new, &count);
-    for (size_t i = 0; i < count; i++)
-        if (!find_field(pair->old, field[i].name))
-            note(pair, "field", "%s is added", field[i].name);
+    for (size_t i = 0; i < to->count; i++) {
+        const struct hx_rule_record *rule = hx_fields_rule(to, HX_RULE_DEFAULT, to->field[i].name);
+
+        if (!has_source(pair, &to->field[i]) && rule)
+            note(pair, "field", "%s is added, with %lld in it", to->field[i].name, (long long)rule->first);
+        else if (!has_source(pair, &to->field[i]))
+            note(pair, "field", "%s is added", to->field[i].name);
+    }
     return ok || by_hooks;
 }
 
@@ -452,6 +469,25 @@ static void compare_imports(struct pair *pair, const struct hx_mp_module *in, co
             note(pair, "import", "%s is %s", in->imports.name[i], what);
 }
 
+/* ---- types ----------------------------------------------------------------------------------------------------------- */
+static void judge_types(struct pair *pair)
+{
+    for (size_t i = 0; i < pair->new->types.count; i++) {
+        const struct hx_mp_type *mine = &pair->new->types.type[i];
+        const struct hx_mp_type *before = hx_mp_types_find(&pair->old->types, mine->name);
+        char *difference;
+
+        if (!before || before->type == mine->type)
+            continue;
+        difference = hx_mp_type_difference(mine->text, "here", before->text, "there");
+        if (!difference)
+            pair->verdict->no_memory = true;
+        else
+            note(pair, "type", "%s: %s", mine->name, difference);
+        free(difference);
+    }
+}
+
 /* ---- public ---------------------------------------------------------------------------------------------------------- */
 void hx_mp_judge(struct hx_mp_verdict *out, const struct hx_mp_module *old, const struct hx_mp_module *new)
 {
@@ -462,6 +498,7 @@ void hx_mp_judge(struct hx_mp_verdict *out, const struct hx_mp_module *old, cons
     judge_provides(&pair);
     judge_requires(&pair);
     judge_state(&pair);
+    judge_types(&pair);
     judge_irqs(&pair);
     judge_callbacks(&pair);
     judge_channels(&pair);

@@ -14,9 +14,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { GONE = 0 }; /* in the map of section numbers */
+enum { GONE = 0, TYPES_ALIGN = 8 }; /* in the map of section numbers */
+
+static const char types_name[] = HX_MP_TYPES_SECTION;
 
 struct stripper {
+    const struct hx_mp_remake *how;
     Elf *in, *out;
     int fd;       /* of out */
     size_t *map;  /* [count], old number to new */
@@ -43,6 +46,13 @@ static bool is_relocations(const GElf_Shdr *header)
     return header->sh_type == SHT_RELA || header->sh_type == SHT_REL;
 }
 
+static bool goes(const struct hx_mp_remake *how, const char *name, uint64_t flags)
+{
+    if (flags & SHF_ALLOC)
+        return false;
+    return (how->strip && is_debug_name(name)) || (how->types.bytes && strcmp(name, types_name) == 0);
+}
+
 /* Marks in the map what stays (1) and what goes. */
 static bool choose(struct stripper *strip)
 {
@@ -54,7 +64,7 @@ static bool choose(struct stripper *strip)
 
         if (!gelf_getshdr(section, &header) || !(name = elf_strptr(strip->in, strip->names, header.sh_name)))
             return false;
-        strip->map[elf_ndxscn(section)] = (header.sh_flags & SHF_ALLOC) || !is_debug_name(name);
+        strip->map[elf_ndxscn(section)] = !goes(strip->how, name, header.sh_flags);
     }
     while ((section = elf_nextscn(strip->in, section)) != NULL) {
         if (!gelf_getshdr(section, &header))
@@ -169,10 +179,14 @@ static bool copy_data(const struct stripper *strip, Elf_Scn *from, Elf_Scn *to, 
     new->d_buf = NULL;
     if (header->sh_type == SHT_NOBITS || old->d_size == 0)
         return true;
-    new->d_buf = malloc(old->d_size);
+    new->d_buf = malloc(old->d_size + sizeof(types_name));
     if (!new->d_buf)
         return false;
     memcpy(new->d_buf, old->d_buf, old->d_size);
+    if (strip->how->types.bytes && elf_ndxscn(from) == strip->names) {
+        memcpy((char *)new->d_buf + old->d_size, types_name, sizeof(types_name));
+        new->d_size += sizeof(types_name);
+    }
     if (header->sh_type == SHT_GROUP)
         renumber_group(strip, new);
     return header->sh_type != SHT_SYMTAB || renumber_symbols(strip, new);
@@ -204,6 +218,30 @@ static bool copy_header(const struct stripper *strip)
     return gelf_update_ehdr(strip->out, &header);
 }
 
+/* Not loaded, and its name is the last in the table of names. */
+static bool add_types(const struct stripper *strip)
+{
+    Elf_Scn *names = elf_getscn(strip->in, strip->names), *section = elf_newscn(strip->out);
+    Elf_Data *data = section ? elf_newdata(section) : NULL;
+    GElf_Shdr header, names_header;
+    void *copy = malloc(strip->how->types.bytes);
+
+    if (!data || !copy || !gelf_getshdr(names, &names_header) || !gelf_getshdr(section, &header)) {
+        free(copy);
+        return false;
+    }
+    memcpy(copy, strip->how->types.data, strip->how->types.bytes);
+    *data = (Elf_Data){ .d_buf = copy,
+                        .d_type = ELF_T_BYTE,
+                        .d_version = EV_CURRENT,
+                        .d_size = strip->how->types.bytes,
+                        .d_align = TYPES_ALIGN };
+    header.sh_name = (GElf_Word)names_header.sh_size;
+    header.sh_type = SHT_PROGBITS;
+    header.sh_addralign = TYPES_ALIGN;
+    return gelf_update_shdr(section, &header);
+}
+
 static bool copy(const struct stripper *strip)
 {
     Elf_Scn *section = NULL;
@@ -213,6 +251,8 @@ static bool copy(const struct stripper *strip)
     while ((section = elf_nextscn(strip->in, section)) != NULL)
         if (strip->map[elf_ndxscn(section)] != GONE && !copy_section(strip, section))
             return false;
+    if (strip->how->types.bytes && !add_types(strip))
+        return false;
     return elf_update(strip->out, ELF_C_WRITE) >= 0;
 }
 
@@ -259,9 +299,10 @@ static bool open_both(struct stripper *strip, struct hx_slice bytes)
     return strip->map && strip->out;
 }
 
-bool hx_mp_strip_debug(struct hx_slice bytes, const char *path, struct hx_slice *out, struct hx_mp_findings *findings)
+bool hx_mp_remake(struct hx_slice bytes, const char *path, const struct hx_mp_remake *how, struct hx_slice *out,
+                  struct hx_mp_findings *findings)
 {
-    struct stripper strip = { .fd = -1 };
+    struct stripper strip = { .how = how, .fd = -1 };
     bool ok = open_both(&strip, bytes) && choose(&strip) && choose_groups(&strip);
 
     if (ok) {
@@ -270,7 +311,7 @@ bool hx_mp_strip_debug(struct hx_slice bytes, const char *path, struct hx_slice 
         ok = copy(&strip) && read_back(strip.fd, out);
     }
     if (!ok)
-        hx_mp_find(findings, path, "cannot be stripped: %s; build it again, or strip it with strip --strip-debug",
+        hx_mp_find(findings, path, "cannot be stripped, nor its types recorded: %s; build it again",
                    elf_errno() ? elf_errmsg(-1) : "its section table is damaged");
     free_copies(strip.out);
     elf_end(strip.out);

@@ -23,11 +23,12 @@ _mkmodpack_words() {
 
 _mkmodpack_options() {
     case $1 in
-        create) echo '-o --output -C --directory --hold --manifest --strip-debug --depfile -n --dry-run -v --verbose -h --help' ;;
+        create) echo '-o --output -C --directory --hold --manifest --strip-debug --require-types --depfile -n --dry-run -v --verbose -h --help' ;;
         extract) echo '-C --directory -v --verbose -h --help' ;;
         info) echo '-F --field --json -h --help' ;;
-        list | verify | symbols | diff) echo '--json -h --help' ;;
+        list | verify | symbols | types | diff) echo '--json -h --help' ;;
         graph) echo '-h --help' ;;
+        strip) echo '-o --output -h --help' ;;
         link) echo '--base --symbols --dump --place -h --help' ;;
         sign) echo '-k --key --check -h --help' ;;
     esac
@@ -54,7 +55,7 @@ _mkmodpack() {
         before=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        _mkmodpack_words 'create list verify extract info symbols diff graph link sign --help --version' "$current"
+        _mkmodpack_words 'create list verify extract info symbols diff graph strip types link sign --help --version' "$current"
         return
     fi
     case $before in
@@ -63,7 +64,11 @@ _mkmodpack() {
             return
             ;;
         -o | --output)
-            _mkmodpack_files "$current" '*.cpio'
+            if [[ $command == strip ]]; then
+                _mkmodpack_files "$current" '*.hxm'
+            else
+                _mkmodpack_files "$current" '*.cpio'
+            fi
             return
             ;;
         -k | --key)
@@ -90,7 +95,7 @@ _mkmodpack() {
         return
     fi
     case $command in
-        create | info | symbols | sign) _mkmodpack_files "$current" '*.hxm' ;;
+        create | info | symbols | strip | types | sign) _mkmodpack_files "$current" '*.hxm' ;;
         list | verify) _mkmodpack_files "$current" '*.cpio' ;;
         extract)
             local names
