@@ -7,12 +7,14 @@ from views import fixture, memory, raw_pack, shipped
 
 HELD = ["missing_symbol", "missing_dependency", "wrong_abi", "wrong_magic", "descriptor_missing", "descriptor_twice",
         "name_unterminated", "vtable_outside", "vtable_op_null", "hook_outside", "irq_taken", "ops_differ", "op_in_init",
-        "constructor_faults"]
+        "constructor_faults", "types_struct", "types_import"]
 # file: what its refusal says
 SAYS = {"missing_symbol": "hx_no_such", "missing_dependency": "requires", "wrong_abi": "abi", "wrong_magic": "magic",
         "descriptor_missing": "descriptor", "descriptor_twice": ".hx.module", "name_unterminated": "name",
         "vtable_outside": "outside", "vtable_op_null": "outside", "hook_outside": "outside", "irq_taken": "drv_rtc",
-        "ops_differ": "version", "op_in_init": "given back after init", "constructor_faults": "its constructor stumbles"}
+        "ops_differ": "version", "op_in_init": "given back after init", "constructor_faults": "its constructor stumbles",
+        "types_struct": "struct hx_message: its type differs from this kernel's; rebuild with this kernel's sdk",
+        "types_import": "import hx_sleep_ns: its type differs from this kernel's"}
 SCHED = {"sched_init_fails": "init", "sched_init_faults": "fault", "sched_load_refuses": "load",
          "sched_load_faults": "fault", "sched_start_fails": "start", "sched_check_fails": "check",
          "sched_field_dropped": "field"}

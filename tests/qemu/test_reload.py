@@ -4,7 +4,7 @@ import re
 import time
 
 from harness import boot, case, contains, equal, log, main, scratch
-from views import all_advance, decisions, fixture, memory, raw_pack, shipped, swap, tasks, unload
+from views import all_advance, decisions, fixture, memory, raw_pack, shipped, swap, tasks, unload, wait_for
 
 
 @case("three counting tasks survive sched_rr 1 -> 2 -> sched_prio -> 2, accounting carried over")
@@ -186,6 +186,28 @@ def by_hand():
         contains(guest.run("swaps"), "reverted")
         contains(guest.run("swaps"), "committed")
         equal(guest.poweroff(), 0, "exit code")
+
+
+@case("state goes from version to version as it is declared, with no hook; a value out of range refuses, and nothing changes")
+def declared_state():
+    names = ("shelf_1", "shelf_2", "shelf_3")
+    with scratch() as folder:
+        path = raw_pack(folder + "/p.cpio", [shipped("sched_rr")], [fixture(name) for name in names])
+        with boot(initrd=path, cmdline="probation_ms=0") as guest:
+            contains(guest.run("insmod shelf_1.hxm"), "loaded shelf 1.0.0")
+            wait_for(guest, "dmesg", "count 7 level 1 4 low -2")
+            before = memory(guest)
+            contains(guest.run("reload shelf shelf_3.hxm"), "state field level[3] is 4, which is out of its range")
+            contains(guest.run("lsmod"), "shelf            1.0.0    Running")
+            equal(memory(guest), before, "memory after a refusal")
+            swap(guest, "reload shelf shelf_2.hxm", "shelf 1.0.0", "2.0.0")
+            wait_for(guest, "dmesg", "used 7 level 1 4 300 low -2 quantum 10")
+            contains(guest.run("reload shelf shelf_3.hxm"), "HX_STATE_DROPS")
+            contains(guest.run("modinfo shelf"), "recorded")
+            contains(guest.run("rmmod shelf"), "unloaded")
+            contains(guest.run("insmod shelf_1.hxm tall=3"), "loaded shelf 1.0.0")
+            swap(guest, "reload shelf shelf_3.hxm", "shelf 1.0.0", "3.0.0")
+            equal(guest.poweroff(), 0, "exit code")
 
 
 @case("a thousand reloads of each leave frames and heap as they were", limit_s=900)

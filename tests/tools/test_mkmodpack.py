@@ -1371,8 +1371,8 @@ def help_text():
     contains(done("--help"), "create")
     contains(done("--version"), "module ABI {}.{}".format(*ABI))
     known = commands()
-    equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "strip", "symbols", "types",
-                           "verify"], "commands")
+    equal(sorted(known), ["create", "diff", "extract", "graph", "info", "link", "list", "sign", "strip", "symbols",
+          "types", "verify"], "commands")
     for command in known:
         contains(done(command, "--help"), f"usage: mkmodpack {command} ")
         equal(done(command, "-h"), done(command, "--help"), f"help of {command}")
