@@ -27,6 +27,7 @@ const char *const hx_ldr_record_names[HX_RECORDS_COUNT] = {
     [HX_RECORDS_TOPICS] = ".hx.topics",
     [HX_RECORDS_RECORD] = ".hx.record",
     [HX_RECORDS_RECORD_FIELDS] = ".hx.record_fields",
+    [HX_RECORDS_SOURCES] = ".hx.sources",
     [HX_RECORDS_TYPES] = ".hx.types",
 };
 

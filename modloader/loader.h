@@ -42,6 +42,7 @@ enum hx_image_records {
     HX_RECORDS_TOPICS,
     HX_RECORDS_RECORD,
     HX_RECORDS_RECORD_FIELDS,
+    HX_RECORDS_SOURCES,
     HX_RECORDS_TYPES, /* not loaded: for hx_ldr_peek() alone */
     HX_RECORDS_COUNT,
 };

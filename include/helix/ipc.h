@@ -143,7 +143,7 @@ HX_STATIC_ASSERT(sizeof(struct hx_event) == 64, "a cache line");
  */
 enum { HX_EVENT_NUMBER = HX_NAME_MAX / 8 };
 
-/* The kernel's own topics; a module may publish on its own only. */
+/* The kernel's own topics, on which no module publishes. */
 #define HX_TOPIC_MODULES "hx.modules"
 #define HX_TOPIC_TASKS "hx.tasks"
 #define HX_TOPIC_MEMORY "hx.memory"

@@ -103,8 +103,9 @@ enum hx_log_level {
  * Topics and services (helix/ipc.h has what is sent).
  *
  * hx_publish:       puts `event`, a struct hx_event of which type, bytes and data count, into the history of `topic` and has
- *                   its subscribers see it; waits for nobody. HX_E_NOENT; HX_E_PERM: the topic is another's; HX_E_INVAL: no such
- *                   type, or too many bytes. Any context.
+ *                   its subscribers see it; waits for nobody. HX_E_NOENT; HX_E_PERM: the topic is another's, and the
+ *                   module has not asked for HX_CAP_PUBLISH, or the kernel's; HX_E_INVAL: no such type, or too many bytes. Any
+ *                   context.
  * hx_topic_history: copies the last events of `topic`, whosever it is, oldest first, as many as there are and whole ones fit.
  *                   Returns how many. HX_E_NOENT, HX_E_NOMEM. Thread context.
  * hx_service_find:  returns the handle of the service that is called `name`. HX_E_NOENT. Any context.

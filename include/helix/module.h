@@ -150,6 +150,12 @@ struct hx_channel_record {
     uint32_t reserved;
 };
 
+/* .hx.sources: whose events a subscription takes, of several records whoever's of them; without one, everybody's. */
+struct hx_source_record {
+    char key[HX_NAME_MAX];    /* the subscription's */
+    char source[HX_NAME_MAX]; /* a module's name; it may be loaded later, and again. "kernel": the kernel's own */
+};
+
 /* .hx.topics: a topic to publish to. Its name begins with the module's and a dot. */
 struct hx_topic_record {
     char name[HX_NAME_MAX];
@@ -302,6 +308,9 @@ struct hx_rule_record {
 /* types: HX_EVENT_BIT(...) | ..., or HX_EVENTS_ALL. */
 #define HX_SUBSCRIBE(key_text, topic_name, types, event_function)                                                      \
     HX_CALLBACK_(HX_CALLBACK_EVENT, key_text, topic_name, types, event, event_function)
+/* The subscription called key_text takes what that module publishes; at most four of them. */
+#define HX_SUBSCRIBE_FROM(key_text, module_name)                                                                       \
+    static const struct hx_source_record HX_UNIQUE_(hx_source_) HX_RECORD_(".hx.sources") = { key_text, module_name }
 #define HX_TASK(key_text, priority, task_function)                                                                     \
     HX_CALLBACK_(HX_CALLBACK_TASK, key_text, "", priority, task, task_function)
 /* repeatable_codes: a bit for each code of a request, 0 to 63, that may be served twice. */

@@ -214,6 +214,8 @@ static void add_declarations(struct info *info, const struct hx_version *version
         add(info, "%-9s  %s %llu%s%s\n", hx_callback_kind_name(version->callbacks[i].kind), version->callbacks[i].key,
             (unsigned long long)version->callbacks[i].number, version->callbacks[i].topic[0] ? " of " : "",
             version->callbacks[i].topic);
+    for (uint32_t i = 0; i < version->sources_count; i++)
+        add(info, "source:    %s hears %s\n", version->sources[i].key, version->sources[i].source);
     for (uint32_t i = 0; i < version->channels_count; i++)
         add(info, "channel:   %s of %u messages each way\n", version->channels[i].key, version->channels[i].capacity);
     for (uint32_t i = 0; i < version->topics_count; i++)

@@ -8,11 +8,19 @@
 #include <task/task.h>
 
 /* ---- publishing ----------------------------------------------------------------------------------------------------- */
+static __attribute__((noinline)) bool is_of(const struct hx_event_filter *filter, hx_handle_t source)
+{
+    for (uint32_t i = 0; i < filter->sources; i++)
+        if (filter->source[i] == source)
+            return true;
+    return false;
+}
+
 static inline bool passes(const struct hx_event_filter *filter, const struct hx_event *event)
 {
     if (!(filter->types >> event->type % HX_EVENT_TYPE_COUNT & 1u))
         return false;
-    return filter->source == HX_HANDLE_NONE || filter->source == event->source;
+    return __builtin_expect(filter->sources == 0, 1) || is_of(filter, event->source);
 }
 
 static hx_handle_t source_of(const struct hx_holder *holder)

@@ -29,16 +29,19 @@ struct hx_topic {
     struct hx_event ring[HX_EVENT_HISTORY];      /* l: event n at n % HX_EVENT_HISTORY */
 };
 
-/* What interests a subscriber: types by their bits, and one source or (HX_HANDLE_NONE) all. */
+enum { HX_EVENT_SOURCES_MAX = 4 };
+
+/* What interests a subscriber: types by their bits, and who of `source` has published it; @sources 0: whoever has. */
 struct hx_event_filter {
     uint64_t types;
-    hx_handle_t source;
+    uint32_t sources;
+    hx_handle_t source[HX_EVENT_SOURCES_MAX]; /* HX_HANDLE_NONE: the kernel */
 };
 
 struct hx_subscription {
     struct hx_lock lock;    /* so that who looks and who takes it to another topic may be two; before the topic's */
     struct hx_topic *topic; /* NULL: it is not in use */
-    struct hx_event_filter filter;
+    struct hx_event_filter filter; /* t: the topic's lock, if there is one */
     uint64_t next; /* number of the first event not looked at; an event's `sequence` is the lower half of its number */
     uint64_t delivered, lost;
     /* Called when something that passes the filter is published for the first time since somebody looked; any context, the
@@ -80,6 +83,11 @@ void hx_event_publish(struct hx_topic *topic, const struct hx_holder *source, co
 
 /* @subscription, the caller's memory, with filter and notify filled in by him, sees what is published from now on, or with @history what is still in the ring. */
 void hx_event_subscribe(struct hx_topic *topic, struct hx_subscription *subscription, bool history);
+/* From now on it has @filter. */
+void hx_event_set_filter(struct hx_subscription *subscription, const struct hx_event_filter *filter);
+/* Publishes to another's topic as hx_event_publish() does: HX_E_NOENT; HX_E_PERM: it is the kernel's. Any CPU. */
+HX_NODISCARD hx_status_t hx_topic_publish(const char *name, const struct hx_holder *source,
+                                          const struct hx_event *event);
 /* After it @notify is not called any more. One that is not in use is left as it is. */
 void hx_event_unsubscribe(struct hx_subscription *subscription);
 /* The next event that passes the filter. False: none. */

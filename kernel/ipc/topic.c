@@ -163,6 +163,33 @@ void hx_event_unsubscribe(struct hx_subscription *subscription)
         hx_hal_free(topic);
 }
 
+void hx_event_set_filter(struct hx_subscription *subscription, const struct hx_event_filter *filter)
+{
+    subscription->lock.rank = HX_RANK_TOPICS;
+    hx_irq_flags_t outer = hx_lock_acquire(&subscription->lock), flags = 0;
+    struct hx_topic *topic = subscription->topic;
+    if (topic)
+        flags = hx_lock_acquire(&topic->lock);
+    subscription->filter = *filter;
+    if (topic)
+        hx_lock_release(&topic->lock, flags);
+    hx_lock_release(&subscription->lock, outer);
+}
+
+/* The table is locked: the topic's owner may go at any time. */
+hx_status_t hx_topic_publish(const char *name, const struct hx_holder *source, const struct hx_event *event)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&lock);
+    struct hx_topic *topic = find(name);
+    hx_status_t err = !topic ? HX_E_NOENT : topic->owner == &hx_kernel_holder ? HX_E_PERM : HX_OK;
+    if (err == HX_OK)
+        hx_event_publish(topic, source, event);
+    hx_lock_release(&lock, flags);
+    hx_preempt_disable();
+    hx_preempt_enable(); /* for whom that has woken */
+    return err;
+}
+
 void hx_topic_describe(struct hx_topic *topic, struct hx_topic_info *out)
 {
     hx_irq_flags_t flags = hx_lock_acquire(&topic->lock);

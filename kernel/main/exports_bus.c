@@ -21,7 +21,13 @@ static const struct hx_holder *caller(void)
     return version ? &version->module->holder : NULL;
 }
 
-/* The topic is the caller's own, which stays while he is here. */
+static hx_status_t publish_to_another_s(const char *name, const struct hx_event *event)
+{
+    hx_status_t err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, HX_CAPABILITY_WRITE, name);
+    return err == HX_OK ? hx_topic_publish(name, caller(), event) : err;
+}
+
+/* The caller's own topic stays while he is here. */
 hx_ret_t hx_export_hx_publish(const void *topic, uint64_t topic_bytes, const void *event, uint64_t event_bytes)
 {
     char name[HX_NAME_MAX];
@@ -33,10 +39,12 @@ hx_ret_t hx_export_hx_publish(const void *topic, uint64_t topic_bytes, const voi
         return err;
     struct hx_topic *found = NULL;
     err = hx_topic_find_own(name, caller(), &found);
-    if (err != HX_OK)
+    if (err != HX_OK && err != HX_E_PERM)
         return err;
     if (copy.type >= HX_EVENT_TYPE_COUNT || copy.bytes > HX_EVENT_BYTES_MAX)
         return HX_E_INVAL;
+    if (err != HX_OK)
+        return publish_to_another_s(name, &copy);
     hx_event_publish(found, caller(), &copy);
     return HX_OK;
 }
@@ -48,7 +56,7 @@ hx_ret_t hx_export_hx_topic_history(const void *topic, uint64_t topic_bytes, voi
     hx_ret_t count = hx_export_copy_name(name, topic, topic_bytes);
     if (count != HX_OK)
         return count;
-    count = hx_capability_check_path_calling(HX_CAPABILITY_IPC, name);
+    count = hx_capability_check_path_calling(HX_CAPABILITY_IPC, 0, name);
     if (count != HX_OK)
         return count;
     struct hx_event *copy = hx_hal_alloc(HX_EVENT_HISTORY * sizeof(*copy));
@@ -67,7 +75,7 @@ hx_ret_t hx_export_hx_service_find(const void *name, uint64_t name_bytes)
     hx_status_t err = hx_export_copy_name(copy, name, name_bytes);
     if (err != HX_OK)
         return err;
-    err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, copy);
+    err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, 0, copy);
     if (err != HX_OK)
         return err;
     hx_handle_t service = hx_router_find(copy);
@@ -86,7 +94,7 @@ hx_ret_t hx_export_hx_request(uint64_t service, void *message, uint64_t message_
         return HX_E_STATE;
     err = hx_router_name(service, name);
     if (err == HX_OK) /* each time, as what let him find it may have been revoked */
-        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, name);
+        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, 0, name);
     if (err != HX_OK)
         return err;
     hx_ret_t result = hx_router_request(service, asker, &copy, hx_export_wait_begin(timeout_ns));

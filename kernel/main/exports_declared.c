@@ -39,7 +39,7 @@ hx_ret_t hx_export_hx_channel_connect(const void *name, uint64_t name_bytes)
     text[name_bytes] = 0;
     hx_status_t err = hx_hal_copy(text, name, name_bytes);
     if (err == HX_OK)
-        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, text);
+        err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, 0, text);
     if (err == HX_OK)
         err = hx_declared_connect(text, &version->module->holder, &end);
     return err == HX_OK ? (hx_ret_t)end : err;

@@ -11,7 +11,7 @@ enum { RWX = HX_CAPABILITY_READ | HX_CAPABILITY_WRITE | HX_CAPABILITY_EXECUTE, P
 static const struct {
     char name[9];
     char macro[15];
-    uint8_t rights;
+    uint8_t rights; /* one of which it must give */
     bool has_path;
     uint64_t last;
 } kind[HX_CAPABILITY_TYPE_COUNT] = {
@@ -79,6 +79,8 @@ const char *hx_capability_fault(const struct hx_capability *what)
 {
     uint32_t type = proper(what->type);
     uint32_t allowed = kind[type].rights | (uint32_t)HX_CAPABILITY_GRANT;
+    if (type == HX_CAPABILITY_IPC)
+        allowed |= HX_CAPABILITY_WRITE;
     if (type == HX_CAPABILITY_NONE)
         return "there is no such type";
     if (what->rights & ~allowed)

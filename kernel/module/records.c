@@ -108,6 +108,7 @@ static const struct {
     [HX_RECORDS_TOPICS] = KIND(".hx.topics", hx_topic_record, HX_TOPIC_RECORDS_MAX),
     [HX_RECORDS_RECORD] = KIND(".hx.record", hx_record_record, 1),
     [HX_RECORDS_RECORD_FIELDS] = KIND(".hx.record_fields", hx_field_record, HX_FIELDS_MAX),
+    [HX_RECORDS_SOURCES] = KIND(".hx.sources", hx_source_record, HX_SOURCES_MAX),
 #undef KIND
 };
 
@@ -156,6 +157,7 @@ static void find_arrays(struct check *check)
     out->callbacks = array_of(check, HX_RECORDS_CALLBACKS, &out->callbacks_count);
     out->channels = array_of(check, HX_RECORDS_CHANNELS, &out->channels_count);
     out->topics = array_of(check, HX_RECORDS_TOPICS, &out->topics_count);
+    out->sources = array_of(check, HX_RECORDS_SOURCES, &out->sources_count);
     out->ports = array_of(check, HX_RECORDS_PORTS, &out->ports_count);
     out->params = array_of(check, HX_RECORDS_PARAMS, &out->params_count);
     out->fields.field = array_of(check, HX_RECORDS_FIELDS, &out->fields.count);
@@ -459,6 +461,30 @@ static void check_topics(struct check *check)
     }
 }
 
+static bool is_subscription(const struct hx_records *records, const char key[HX_NAME_MAX])
+{
+    for (uint32_t i = 0; i < records->callbacks_count; i++)
+        if (strncmp(records->callbacks[i].key, key, HX_NAME_MAX) == 0)
+            return records->callbacks[i].kind == HX_CALLBACK_EVENT;
+    return false;
+}
+
+static void check_sources(struct check *check)
+{
+    const struct hx_source_record *record = check->out->sources;
+    for (uint32_t i = 0; i < check->out->sources_count; i++) {
+        uint32_t same = 0;
+        for (uint32_t j = 0; j < i; j++)
+            same += strncmp(record[i].key, record[j].key, HX_NAME_MAX) == 0;
+        if (!hx_name_is_proper(record[i].source) || !is_subscription(check->out, record[i].key) ||
+            same >= HX_SOURCES_OF_ONE_MAX)
+            violate(
+                check, HX_E_RANGE, "source",
+                "broken source record %u: a name, for one of the module's subscriptions, at most %u for each; correct it",
+                i, (unsigned)HX_SOURCES_OF_ONE_MAX);
+    }
+}
+
 static void check_capabilities(struct check *check)
 {
     uint32_t count = 0;
@@ -692,6 +718,7 @@ hx_status_t hx_records_check(const struct hx_image *image, struct hx_slice file,
     check_capabilities(&check);
     check_channels(&check);
     check_topics(&check);
+    check_sources(&check);
     check_ports(&check);
     check_fields(&check);
     check_record(&check);

@@ -22,6 +22,8 @@ enum {
     HX_CAPABILITIES_MAX = 8,
     HX_CHANNEL_RECORDS_MAX = 4,
     HX_TOPIC_RECORDS_MAX = 4,
+    HX_SOURCES_MAX = 16,
+    HX_SOURCES_OF_ONE_MAX = 4,
     HX_PORTS_MAX = 4,
     HX_PARAMS_MAX = 16,
     HX_FIELDS_MAX = 64,
@@ -36,13 +38,14 @@ struct hx_records {
     const struct hx_callback_record *callbacks;
     const struct hx_channel_record *channels;
     const struct hx_topic_record *topics;
+    const struct hx_source_record *sources;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     const struct hx_record_record *record; /* what the module may not lose; NULL: it declares nothing of that */
     const struct hx_field_record *record_fields;
     const uint64_t *constructors, *destructors; /* addresses; called forwards and backwards */
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count;
-    uint32_t callbacks_count, channels_count, topics_count, record_fields_count;
+    uint32_t callbacks_count, channels_count, topics_count, record_fields_count, sources_count;
     uint32_t constructors_count, destructors_count;
     struct hx_fields fields;
     size_t state_bytes; /* that the fields take, from the start of the state */

@@ -53,7 +53,8 @@ struct hx_version {
     const struct hx_callback_record *callbacks;
     const struct hx_channel_record *channels;
     const struct hx_topic_record *topics;
-    uint32_t callbacks_count, channels_count, topics_count, record_fields_count;
+    const struct hx_source_record *sources;
+    uint32_t callbacks_count, channels_count, topics_count, record_fields_count, sources_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
     struct hx_fields fields;

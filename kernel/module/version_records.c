@@ -260,6 +260,8 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->channels_count = records->channels_count;
     version->topics = records->topics;
     version->topics_count = records->topics_count;
+    version->sources = records->sources;
+    version->sources_count = records->sources_count;
     version->ports = records->ports;
     version->ports_count = records->ports_count;
     version->params = records->params;

@@ -338,12 +338,45 @@ static void subscribe(struct hx_callback *callback, struct hx_topic *topic)
     hx_lock_release(&callback->module->called->lock, flags);
 }
 
+/* Some subscription asks who has published. */
+static bool sources_asked;
+_Static_assert((int)HX_SOURCES_OF_ONE_MAX == (int)HX_EVENT_SOURCES_MAX, "all that is declared is asked for");
+
+/* Of who publishes under that name. */
+static hx_handle_t source_called(const char *name)
+{
+    const struct hx_module *module = hx_module_find(name);
+    if (strcmp(name, hx_kernel_holder.name) == 0)
+        return HX_HANDLE_NONE;
+    return module ? module->holder.self : hx_handle_make(HX_HANDLE_MODULE, 0, 0); /* nobody's */
+}
+
+static void bind_filter(struct hx_callback *callback, const struct hx_version *version, uint64_t types)
+{
+    struct hx_event_filter filter = { .types = types };
+    for (uint32_t i = 0; i < version->sources_count; i++)
+        if (strcmp(version->sources[i].key, callback->key) == 0)
+            filter.source[filter.sources++] = source_called(version->sources[i].source);
+    sources_asked |= filter.sources > 0;
+    hx_event_set_filter(&callback->subscription, &filter);
+}
+
+void hx_callbacks_meet_sources(void)
+{
+    if (!sources_asked)
+        return;
+    for (const struct hx_callback *at = NULL; (at = hx_callback_next(at));)
+        if (at->kind == HX_CALLBACK_EVENT && at->bound && at->module->running)
+            bind_filter((struct hx_callback *)(uintptr_t)at, at->module->running, at->number);
+}
+
 /* A subscription that goes on has what has come meanwhile; one to a topic that was given up goes on with its heir. */
-static void bind_event(struct hx_callback *callback, const struct hx_callback_record *record)
+static void bind_event(struct hx_callback *callback, const struct hx_version *version,
+                       const struct hx_callback_record *record)
 {
     struct hx_subscription *subscription = &callback->subscription;
     struct hx_topic *topic = hx_topic_find(record->topic);
-    subscription->filter.types = record->number;
+    bind_filter(callback, version, record->number);
     subscription->notify = notify;
     if (!topic || topic == subscription->topic)
         return;
@@ -527,8 +560,9 @@ hx_status_t hx_callbacks_claim_all(struct hx_module *module, struct hx_version *
     return err;
 }
 
-static void bind(struct hx_callback *callback, const struct hx_callback_record *record)
+static void bind(struct hx_callback *callback, const struct hx_version *version)
 {
+    const struct hx_callback_record *record = record_of(version, callback->key);
     callback->bound = record != NULL;
     callback->ended = false;
     if (!record) {
@@ -538,7 +572,7 @@ static void bind(struct hx_callback *callback, const struct hx_callback_record *
     if (callback->kind == HX_CALLBACK_TIMER)
         bind_timer(callback, record->number);
     else if (callback->kind == HX_CALLBACK_EVENT)
-        bind_event(callback, record);
+        bind_event(callback, version, record);
     else if (callback->kind == HX_CALLBACK_SERVICE)
         callback->service.repeatable = record->number;
     callback->number = record->number;
@@ -561,7 +595,7 @@ void hx_callbacks_bind(struct hx_module *module, const struct hx_version *versio
     for (uint32_t op = 0; op < HX_OPS_MAX; op++) {
         struct hx_callback *callback = module->called->by_op[op];
         if (callback)
-            bind(callback, record_of(version, callback->key));
+            bind(callback, version);
     }
 }
 

@@ -73,6 +73,8 @@ HX_NODISCARD hx_status_t hx_callbacks_claim_all(struct hx_module *module, struct
                                                 struct hx_report *report);
 /* @version runs: what it does not declare is not due any more. */
 void hx_callbacks_bind(struct hx_module *module, const struct hx_version *version);
+/* A module has come, or has another name: subscriptions that ask who has published know it. CPU 0, preemption off. */
+void hx_callbacks_meet_sources(void);
 /* The module has opened: what is pending can be called for again. Any context. */
 void hx_callbacks_resume(struct hx_module *module);
 /* The running version's tasks that have ended since it was claimed, or while another ran, are made again. Where that fails it is

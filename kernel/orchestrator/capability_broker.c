@@ -558,7 +558,8 @@ static struct hx_capability all_of(uint32_t type)
                                                              [HX_CAPABILITY_NETWORK] = UINT16_MAX };
     static const uint8_t rights[HX_CAPABILITY_TYPE_COUNT] = {
         [HX_CAPABILITY_MEMORY] = HX_CAPABILITY_READ | HX_CAPABILITY_WRITE | HX_CAPABILITY_EXECUTE,
-        [HX_CAPABILITY_FILE_SYSTEM] = HX_CAPABILITY_READ | HX_CAPABILITY_WRITE
+        [HX_CAPABILITY_FILE_SYSTEM] = HX_CAPABILITY_READ | HX_CAPABILITY_WRITE,
+        [HX_CAPABILITY_IPC] = HX_CAPABILITY_WRITE
     };
     struct hx_capability all = { .type = type,
                                  .rights = rights[type] | (uint32_t)HX_CAPABILITY_GRANT,

@@ -77,10 +77,11 @@ HX_NODISCARD static inline hx_status_t hx_capability_check_calling(uint32_t type
     return hx_capability_check(version ? version->module->principal : NULL, type, 0, first, last);
 }
 
-HX_NODISCARD static inline hx_status_t hx_capability_check_path_calling(uint32_t type, const char *path)
+HX_NODISCARD static inline hx_status_t hx_capability_check_path_calling(uint32_t type, uint32_t rights,
+                                                                        const char *path)
 {
     const struct hx_version *version = hx_module_calling();
-    return hx_capability_check_path(version ? version->module->principal : NULL, type, 0, path);
+    return hx_capability_check_path(version ? version->module->principal : NULL, type, rights, path);
 }
 
 /* ---- grants ---------------------------------------------------------------------------------------------------------- */

@@ -212,6 +212,7 @@ void hx_declared_bind(struct hx_module *module, const struct hx_version *before,
         hx_irq_bind(module, version);
     if (module->called)
         hx_callbacks_bind(module, version);
+    hx_callbacks_meet_sources();
 }
 
 void hx_declared_replay(struct hx_module *module)

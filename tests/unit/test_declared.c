@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 #include <ipc/channel.h>
+#include <ipc/event_bus.h>
+#include <ipc/message_router.h>
 #include <orchestrator/callbacks.h>
 #include <orchestrator/declared.h>
 #include <string.h>
@@ -354,6 +356,54 @@ Test(declared, a_service_whose_name_is_taken_refuses_the_load)
     cr_assert_str_eq(job.report.subject, "echo");
     ASSERT_CENSUS(before);
     cr_assert_eq(hx_router_find("echo"), other.handle);
+}
+
+/* ---- who has published ------------------------------------------------------------------------------------------------- */
+struct news {
+    const char *to;
+    uint32_t code;
+};
+
+static hx_status_t publish_by(void *argument)
+{
+    const struct news *news = argument;
+    struct hx_message message = { .code = news->code };
+    hx_status_t err = hx_router_request(hx_router_find(news->to), &hx_kernel_holder, &message, UINT64_MAX);
+    return err == HX_OK && message.type == HX_MESSAGE_ERROR ? -(hx_status_t)message.code : err;
+}
+
+static void expect_news(const char *by, uint32_t code, uint64_t all, uint64_t of_b)
+{
+    struct news news = { by, code };
+    uint64_t read[2];
+    cr_assert_eq(world_run(publish_by, &news), HX_OK);
+    hal_host_advance(MS);
+    memcpy(read, hx_module_find("news_reader")->running->state, sizeof(read));
+    cr_assert(read[0] == all && read[1] == of_b, "%s: %lu and %lu", by, read[0], read[1]);
+}
+
+Test(declared, a_subscription_may_hear_one_module_s_events_alone_whenever_that_is_loaded)
+{
+    struct hx_job job;
+    struct news news = { "news_c", 9 };
+    struct hx_topic *modules = NULL;
+    world_begin(0);
+    cr_assert_eq(hx_topic_create(HX_TOPIC_MODULES, &hx_kernel_holder, &modules), HX_OK);
+    cr_assert_eq(world_load("news_a.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_load("news_reader.hxm", &job), HX_OK, "%s", job.report.message);
+    expect_news("news_a", 1, 1, 0);
+    cr_assert_eq(world_load("news_b.hxm", &job), HX_OK, "%s", job.report.message);
+    expect_news("news_b", 10, 11, 10);
+    expect_news("news_a", 2, 13, 10);
+    cr_assert_eq(world_unload("news_b", NULL), HX_OK);
+    hx_callbacks_meet_sources(); /* nobody is called like that now */
+    expect_news("news_a", 0, 13, 10);
+    cr_assert_eq(world_load("news_b.hxm", NULL), HX_OK);
+    expect_news("news_b", 100, 113, 110);
+    cr_assert_eq(world_load("news_c.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_run(publish_by, &news), HX_E_PERM, "it may listen, not publish");
+    cr_assert_eq(world_load("news_five.hxm", &job), HX_E_RANGE, "four sources at most");
+    cr_assert_eq(hx_topic_publish("nobody.news", &hx_kernel_holder, &(struct hx_event){ .type = 1 }), HX_E_NOENT);
 }
 
 /* ---- a task that receives -------------------------------------------------------------------------------------------- */

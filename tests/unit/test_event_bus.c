@@ -257,9 +257,31 @@ Test(event_bus, a_filter_lets_types_through)
     stop();
 }
 
+Test(event_bus, a_filter_lets_several_sources_through_and_may_change)
+{
+    static struct hx_holder others[3] = { { .self = 71 }, { .self = 72 }, { .self = 73 } };
+    struct hx_event_filter two = { HX_EVENTS_ALL, 2, { 71, 73 } }, kernel = { HX_EVENTS_ALL, 1, { HX_HANDLE_NONE } };
+    struct hx_subscription picky = { 0 };
+    start();
+    hx_event_set_filter(&picky, &two);
+    hx_event_subscribe(topic, &picky, false);
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 3; i++) {
+            struct hx_event event = { .type = HX_EVENT_CUSTOM, .words = { i } };
+            hx_event_publish(topic, &others[i], &event);
+        }
+        hx_event_publish(topic, NULL, &(struct hx_event){ .type = HX_EVENT_CUSTOM, .words = { 9 } });
+        drain(&picky);
+        expect_trace(round ? "8:9" : "1:0 3:2");
+        hx_event_set_filter(&picky, &kernel);
+    }
+    hx_event_unsubscribe(&picky);
+    stop();
+}
+
 Test(event_bus, a_filter_lets_one_source_through)
 {
-    struct hx_subscription picky = { .filter = { HX_EVENTS_ALL, module.self } };
+    struct hx_subscription picky = { .filter = { HX_EVENTS_ALL, 1, { module.self } } };
     struct hx_event event = { .type = HX_EVENT_CUSTOM, .words = { 9 } };
     start();
     hx_event_subscribe(topic, &picky, false);

@@ -511,6 +511,32 @@ Test(records, a_topic_begins_with_its_modules_name)
     expect_topics(".bad news", ".weather", HX_E_RANGE, "broken topic record 0");
 }
 
+static void expect_sources(const char *key, const char *source, hx_status_t err)
+{
+    struct good good = good_open();
+    struct told told = { 0 };
+    struct hx_callback_record *one = append_records(&good, HX_RECORDS_CALLBACKS, 1, sizeof(*one));
+    *one = (struct hx_callback_record){ .key = "ear",
+                                        .topic = "hx.time",
+                                        .kind = HX_CALLBACK_EVENT,
+                                        .number = 1,
+                                        .function = {
+                                            .count = (hx_ret_t(*)(uint64_t))(uintptr_t)good.module->hooks.start } };
+    struct hx_source_record *record = append_records(&good, HX_RECORDS_SOURCES, 1, sizeof(*record));
+    snprintf(record->key, sizeof(record->key), "%s", key);
+    snprintf(record->source, sizeof(record->source), "%s", source);
+    cr_assert_eq(check(&good, &told), err, "%s", told.message[0]);
+    cr_assert(err == HX_OK || strstr(told.message[0], "broken source record"), "%s", told.message[0]);
+    hx_ldr_unload(good.image, &env);
+}
+
+Test(records, a_source_is_a_name_for_a_subscription)
+{
+    expect_sources("ear", "svc_kv", HX_OK);
+    expect_sources("ear", "", HX_E_RANGE);
+    expect_sources("nose", "svc_kv", HX_E_RANGE);
+}
+
 Test(records, a_topic_of_a_name_as_long_as_the_modules_is_not_its_own)
 {
     struct good good = good_open();
