@@ -20,6 +20,7 @@ enum hx_lock_rank {
     HX_RANK_ROUTER = 18,
     HX_RANK_WAITQ = 20,
     HX_RANK_TASK = 30,
+    HX_RANK_ENDS = 40, /* which ends stand in which queues */
     HX_RANK_HANDLE = 45,
     HX_RANK_GRANT = 46,
     HX_RANK_RESOURCE = 47,

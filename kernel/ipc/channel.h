@@ -28,7 +28,8 @@ HX_NODISCARD hx_status_t hx_ipc_clone(hx_handle_t end, const struct hx_holder *o
  * Sends a copy of @message, stamped, from @end to whoever receives at the other. While the queue is full it waits until
  * @deadline_ns (UINT64_MAX: for ever; HX_WAIT_NOT or one that has passed: not at all).
  * HX_E_FULL: it may not wait; HX_E_TIMEOUT; HX_E_CLOSED: nobody can receive any more; HX_E_STALE, HX_E_PERM; HX_E_INVAL: no such
- * type or payload, more bytes than fit, or an end that would stand in the queue towards itself; HX_E_KILLED, HX_E_STATE as
+ * type or payload, more bytes than fit, or an end that would stand in the queue towards itself, by way of other
+ * queues perhaps; HX_E_LIMIT: too many queues in each other to know that; HX_E_KILLED, HX_E_STATE as
  * hx_waitq_wait(). When it fails, a grant or capability in the message is the sender's still.
  */
 HX_NODISCARD hx_status_t hx_ipc_send(hx_handle_t end, struct hx_holder *owner, const struct hx_message *message,

@@ -109,7 +109,7 @@ void hx_ipc_return(hx_handle_t handle, struct hx_holder *owner, const struct hx_
     if (!end)
         return;
     hx_message_copy(&back, message);
-    err = hx_message_take_back(&back, owner);
+    err = hx_message_take_back(&back, owner, end);
     bool given = err != HX_OK || give_to_another(end, &back);
     hx_lock_release(&end->channel->lock, flags);
     if (!given)

@@ -11,7 +11,7 @@
  */
 #include "channel_parts.h"
 
-enum { CHANNELS = 1024 };
+enum { CHANNELS = HX_CHANNEL_ENDS / 2 };
 
 static struct hx_channel channels[CHANNELS];
 static struct {
@@ -331,6 +331,16 @@ struct hx_channel_end *hx_channel_of_receivers(const struct hx_waitq *queue)
         if (queue == &channel->end[i].receivers)
             return &channel->end[i];
     return NULL;
+}
+
+uint32_t hx_channel_end_number(const struct hx_channel_end *end)
+{
+    return (uint32_t)(end->channel - channels) * 2 + (end != end->channel->end);
+}
+
+struct hx_channel_end *hx_channel_end_at(uint32_t number)
+{
+    return &channels[number / 2].end[number % 2];
 }
 
 /* ---- for those who show them ------------------------------------------------------------------------------------------- */

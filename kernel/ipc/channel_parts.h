@@ -20,6 +20,7 @@ struct hx_channel_end {
     struct hx_waitq receivers,
         senders; /* that wait here; of receivers none while something is in `in` that they may take */
     uint32_t handles;
+    uint32_t ends_inside; /* in the messages towards it: channel_circle.c's lock */
 };
 
 /* An entry of a table: never given back. What is at `lanes` lives as long as handles do. */
@@ -95,7 +96,8 @@ void hx_channel_watch_init(void);
 /* Releases what the message carries. No lock is held. */
 void hx_message_drop(const struct hx_message *message);
 /* Takes from @owner what @message, which he has received, carries: as he got it. */
-HX_NODISCARD hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner);
+HX_NODISCARD hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner,
+                                              struct hx_channel_end *to);
 
 /* ---- channel_back.c --------------------------------------------------------------------------------------------------- */
 /* See hx_handover_bind(). */
@@ -105,6 +107,20 @@ void hx_lane_retire(struct hx_lane *lane);
 /* What came with slots for what came back. */
 void hx_lane_fini(struct hx_lane *lane);
 
+/* ---- channel_circle.c ------------------------------------------------------------------------------------------------- */
+/* The handle of an end goes from @owner into a message towards @to: HX_E_INVAL: nobody could ever receive it; HX_E_LIMIT: to know
+ * that would take too long; HX_E_STALE. */
+HX_NODISCARD hx_status_t hx_channel_end_pack(hx_handle_t *handle, const struct hx_holder *owner,
+                                             struct hx_channel_end *to);
+/* Out of it again, to @owner. As hx_handle_give(). */
+HX_NODISCARD hx_status_t hx_channel_end_unpack(hx_handle_t handle, struct hx_holder *owner, hx_handle_t *out);
+/* With a message that nobody receives. */
+void hx_channel_end_drop(hx_handle_t handle);
+
 /* ---- channel_life.c --------------------------------------------------------------------------------------------------- */
 /* Whose receivers wait on @queue; NULL: no channel's. */
 struct hx_channel_end *hx_channel_of_receivers(const struct hx_waitq *queue);
+/* All ends have numbers from 0. */
+enum { HX_CHANNEL_ENDS = 2048 };
+uint32_t hx_channel_end_number(const struct hx_channel_end *end);
+struct hx_channel_end *hx_channel_end_at(uint32_t number);

@@ -58,8 +58,7 @@ static hx_status_t check(const struct hx_message *message, const struct hx_holde
     return message->type >= HX_MESSAGE_SYSTEM && owner != &hx_kernel_holder ? HX_E_PERM : HX_OK;
 }
 
-/* An end in the queue towards itself would never be received, nor released. */
-static hx_status_t pack_capability(struct hx_message *queued, const struct hx_holder *owner, const struct hx_lane *lane)
+static hx_status_t pack_capability(struct hx_message *queued, const struct hx_holder *owner, struct hx_channel_end *to)
 {
     hx_status_t err = HX_E_INVAL;
     struct hx_handle_entry *entry;
@@ -71,9 +70,7 @@ static hx_status_t pack_capability(struct hx_message *queued, const struct hx_ho
     struct hx_channel_end *end = hx_handle_find(queued->capability, type, owner, HX_RIGHT_TRANSFER, &entry, &err);
     if (!end)
         return err;
-    if (end->in == lane)
-        return HX_E_INVAL;
-    err = hx_handle_give(queued->capability, owner, &hx_channel_transit, &queued->capability);
+    err = hx_channel_end_pack(&queued->capability, owner, to);
     if (err == HX_OK)
         hx_waitq_wake_all(&end->receivers); /* who waits with the old handle looks, and is told that it is stale */
     return err;
@@ -88,11 +85,11 @@ static hx_status_t pack_memory(struct hx_message *queued, const struct hx_holder
 }
 
 /* Takes from @owner what @queued, a copy of his, carries. */
-static hx_status_t pack(struct hx_message *queued, const struct hx_holder *owner, const struct hx_lane *lane)
+static hx_status_t pack(struct hx_message *queued, const struct hx_holder *owner, struct hx_channel_end *to)
 {
     switch (queued->payload) {
     case HX_PAYLOAD_MEMORY: return pack_memory(queued, owner);
-    case HX_PAYLOAD_CAPABILITY: return pack_capability(queued, owner, lane);
+    case HX_PAYLOAD_CAPABILITY: return pack_capability(queued, owner, to);
     default: return HX_OK;
     }
 }
@@ -112,7 +109,7 @@ static hx_status_t unpack(const struct hx_message *queued, struct hx_holder *own
         err = hx_grant_accept((struct hx_grant *)(uintptr_t)queued->memory.grant, owner, &memory);
     else if (queued->payload == HX_PAYLOAD_CAPABILITY)
         err = is_capability(queued) ? give_capability(queued->capability, NULL, owner, &capability)
-                                    : hx_handle_give(queued->capability, &hx_channel_transit, owner, &capability);
+                                    : hx_channel_end_unpack(queued->capability, owner, &capability);
     if (err != HX_OK && (err != HX_E_STALE || queued->payload != HX_PAYLOAD_CAPABILITY))
         return err;
     hx_message_copy(out, queued);
@@ -128,21 +125,23 @@ void hx_message_drop(const struct hx_message *message)
     hx_handle_t ended;
     if (message->payload == HX_PAYLOAD_MEMORY)
         hx_grant_drop((struct hx_grant *)(uintptr_t)message->memory.grant);
-    else if (message->payload == HX_PAYLOAD_CAPABILITY)
-        (void)!(is_capability(message) ? give_capability(message->capability, NULL, NULL, &ended)
-                                       : hx_handle_close(message->capability, &hx_channel_transit));
+    else if (message->payload == HX_PAYLOAD_CAPABILITY) {
+        if (is_capability(message))
+            (void)!give_capability(message->capability, NULL, NULL, &ended);
+        else
+            hx_channel_end_drop(message->capability);
+    }
 }
 
 /* As it came, whatever he may do with it: a right that he lacks kept nobody from giving it to him. */
-hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner)
+hx_status_t hx_message_take_back(struct hx_message *message, const struct hx_holder *owner, struct hx_channel_end *to)
 {
     if (message->payload == HX_PAYLOAD_MEMORY)
         return pack_memory(message, owner);
     if (message->payload != HX_PAYLOAD_CAPABILITY || message->capability == HX_HANDLE_NONE)
         return HX_OK;
-    return is_capability(message)
-               ? give_capability(message->capability, owner, NULL, &message->capability)
-               : hx_handle_give(message->capability, owner, &hx_channel_transit, &message->capability);
+    return is_capability(message) ? give_capability(message->capability, owner, NULL, &message->capability)
+                                  : hx_channel_end_pack(&message->capability, owner, to);
 }
 
 /* ---- sending: locked -------------------------------------------------------------------------------------------------- */
@@ -155,11 +154,12 @@ void hx_channel_tell_watchers(struct hx_lane *lane)
         hx_waitq_wake_all(&watching[__builtin_ctz(watchers)]);
 }
 
-static hx_status_t enqueue(struct hx_lane *lane, const struct hx_channel_sending *sending)
+static hx_status_t enqueue(struct hx_channel_end *to, const struct hx_channel_sending *sending)
 {
+    struct hx_lane *lane = to->in;
     struct hx_lane_slot *slot = lane->free;
     hx_channel_deliver(&slot->message, sending->message, sending->source);
-    hx_status_t err = pack(&slot->message, sending->owner, lane);
+    hx_status_t err = pack(&slot->message, sending->owner, to);
     if (err != HX_OK)
         return err;
     if (hx_message_carries(&slot->message)) {
@@ -185,7 +185,7 @@ static hx_status_t put(struct hx_channel_end *end, const struct hx_channel_sendi
         hx_handover_wake(receiver);
         return HX_OK;
     }
-    hx_status_t err = lane->free ? enqueue(lane, sending) : HX_E_FULL;
+    hx_status_t err = lane->free ? enqueue(end->peer, sending) : HX_E_FULL;
     if (err != HX_OK)
         return err; /* who waits still does */
     while ((receiver = hx_handover_take(receivers)))

@@ -35,6 +35,7 @@ struct hx_handle_entry {
     uint32_t denied;         /* the reverse of HX_HANDLE_MAY() when it was opened: for types whose rights stay */
     uint32_t generation;     /* outlives the handle */
     uint32_t next, before;   /* in the payer's list; free: next of those */
+    uint32_t queued_at; /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
 } __attribute__((aligned(64)));
 /* A type and rights in one word. */
 #define HX_HANDLE_MAY(type, rights) ((uint32_t)(rights) | UINT32_C(0x10000) << (type))
