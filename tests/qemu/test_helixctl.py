@@ -226,7 +226,7 @@ BAD = {"sched_rr": {"sched_init_fails": "init", "sched_init_faults": "fault", "s
                     "sched_field_dropped": "field"},
        "svc_kv": {"missing_symbol": "symbol", "missing_dependency": "", "newer_abi": "built for", "wrong_abi": "built for",
                   "wrong_magic": "", "descriptor_missing": "", "ops_differ": "version", "vtable_outside": "outside",
-                  "constructor_faults": "stumbles"}}
+                  "constructor_faults": "relies"}}
 
 
 @case("a module that fails a check of the loader, the ABI or the state: the old version runs on, and the reason is told here",
