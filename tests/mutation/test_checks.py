@@ -109,6 +109,8 @@ def compile_copy(path, command):
     """Compiles the switchable copy of a source as the build compiles the source. Returns the object's path."""
     copy, target = os.path.join(OUT, path), os.path.join(OUT, path + ".o")
     arguments = shlex.split(command)
+    if os.path.basename(arguments[0]) == "ccache":
+        del arguments[0]
     arguments = [a for a in arguments[:arguments.index("-MD")] if a != "-Werror"]
     own = ["-I" + os.path.join(OUT, "kernel"), "-I" + OUT, "-include", os.path.join(OUT, "switch.h"), "-w"]
     run([arguments[0], *own, *arguments[1:], "-O1", "-c", copy, "-o", target], cwd=BUILD)
