@@ -2,17 +2,18 @@
 """test_run.py - what qemu/run does with a script on its standard input, against a QEMU that ends in every way."""
 import os
 import pty
+import socket
 import subprocess
 import sys
 
-from harness import ROOT, case, contains, equal, main
+from harness import ROOT, case, contains, equal, main, scratch
 
 FAKE = os.path.join(ROOT, "tests", "qemu", "fake_qemu.py")
 
 
-def launch(commands, *options, fake="", limit_s=30):
+def launch(commands, *options, fake="", limit_s=30, **variables):
     """Runs the part of qemu/run that comes after the build; returns its exit status, output and errors."""
-    environment = dict(os.environ, QEMU=FAKE, HELIX_FAKE=fake)
+    environment = dict(os.environ, QEMU=FAKE, HELIX_FAKE=fake, **variables)
     done = subprocess.run(
         [sys.executable, os.path.join(ROOT, "qemu", "launch.py"), "--direct", *options],
         input=commands, env=environment, capture_output=True, text=True, timeout=limit_s)
@@ -193,6 +194,36 @@ def options():
     equal(done.returncode, 0, "status")
     for part in ("-smp 3", "-m 1G", "-S", "-append 'panic=exit safe", "-name 'a b'", "-accel tcg", FAKE):
         contains(done.stdout, part)
+
+
+def told(err):
+    """The path that is said, or ""."""
+    found = [line.split(": ", 2)[2] for line in err.splitlines() if ": control: /" in line]
+    return found[0] if found else ""
+
+
+@case("the control channel's socket is said, is free, and is gone afterwards; `off' makes none")
+def control():
+    with scratch() as folder:
+        os.makedirs(folder + "/build/qemu")
+        environment = {"HELIX_BUILD": folder + "/build"}
+        path = folder + "/build/qemu/control.sock"
+        status, _, err = launch("poweroff\n", **environment)
+        equal((status, told(err)), (0, path), err)
+        with socket.socket(socket.AF_UNIX) as other:  # a machine that runs
+            other.bind(path)
+            other.listen()
+            equal(told(launch("poweroff\n", **environment)[2]), folder + "/build/qemu/control-2.sock", "the second machine's")
+            status, _, err = launch("poweroff\n", "--control", path, **environment)
+            equal(status, 125, "status")
+            contains(err, "another machine listens there")
+        equal(told(launch("poweroff\n", **environment)[2]), path, "left behind by a machine that is gone")
+        assert not os.path.exists(path), "it is there"
+        equal(launch("poweroff\n", "--control", "off", **environment)[2], "", "off")
+        equal(told(launch("poweroff\n", "--control=" + folder + "/x", **environment)[2]), folder + "/x", "named")
+        contains(launch("poweroff\n", "--control", folder + "/" + "x" * 200, **environment)[2], "at most 107 bytes")
+        printed = launch("", "--print", **environment)[1]
+        contains(printed, f"socket,id=control,path={path},server=on,wait=off -serial chardev:control")
 
 
 main()

@@ -365,6 +365,22 @@ def boots():
     contains(run("helix-run", "--initrd", "nowhere", status=125), "helix-run: --initrd nowhere: no such file")
 
 
+def watched(boots, watches):
+    """README's two terminals."""
+    equal(boots, "helix-run --initrd build/tests/pack.cpio", "what runs in one terminal")
+    with machine(os.path.join(SCRATCH, "hello", "build", "tests", "pack.cpio")) as where, subprocess.Popen(
+            ["sh", "-c", "exec " + watches], cwd=os.path.join(SCRATCH, "hello"), env=where, stdout=subprocess.PIPE,
+            text=True) as process:
+        lines = [process.stdout.readline() for _ in range(3)]
+        contains(lines[0], "as it is: live after")
+        contains(lines[2], "hello 1.0: request 1")
+        write("hello/hello.c", read("hello", "hello.c").replace('"hello 1.%u', '"good evening 1.%u'))
+        lines = [process.stdout.readline() for _ in range(3)]
+        contains(lines[0], "hello.c: live after")
+        contains(lines[2], "good evening 1.0: request 2")
+        process.terminate()
+
+
 @case("the commands of README do what it says")
 def readme():
     section = re.search(r"^## A module of your own\n(.*?)^## ", read("README.md"), re.MULTILINE | re.DOTALL)
@@ -375,6 +391,7 @@ def readme():
     os.symlink(os.path.join(SCRATCH, "aside", "helix"), os.path.join(SCRATCH, "helix"))
     try:
         out = run("sh", "-e", "-c", "\n".join(others), environment={"PKG_CONFIG_PATH": ""})
+        watched(*re.findall(r"^\$ (.*)$", section[1], re.MULTILINE))
     finally:
         os.rename(os.path.join(SCRATCH, "aside"), os.path.dirname(SDK))
     log(out[-1500:])

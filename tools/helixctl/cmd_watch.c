@@ -67,7 +67,9 @@ static enum hx_ctl_exit take_turn(struct watch *watch, struct turn *turn)
     uint64_t begun_ns = hx_ctl_clock_ns();
     enum hx_ctl_exit status = HX_CTL_REFUSED;
 
-    if (!hx_ctl_project_build(&watch->project, watch->options.quiet) || !hx_ctl_project_find(&watch->project))
+    /* What is known to come out is all that need be built. */
+    (void)hx_ctl_project_find(&watch->project, true);
+    if (!hx_ctl_project_build(&watch->project, watch->options.quiet) || !hx_ctl_project_find(&watch->project, false))
         return HX_CTL_REFUSED;
     turn->build_s = since(begun_ns);
     turn->deploy = watch->wanted;

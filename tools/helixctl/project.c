@@ -47,25 +47,25 @@ static char *only_module(const char *directory, unsigned int *out_count)
     return found;
 }
 
-bool hx_ctl_project_find(struct hx_ctl_project *project)
+bool hx_ctl_project_find(struct hx_ctl_project *project, bool quiet)
 {
     unsigned int count = 0;
     char *build = NULL;
 
-    if (project->built)
-        return true;
-    if (project->file) {
-        project->built = strdup(project->file);
+    /* Each time anew: a build may make another. */
+    free(project->built);
+    project->built = project->file ? strdup(project->file) : NULL;
+    if (project->file)
         return project->built != NULL;
-    }
     if (asprintf(&build, "%s/build", project->directory) < 0)
         return false;
     project->built = only_module(build, &count);
     if (count == 0)
         project->built = only_module(project->directory, &count);
     if (count != 1) {
-        hx_ctl_complain("%s: %u modules in it: name the one that is meant by --file",
-                        count ? build : project->directory, count);
+        if (!quiet)
+            hx_ctl_complain("%s: %u modules in it: name the one that is meant by --file",
+                            count ? build : project->directory, count);
         free(project->built);
         project->built = NULL;
     }

@@ -13,6 +13,6 @@ struct hx_ctl_project {
 
 /* Runs the command; what it writes is shown when it fails. False: complained of. */
 bool hx_ctl_project_build(struct hx_ctl_project *project, bool quiet);
-/* Finds out what comes out, once it is built. False: complained of. */
-bool hx_ctl_project_find(struct hx_ctl_project *project);
+/* Finds out what comes out, once it is built. False: complained of, unless @quiet. */
+bool hx_ctl_project_find(struct hx_ctl_project *project, bool quiet);
 void hx_ctl_project_free(struct hx_ctl_project *project);
