@@ -216,16 +216,16 @@ def live():
 
 
 @contextlib.contextmanager
-def machine(initrd):
+def machine(initrd, tools=os.path.join(SDK, "bin")):
     """helix-run at work, and where helixctl finds it: nobody says it."""
     runtime = os.path.join(SCRATCH, "runtime")
     os.makedirs(runtime, exist_ok=True)
-    where = dict(os.environ, XDG_RUNTIME_DIR=runtime)
-    with subprocess.Popen(["helix-run", "--initrd", initrd, "--cmdline", "panic=exit"], cwd=SCRATCH, env=where,
+    where = dict(os.environ, XDG_RUNTIME_DIR=runtime, PATH=tools + ":" + os.environ["PATH"])
+    with subprocess.Popen([os.path.join(tools, "helix-run"), "--initrd", initrd, "--cmdline", "panic=exit"], cwd=SCRATCH, env=where,
                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             contains(process.stderr.readline(), f"helix-run: control: {runtime}/helix/control.sock")
-            run("helixctl", "wait-ready", environment=where)
+            run(os.path.join(tools, "helixctl"), "wait-ready", environment=where)
             yield where
             process.stdin.close()
             equal(process.wait(60), 0, "exit status of helix-run")
@@ -368,7 +368,8 @@ def boots():
 def watched(boots, watches):
     """README's two terminals."""
     equal(boots, "helix-run --initrd build/tests/pack.cpio", "what runs in one terminal")
-    with machine(os.path.join(SCRATCH, "hello", "build", "tests", "pack.cpio")) as where, subprocess.Popen(
+    pack_ = os.path.join(SCRATCH, "hello", "build", "tests", "pack.cpio")
+    with machine(pack_, os.path.join(SCRATCH, "helix", "bin")) as where, subprocess.Popen(
             ["sh", "-c", "exec " + watches], cwd=os.path.join(SCRATCH, "hello"), env=where, stdout=subprocess.PIPE,
             text=True) as process:
         lines = [process.stdout.readline() for _ in range(3)]
