@@ -81,7 +81,7 @@ int hx_ctl_cmd_reload(int argc, char **argv)
     for (; optind < argc; optind++)
         if (!add_word(&words, argv[optind]))
             return HX_CTL_USAGE;
-    return change_by_words(&options, &words);
+    return (int)change_by_words(&options, &words);
 }
 
 int hx_ctl_cmd_rollback(int argc, char **argv)
@@ -92,7 +92,7 @@ int hx_ctl_cmd_rollback(int argc, char **argv)
     if (parse != HX_CTL_PARSE_OK)
         return parse == HX_CTL_PARSE_HELP ? HX_CTL_OK : HX_CTL_USAGE;
     const struct words words = { .word = { "rollback", argv[optind] }, .count = 2 };
-    return change_by_words(&options, &words);
+    return (int)change_by_words(&options, &words);
 }
 
 /* ---- exec -------------------------------------------------------------------------------------------------------------- */
@@ -154,5 +154,5 @@ int hx_ctl_cmd_exec(int argc, char **argv)
     char *command = joined(argc, argv);
     status = exec_command(&options, command);
     free(command);
-    return status;
+    return (int)status;
 }

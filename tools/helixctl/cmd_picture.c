@@ -74,7 +74,7 @@ int hx_ctl_cmd_timeline(int argc, char **argv)
         hx_ctl_timeline_write(swaps, stdout);
     json_decref(swaps);
     hx_ctl_peer_close(&peer);
-    return status;
+    return (int)status;
 }
 
 int hx_ctl_cmd_graph(int argc, char **argv)
@@ -104,5 +104,5 @@ int hx_ctl_cmd_graph(int argc, char **argv)
     json_decref(services);
     json_decref(channels);
     hx_ctl_peer_close(&peer);
-    return status;
+    return (int)status;
 }

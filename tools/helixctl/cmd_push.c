@@ -77,5 +77,5 @@ int hx_ctl_cmd_push(int argc, char **argv)
     }
     hx_ctl_deploy_free(&deploy);
     hx_ctl_peer_close(&peer);
-    return status;
+    return (int)status;
 }

@@ -27,7 +27,7 @@ static int view_plain(int argc, char **argv, const char *name)
 
     if (parse != HX_CTL_PARSE_OK)
         return parse == HX_CTL_PARSE_HELP ? HX_CTL_OK : HX_CTL_USAGE;
-    return view(&options, name, false);
+    return (int)view(&options, name, false);
 }
 
 int hx_ctl_cmd_lsmod(int argc, char **argv)

@@ -59,5 +59,5 @@ int hx_ctl_cmd_wait_ready(int argc, char **argv)
     if (status == HX_CTL_OK)
         say(&options, &peer, limit_s);
     hx_ctl_peer_close(&peer);
-    return status;
+    return (int)status;
 }

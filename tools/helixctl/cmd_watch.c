@@ -300,5 +300,5 @@ int hx_ctl_cmd_watch(int argc, char **argv)
     hx_ctl_tree_close(&watch.tree);
     hx_ctl_peer_close(&watch.peer);
     hx_ctl_project_free(&watch.project);
-    return status;
+    return (int)status;
 }
