@@ -19,6 +19,7 @@ static struct demo {
     _Atomic uint64_t counter;
     struct hx_module *owner;    /* NULL: nobody */
     struct hx_ledger_node node; /* in the owner's ledger */
+    bool is_claimed;            /* somebody is making its task */
 } demos[HX_DEMO_TASKS_MAX];
 
 static hx_status_t demo_body(void *argument)
@@ -50,14 +51,18 @@ static void release(struct hx_ledger_node *node)
 static struct demo *free_record(void)
 {
     for (uint32_t i = 0; i < HX_DEMO_TASKS_MAX; i++)
-        if (!demos[i].task || !hx_task_of(demos[i].task))
+        if (!demos[i].is_claimed && (!demos[i].task || !hx_task_of(demos[i].task)))
             return &demos[i];
     return NULL;
 }
 
 hx_status_t hx_demo_spawn(const char *name, uint8_t priority, hx_handle_t *out)
 {
+    hx_preempt_disable(); /* two tasks run commands */
     struct demo *demo = free_record();
+    if (demo)
+        demo->is_claimed = true;
+    hx_preempt_enable();
     if (!demo)
         return HX_E_LIMIT;
     demo->task = HX_HANDLE_NONE;
@@ -68,6 +73,7 @@ hx_status_t hx_demo_spawn(const char *name, uint8_t priority, hx_handle_t *out)
     hx_status_t err = hx_task_create(HX_TASK_POLICY, name, priority, demo_body, demo, &demo->task);
     if (err == HX_OK)
         *out = demo->task;
+    demo->is_claimed = false;
     return err;
 }
 
