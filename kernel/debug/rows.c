@@ -59,6 +59,13 @@ struct value {
     int precision;
 };
 
+/* Between the % and the letter: flags, width, precision, length. */
+static bool is_before_letter(char byte)
+{
+    static const char bytes[] = "-+ #0123456789.*lzh";
+    return byte && memchr(bytes, byte, sizeof(bytes)) != NULL;
+}
+
 /* Where @format goes on behind its next conversion; NULL: there is none. */
 static const char *next_value(const char *format, struct value *out, va_list *arguments)
 {
@@ -67,7 +74,7 @@ static const char *next_value(const char *format, struct value *out, va_list *ar
         format += 2;
     if (!format)
         return NULL;
-    for (format++; memchr("-+ #0123456789.*lzh", *format, 19); format++) {
+    for (format++; is_before_letter(*format); format++) {
         out->is_long |= *format == 'l' || *format == 'z';
         if (*format == '*') {
             int star = va_arg(*arguments, int);

@@ -11,9 +11,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from tap import ROOT, case, main, skip  # noqa: E402
 
-INCLUDES = ["-I" + os.path.join(ROOT, d) for d in ("include", "kernel", "", "tests/host/include")]
+INCLUDES = ["-I" + os.path.join(ROOT, d) for d in ("include", "kernel", "", "tests/host/include", "tools")]
 ROOMS = ["kernel/lib", "modloader", "kernel/gate", "kernel/task", "kernel/module", "kernel/orchestrator",
-         "kernel/interrupts", "kernel/hotreload", "kernel/debug", "kernel/boot", "modules/*", "tools/mkmodpack"]
+         "kernel/interrupts", "kernel/hotreload", "kernel/debug", "kernel/boot", "modules/*", "tools/helixctl", "tools/mkmodpack"]
 
 
 def tidy(path):
