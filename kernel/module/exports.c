@@ -7,11 +7,12 @@
 const struct hx_export *hx_exports_look(const char *name, size_t bytes)
 {
     uint32_t hash = (uint32_t)hx_hash_name(name, bytes);
+    const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask];
 
-    for (const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask]; at->name; at++)
-        if (at->hash == hash && at->bytes == bytes && hx_name_equal(at->name, name, bytes))
-            return at;
-    return NULL;
+    for (; at->hash != hash || at->bytes != bytes || !hx_name_equal(at->name, name, bytes); at++)
+        if (!at->name)
+            return NULL;
+    return at;
 }
 
 hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub)

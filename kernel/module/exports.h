@@ -16,17 +16,19 @@ struct hx_export {
     uint16_t needs;   /* enum hx_capability_type: export_needs.h */
 };
 /* Open addressing: an export is at (hash & mask) or in the places after it, before the first free one. Twice as many places
- * as exports, or more, and behind them what runs over, closed by a free one: nothing has to go round. */
+ * as exports, or more, and behind them what runs over, closed by a free one: nothing has to go round. The hash at a free place
+ * is of none who would look there: its own place is the next, or the first. So a hash that is equal says that there is a name. */
 extern const struct hx_export hx_exports_table[];
 extern const size_t hx_exports_mask;
 
 /* The export whose name has @key, or NULL. */
 static inline const struct hx_export *hx_exports_keyed(uint32_t key)
 {
-    for (const struct hx_export *at = &hx_exports_table[key & hx_exports_mask]; at->name; at++)
-        if (at->hash == key)
-            return at;
-    return NULL;
+    const struct hx_export *at = &hx_exports_table[key & hx_exports_mask];
+    for (; at->hash != key; at++)
+        if (!at->name)
+            return NULL;
+    return at;
 }
 
 /* The export @name, [@bytes], or NULL. Constant time. */

@@ -156,8 +156,10 @@ static void print(const struct symbol *const *place, size_t places)
         printf("extern const char hx_import_%s[];\n", names[i]);
     printf("\nconst size_t hx_exports_mask = %zu;\nconst struct hx_export hx_exports_table[%zu] = {\n", places - 1,
            end + 1);
-    for (size_t i = 0; i < end; i++)
-        if (place[i])
+    for (size_t i = 0; i <= end; i++)
+        if (!place[i])
+            printf("    [%zu] = { .hash = %zu },\n", i, i + 1 < places ? i + 1 : 0); /* see exports.h */
+        else
             printf("    [%zu] = { \"%s\", hx_import_%s, 0x%016llxu, 0x%08xu, %zu, %u },\n", i, place[i]->name,
                    place[i]->stub, (unsigned long long)place[i]->type,
                    (unsigned)hx_hash_name(place[i]->name, strlen(place[i]->name)), strlen(place[i]->name),
