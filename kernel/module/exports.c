@@ -4,7 +4,7 @@
 
 #include <lib/hash.h>
 
-const struct hx_export *hx_exports_look(const char *name, size_t bytes)
+static inline __attribute__((always_inline)) const struct hx_export *look(const char *name, size_t bytes)
 {
     uint32_t hash = (uint32_t)hx_hash_name(name, bytes);
     const struct hx_export *at = &hx_exports_table[hash & hx_exports_mask];
@@ -13,6 +13,17 @@ const struct hx_export *hx_exports_look(const char *name, size_t bytes)
         if (!at->name)
             return NULL;
     return at;
+}
+
+/* Apart, so that the others pay nothing for it: what hashes and compares less than a word takes many registers. */
+static __attribute__((noinline)) const struct hx_export *look_short(const char *name, size_t bytes)
+{
+    return look(name, bytes);
+}
+
+const struct hx_export *hx_exports_look(const char *name, size_t bytes)
+{
+    return bytes < HX_NAME_WORD ? look_short(name, bytes) : look(name, bytes);
 }
 
 hx_status_t hx_exports_find(const char *name, size_t bytes, const void **out_stub)
