@@ -323,8 +323,10 @@ hx_status_t hx_waitq_wait(struct hx_waitq *queue, bool (*condition)(void *contex
 
 bool hx_handover_undo(struct hx_task *task, struct hx_waitq *queue)
 {
+    if (!queue || !hx_handover_is_done(task) || !take_back)
+        return false;
     void *place = (char *)task->place - HX_HANDOVER_DONE;
-    if (!queue || !hx_handover_is_done(task) || !take_back || !take_back(queue, place))
+    if (!take_back(queue, place))
         return false;
     task->place = place;
     task->wait_result = HX_E_KILLED;
