@@ -20,6 +20,18 @@ static void put_and_kill(hx_handle_t who, uint32_t code, uint8_t priority)
     hx_preempt_enable();
 }
 
+/* ---- queues ------------------------------------------------------------------------------------------------------------ */
+Test(channel_back, a_queue_of_receivers_names_its_end_and_others_none)
+{
+    struct hx_channel_end *end = hx_channel_end_at(2);
+    uintptr_t at = (uintptr_t)&end->receivers, channel_bytes = (uintptr_t)end - (uintptr_t)hx_channel_end_at(0);
+    cr_assert_eq(hx_channel_of_receivers(&end->receivers), end);
+    cr_assert_null(hx_channel_of_receivers(&end->senders));
+    /* where the next channels would have theirs, if there were that many; and in front of the first */
+    cr_assert_null(hx_channel_of_receivers((struct hx_waitq *)(at + (channel_bytes << 24))));
+    cr_assert_null(hx_channel_of_receivers((struct hx_waitq *)(at - 2 * channel_bytes)));
+}
+
 /* ---- tasks of the kernel ---------------------------------------------------------------------------------------------- */
 Test(channel_back, another_who_waits_gets_what_a_killed_one_was_handed)
 {
