@@ -509,8 +509,10 @@ static void look_deaf(void)
 {
     hx_irq_flags_t flags = hx_irq_save();
 
-    while (!load(&may_hear))
+    while (!load(&may_hear)) {
         store(&finds, can_write(watched_va) ? 2 : 1);
+        hx_cpu_relax(); /* where processors take turns: it is another's */
+    }
     hx_irq_restore(flags);
 }
 

@@ -227,7 +227,7 @@ def debug_stays():
         whole = file.read()
     with peer() as kernel:
         tool("push", module)
-        assert len(kernel.files["d.hxm"]) < os.path.getsize(shipped) + 300 < len(whole) / 2, len(kernel.files["d.hxm"])
+        assert len(kernel.files["d.hxm"]) < os.path.getsize(shipped) + 600 < len(whole) / 2, len(kernel.files["d.hxm"])
         for arguments in (("--keep-debug",), ("--no-check",)):
             tool("push", module, *arguments)
             pushed(kernel, arguments, d=whole)
