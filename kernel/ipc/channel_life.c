@@ -324,9 +324,9 @@ hx_status_t hx_ipc_close(hx_handle_t handle, const struct hx_holder *owner)
 struct hx_channel_end *hx_channel_of_receivers(const struct hx_waitq *queue)
 {
     uintptr_t off = (uintptr_t)queue - (uintptr_t)channels;
-    struct hx_channel *channel = &channels[off / sizeof(channels[0])];
     if (off >= sizeof(channels))
         return NULL;
+    struct hx_channel *channel = &channels[off / sizeof(channels[0])];
     for (uint32_t i = 0; i < 2; i++)
         if (queue == &channel->end[i].receivers)
             return &channel->end[i];
