@@ -96,7 +96,7 @@ def suite_lint():
 
 
 def suite_boot():
-    build_main()
+    build_main("all", "boot", "tests-ready", "qemu/helix.iso")  # one case installs
     return python("tests/qemu/test_*.py")
 
 
