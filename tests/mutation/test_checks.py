@@ -45,7 +45,7 @@ SUITES = {
     "kernel/ipc/handle.c": ("@(handle|channel)/*",),
     "kernel/ipc/channel.c": ("channel/*",),
     "kernel/ipc/channel_slow.c": ("channel/*",),
-    "kernel/ipc/channel_life.c": ("channel/*",),
+    "kernel/ipc/channel_life.c": ("channel/*", "channel_back/*"),
     "kernel/ipc/grant.c": ("@(grant|channel)/*", "module_capability/*"),
     "kernel/ipc/message_router.c": ("message_router/*",),
     "kernel/ipc/topic.c": ("event_bus/*",),
