@@ -25,6 +25,7 @@ atomic_uint hx_capability_sequence;
 static struct hx_capability_grant grants[HX_CAPABILITY_GRANTS_MAX];
 static struct hx_capability_grant *unused; /* l */
 static bool mappings_due;                  /* l: something that lets map has ended */
+static uint64_t first_over_ns;             /* l: before that none of them is over */
 static struct hx_capability_policy *policies;
 static void (*told)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type, uint64_t first);
 static struct hx_lock lock = HX_LOCK_INIT(HX_RANK_CAPABILITY); /* key l: grants, principals, manifests */
@@ -74,19 +75,19 @@ static void hold(struct hx_capability_grant *grant, struct hx_principal *holder)
     uint32_t type = grant->what.type;
     grant->holder = holder;
     grant->next = holder->first[type];
+    grant->link = &holder->first[type];
+    if (grant->next)
+        grant->next->link = &grant->next;
     holder->first[type] = grant;
     holder->count++;
 }
 
 static void let_go(struct hx_capability_grant *grant)
 {
-    struct hx_principal *holder = grant->holder;
-    uint32_t type = grant->what.type;
-    struct hx_capability_grant **link = &holder->first[type];
-    while (*link != grant)
-        link = &(*link)->next;
-    *link = grant->next;
-    holder->count--;
+    *grant->link = grant->next;
+    if (grant->next)
+        grant->next->link = grant->link;
+    grant->holder->count--;
 }
 
 static void end_one(struct hx_capability_grant *grant)
@@ -95,10 +96,9 @@ static void end_one(struct hx_capability_grant *grant)
     if (grant->what.type == HX_CAPABILITY_MEMORY)
         mappings_due = true;
     if (grant->parent) {
-        struct hx_capability_grant **link = &grant->parent->child;
-        while (*link != grant)
-            link = &(*link)->sibling;
-        *link = grant->sibling;
+        *grant->sibling_link = grant->sibling;
+        if (grant->sibling)
+            grant->sibling->sibling_link = grant->sibling_link;
     }
     grant->id = HX_HANDLE_NONE;
     grant->next = unused;
@@ -118,17 +118,38 @@ static void end_tree(struct hx_capability_grant *top)
     }
 }
 
-/* Ends every tree whose top @ends(context). */
-static void end_all(bool (*ends)(const struct hx_capability_grant *grant, const void *context), const void *context)
+/* Ends of what @holder has each that @ends(context), with its tree. */
+static void end_held(struct hx_principal *holder,
+                     bool (*ends)(const struct hx_capability_grant *grant, const void *context), const void *context)
 {
-    for (uint32_t i = 0; i < HX_CAPABILITY_GRANTS_MAX; i++)
-        if (grants[i].id != HX_HANDLE_NONE && ends(&grants[i], context))
-            end_tree(&grants[i]);
+    for (uint32_t type = 0; type < HX_CAPABILITY_TYPE_COUNT; type++)
+        for (struct hx_capability_grant *grant = holder->first[type], *next = NULL; grant; grant = next) {
+            bool ending = ends(grant, context);
+            if (ending)
+                end_tree(grant);
+            /* The tree may have had others of the holder's. */
+            next = ending ? holder->first[type] : grant->next;
+        }
 }
 
-static bool is_over(const struct hx_capability_grant *grant, const void *now_ns)
+static bool is_over(const struct hx_capability_grant *grant, uint64_t now_ns)
 {
-    return grant->expires_ns != HX_CAPABILITY_NEVER && *(const uint64_t *)now_ns >= grant->expires_ns;
+    return grant->expires_ns != HX_CAPABILITY_NEVER && now_ns >= grant->expires_ns;
+}
+
+/* Ends what is over. Looks at all grants, but only when the first of them may be. */
+static void end_over(uint64_t now_ns)
+{
+    if (now_ns < first_over_ns)
+        return;
+    first_over_ns = HX_CAPABILITY_NEVER;
+    for (uint32_t i = 0; i < HX_CAPABILITY_GRANTS_MAX; i++) {
+        struct hx_capability_grant *grant = &grants[i];
+        if (grant->id != HX_HANDLE_NONE && is_over(grant, now_ns))
+            end_tree(grant);
+        else if (grant->id != HX_HANDLE_NONE && grant->expires_ns < first_over_ns)
+            first_over_ns = grant->expires_ns;
+    }
 }
 
 static struct hx_capability_grant *make(struct hx_capability_grant *parent, struct hx_principal *to,
@@ -147,8 +168,13 @@ static struct hx_capability_grant *make(struct hx_capability_grant *parent, stru
     grant->child = NULL;
     grant->parent = parent;
     grant->sibling = parent ? parent->child : NULL;
+    grant->sibling_link = parent ? &parent->child : NULL;
+    if (grant->sibling)
+        grant->sibling->sibling_link = &grant->sibling;
     if (parent)
         parent->child = grant;
+    if (grant->expires_ns < first_over_ns)
+        first_over_ns = grant->expires_ns;
     hold(grant, to);
     return grant;
 }
@@ -254,7 +280,7 @@ hx_status_t hx_capability_grant(struct hx_principal *by, struct hx_principal *to
     if (err != HX_OK)
         return err;
     hx_irq_flags_t flags = begin();
-    end_all(is_over, &now_ns);
+    end_over(now_ns);
     struct hx_capability_grant *parent = by->first[what->type];
     while (parent && !may_derive(parent, what))
         parent = parent->next;
@@ -273,7 +299,7 @@ static struct hx_capability_grant *live_of(const struct hx_principal *by, hx_han
     *out_err = HX_E_STALE;
     if (!grant || grant->holder != by)
         return NULL;
-    if (!is_over(grant, &now_ns))
+    if (!is_over(grant, now_ns))
         return grant;
     *out_err = HX_E_EXPIRED;
     end_tree(grant);
@@ -385,7 +411,7 @@ void hx_capability_purge(void)
 {
     uint64_t now_ns = hx_hal_clock_ns();
     hx_irq_flags_t flags = begin();
-    end_all(is_over, &now_ns);
+    end_over(now_ns);
     end(flags);
     settle();
 }
@@ -419,8 +445,7 @@ bool hx_capability_is_asked_for(const struct hx_principal *principal, const stru
 static bool ends_with(const struct hx_capability_grant *grant, const void *gone)
 {
     const struct hx_capability_manifest *manifest = gone;
-    return grant->holder == manifest->principal &&
-           (grant->manifest == manifest || !hx_capability_is_asked_for(grant->holder, &grant->what));
+    return grant->manifest == manifest || !hx_capability_is_asked_for(grant->holder, &grant->what);
 }
 
 static void release_manifest(struct hx_ledger_node *node)
@@ -432,15 +457,17 @@ static void release_manifest(struct hx_ledger_node *node)
     while (*link != manifest)
         link = &(*link)->next;
     *link = manifest->next;
-    end_all(ends_with, manifest);
+    end_held(manifest->principal, ends_with, manifest);
     end(flags);
     settle();
     hx_hal_free(manifest);
 }
 
-static bool is_held_by(const struct hx_capability_grant *grant, const void *principal)
+static bool any(const struct hx_capability_grant *grant, const void *unasked)
 {
-    return grant->holder == principal;
+    (void)grant;
+    (void)unasked;
+    return true;
 }
 
 static void release_principal(struct hx_ledger_node *node)
@@ -450,7 +477,7 @@ static void release_principal(struct hx_ledger_node *node)
     *principal->place = NULL;
     hx_module_registry_unlock(flags);
     flags = begin();
-    end_all(is_held_by, principal);
+    end_held(principal, any, NULL);
     end(flags);
     hx_hal_free(principal);
 }
@@ -577,6 +604,7 @@ void hx_capability_init(void)
     hx_control_principal = (struct hx_principal){ .name = "control", .kind = HX_PRINCIPAL_CONSOLE };
     policies = NULL;
     unused = NULL;
+    first_over_ns = HX_CAPABILITY_NEVER;
     for (uint32_t i = HX_CAPABILITY_GRANTS_MAX; i-- > 0; unused = &grants[i])
         grants[i] = (struct hx_capability_grant){ .next = unused, .generation = grants[i].generation };
     for (uint32_t type = 1; type < HX_CAPABILITY_TYPE_COUNT; type++) {

@@ -31,8 +31,10 @@ struct hx_capability_grant {
     struct hx_capability what;
     uint64_t granted_ns, expires_ns;
     struct hx_principal *holder;
-    struct hx_capability_grant *next; /* of its type in the holder's hands; free: of those */
+    struct hx_capability_grant *next;  /* of its type in the holder's hands; free: of those */
+    struct hx_capability_grant **link; /* what points to it there */
     struct hx_capability_grant *parent, *child, *sibling;
+    struct hx_capability_grant **sibling_link;     /* what points to it among its siblings; NULL: it has no parent */
     const struct hx_capability_manifest *manifest; /* by which it was given; NULL: by somebody's word */
     uint32_t generation;                           /* outlives the grant */
     bool permanent;
