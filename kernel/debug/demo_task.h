@@ -13,8 +13,8 @@ enum { HX_DEMO_TASKS_MAX = 256 };
 
 /* @name: copied. HX_E_LIMIT: HX_DEMO_TASKS_MAX live; HX_E_NOMEM. */
 HX_NODISCARD hx_status_t hx_demo_spawn(const char *name, uint8_t priority, hx_handle_t *out);
-/* From now on it is @module's, which pays for it, and ends with it. HX_E_NOENT: one of them is gone, or it has an owner; HX_E_STATE:
- * @module does not run. */
+/* From now on it is @module's, which pays for it, and ends with it. HX_E_NOENT: one of them is gone, or it has an owner;
+ * HX_E_STATE: @module does not run. */
 HX_NODISCARD hx_status_t hx_demo_give(hx_handle_t task, const char *module);
 /* How far demo task @task has counted; false when it is none. */
 bool hx_demo_counter(hx_handle_t task, uint64_t *out);

@@ -83,8 +83,8 @@ struct hx_slot_info *hx_slot_info(const struct hx_slot *slot);
 
 /*
  * Each is one store of the vtable plus the bookkeeping of its state. Closing may meet a fault's handler on another CPU; what
- * opens or fails a slot does not, by a lock of the caller's. Who sees a slot shut by its vtable sees by its state what has shut it, and who sees
- * it open by its state calls the new vtable.
+ * opens or fails a slot does not, by a lock of the caller's. Who sees a slot shut by its vtable sees by its state what has
+ * shut it, and who sees it open by its state calls the new vtable.
  *
  *             of OPEN    of CLOSED  of FAULTED  of FAILED  of ABSENT
  * publish     OPEN       OPEN       OPEN        OPEN       OPEN       after a drain: no fault is under way

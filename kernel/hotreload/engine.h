@@ -59,14 +59,16 @@ struct hx_job {
 /* Starts the worker. HX_E_NOMEM. */
 HX_NODISCARD hx_status_t hx_engine_start(void);
 /* Hands @job over and waits until it is done; returns its result. From a core task (one that can be killed would leave its
- * job behind) that may sleep and is not the worker: otherwise HX_E_STATE. HX_E_DISABLED: reloads are off. HX_E_PERM, HX_E_EXPIRED: who asks may not. */
+ * job behind) that may sleep and is not the worker: otherwise HX_E_STATE. HX_E_DISABLED: reloads are off. HX_E_PERM,
+ * HX_E_EXPIRED: who asks may not. */
 HX_NODISCARD hx_status_t hx_engine_run(struct hx_job *job);
 
 /* Whether swaps are taken (`reloads on|off`). */
 void hx_engine_set_reloads(bool on);
 bool hx_engine_reloads(void);
 
-/* Whether a module that has crashed, and has no predecessor to go back to, is restarted once by itself (restart.h). Default: yes. */
+/* Whether a module that has crashed, and has no predecessor to go back to, is restarted once by itself (restart.h). Default:
+ * yes. */
 void hx_engine_set_restarts(bool on);
 
 /* For hx_exception_bind(): closes the faulting module's slots and has the worker decide. */

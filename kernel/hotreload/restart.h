@@ -6,7 +6,8 @@
  *   link new -> admit -> init new -> reserve | stop, close, drain -> publish, open | -> fini and destroy old -> start
  *
  * The identity stays, and with it handles, users, what is declared and what is pending for that, and its record, if that is
- * whole; the state does not. Up to the stop any refusal leaves the module as it was. What fails behind it has no way back: the module is in Error.
+ * whole; the state does not. Up to the stop any refusal leaves the module as it was. What fails behind it has no way back:
+ * the module is in Error.
  * Context: the worker.
  */
 #pragma once

@@ -31,6 +31,6 @@ struct hx_swap_request {
     struct hx_swap_part part[HX_SET_MAX];
 };
 
-/* Runs a swap up to the beginning of probation's time (or commit). Always makes a history entry for each module; @out_record is the first, or the one
- * of the module that was refused. A pending probation of one of them is committed first. */
+/* Runs a swap up to the beginning of probation's time (or commit). Always makes a history entry for each module; @out_record
+ * is the first, or the one of the module that was refused. A pending probation of one of them is committed first. */
 HX_NODISCARD hx_status_t hx_swap_run(const struct hx_swap_request *request, struct hx_swap_record **out_record);

@@ -10,7 +10,8 @@
  * another who waits.
  *
  * Context: thread; what does not wait (HX_WAIT_NOT, count, is_open) in interrupts too. Locks: the channel's own, HX_RANK_CHANNEL.
- * Invariant: at most `capacity` messages are queued towards an end, those that came back apart, and none while somebody waits to receive there.
+ * Invariant: at most `capacity` messages are queued towards an end, those that came back apart, and none while somebody waits
+ * to receive there.
  */
 #pragma once
 #include <task/task.h>
@@ -40,8 +41,8 @@ HX_NODISCARD hx_status_t hx_ipc_send(hx_handle_t end, struct hx_holder *owner, c
  */
 HX_NODISCARD hx_status_t hx_ipc_receive(hx_handle_t end, struct hx_holder *owner, struct hx_message *out,
                                         uint64_t deadline_ns);
-/* @message, which @owner has just received at @end, could not be given to who asked for it: it is where it was, with what it carries,
- * unless @end has gone meanwhile. Thread. */
+/* @message, which @owner has just received at @end, could not be given to who asked for it: it is where it was, with what it
+ * carries, unless @end has gone meanwhile. Thread. */
 void hx_ipc_return(hx_handle_t end, struct hx_holder *owner, const struct hx_message *message);
 /*
  * Waits until something can be received at one of @count ends (or it is closed). Returns its index, the first of several.
@@ -74,8 +75,8 @@ uint32_t hx_channel_side(const struct hx_handle_entry *entry);
 /* ---- capabilities ------------------------------------------------------------------------------------------------------ */
 /*
  * A capability in a message belongs to another table than handle.h's: @give has it change hands, under a new name. @from or @to
- * NULL: messages on their way; both: nobody receives it, and it ends. HX_E_STALE: there is no such (any more), or @to may not have it and
- * it has ended; else @from has it still. Any context, a channel may be locked. Bound once.
+ * NULL: messages on their way; both: nobody receives it, and it ends. HX_E_STALE: there is no such (any more), or @to may not
+ * have it and it has ended; else @from has it still. Any context, a channel may be locked. Bound once.
  */
 void hx_channel_bind_capabilities(hx_status_t (*give)(hx_handle_t id, const struct hx_holder *from,
                                                       struct hx_holder *to, hx_handle_t *out));

@@ -81,7 +81,8 @@ void hx_topic_bind_wanted(struct hx_topic *topic, void (*wanted)(struct hx_topic
  * any). @event's type, bytes and data count, the rest is stamped. */
 void hx_event_publish(struct hx_topic *topic, const struct hx_holder *source, const struct hx_event *event);
 
-/* @subscription, the caller's memory, with filter and notify filled in by him, sees what is published from now on, or with @history what is still in the ring. */
+/* @subscription, the caller's memory, with filter and notify filled in by him, sees what is published from now on, or with
+ * @history what is still in the ring. */
 void hx_event_subscribe(struct hx_topic *topic, struct hx_subscription *subscription, bool history);
 /* From now on it has @filter. */
 void hx_event_set_filter(struct hx_subscription *subscription, const struct hx_event_filter *filter);

@@ -34,8 +34,8 @@ HX_NODISCARD hx_status_t hx_grant_describe(hx_handle_t grant, const struct hx_ho
                                            struct hx_message_memory *out);
 
 /* Takes it from @owner, for a message: unmapped on every CPU when this returns, the handle stale. @permissions: at most what the
- * owner has, HX_GRANT_READ among them. HX_E_STALE, HX_E_PERM (more than that, or a device), HX_E_INVAL (without reading, or a handle of
- * another type), HX_E_STATE: in an interrupt; then nothing has happened. One of two who take the same grant gets it. */
+ * owner has, HX_GRANT_READ among them. HX_E_STALE, HX_E_PERM (more than that, or a device), HX_E_INVAL (without reading, or a
+ * handle of another type), HX_E_STATE: in an interrupt; then nothing has happened. One of two who take the same grant gets it. */
 struct hx_grant;
 HX_NODISCARD hx_status_t hx_grant_take(hx_handle_t grant, const struct hx_holder *owner, uint32_t permissions,
                                        struct hx_grant **out);

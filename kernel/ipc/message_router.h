@@ -51,11 +51,12 @@ struct hx_service *hx_router_next(const struct hx_service *service); /* NULL sta
  * service answered instead. @deadline_ns: for the service to be there and for a late reply; at a closed gate nobody waits
  * longer than hx_module_gate_wait() lets him.
  * HX_OK: there is a reply. Otherwise @message is as it was: HX_E_ABSENT or HX_E_STALE: no such service (any more); HX_E_FAULT: it
- * crashed, what it did is not known; HX_E_TIMEOUT, HX_E_KILLED; HX_E_FAILED: it is in Error; HX_E_PAUSED: its module is, and was until the deadline; HX_E_CLOSED: see
- * hx_module_gate_wait(); HX_E_RESTART: the caller's wait, which is restartable, was broken off; HX_E_INVAL: the payload is neither
- * none nor inline; HX_E_LIMIT: HX_REQUESTS_MAX are under way; HX_E_STATE: nobody may wait here. These numbers are the kernel's:
- * a service that returns one of HX_E_FAULT to HX_E_FAILED, HX_E_TIMEOUT, HX_E_KILLED or HX_E_PAUSED is taken for gone; one that returns
- * HX_E_RESTART is called again, until the deadline or some dozens of times, and then is HX_E_TIMEOUT or HX_E_FAULT.
+ * crashed, what it did is not known; HX_E_TIMEOUT, HX_E_KILLED; HX_E_FAILED: it is in Error; HX_E_PAUSED: its module is, and
+ * was until the deadline; HX_E_CLOSED: see hx_module_gate_wait(); HX_E_RESTART: the caller's wait, which is restartable, was
+ * broken off; HX_E_INVAL: the payload is neither none nor inline; HX_E_LIMIT: HX_REQUESTS_MAX are under way; HX_E_STATE:
+ * nobody may wait here. These numbers are the kernel's: a service that returns one of HX_E_FAULT to HX_E_FAILED,
+ * HX_E_TIMEOUT, HX_E_KILLED or HX_E_PAUSED is taken for gone; one that returns HX_E_RESTART is called again, until the
+ * deadline or some dozens of times, and then is HX_E_TIMEOUT or HX_E_FAULT.
  */
 HX_NODISCARD hx_status_t hx_router_request(hx_handle_t service, const struct hx_holder *asker,
                                            struct hx_message *message, uint64_t deadline_ns);

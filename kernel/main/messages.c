@@ -5,7 +5,8 @@
  * Producers ask the relay, one request after the other, and keep which numbers ended in an error; the relay sends what it was
  * asked with into a channel, from which consumers receive; the driver swaps the relay after so many requests, while others
  * go on, and brings it back when it has crashed. Nobody asks twice. What must hold: what was answered has been received, once;
- * what was received twice had an error; the relay's state has gone through all swaps; and each consumer receives a producer's numbers of one priority in their order.
+ * what was received twice had an error; the relay's state has gone through all swaps; and each consumer receives a producer's
+ * numbers of one priority in their order.
  */
 #include "messages.h"
 

@@ -83,7 +83,7 @@ bool hx_mm_is_stack_guard(uintptr_t address);
  * Walks all tables by frame. @text gets one line: counts, or the first frame that breaks a rule and the addresses: a frame of
  * an image, or of the kernel's text or constants, that has a writable mapping beside the one that it is meant to have; code
  * that is writable; what runs and is no code, or elsewhere than code is; an alias that is left; a mapping of a frame that is
- * free; a page that is shared and whose owner is gone; a grant's page that is mapped twice, or outside the grants' window. Not while a piece is unsealed. HX_E_CORRUPT in the second case;
- * HX_E_NOMEM: not looked. Interrupts are off throughout.
+ * free; a page that is shared and whose owner is gone; a grant's page that is mapped twice, or outside the grants' window.
+ * Not while a piece is unsealed. HX_E_CORRUPT in the second case; HX_E_NOMEM: not looked. Interrupts are off throughout.
  */
 HX_NODISCARD hx_status_t hx_mm_audit(char *text, size_t bytes);

@@ -5,7 +5,8 @@
  * Why no table is ever copied or cached: tables lie in the direct map, a leaf is found by three loads, and what is mapped
  * stands in one place only. Before hx_vm_activate() the provisional direct map of boot.S serves in the same way, which is
  * why tables made until then must come from the first 4 GiB.
- * Invariant: entries above the leaves are PRESENT | WRITE | USER without NX, but those of grants. No recursion: the walk keeps four cursors.
+ * Invariant: entries above the leaves are PRESENT | WRITE | USER without NX, but those of grants. No recursion: the walk
+ * keeps four cursors.
  */
 #include "vm.h"
 

@@ -2,8 +2,8 @@
 /*
  * fields.h - the declared state: which field of one version becomes which of another, and what may stand in it.
  *
- * Pure: records that were checked (records.h) and memory in, no version, no allocation; so the kernel, which converts, and mkmodpack,
- * which says beforehand whether it could, have one set of rules:
+ * Pure: records that were checked (records.h) and memory in, no version, no allocation; so the kernel, which converts, and
+ * mkmodpack, which says beforehand whether it could, have one set of rules:
  * - a field goes where its name is, or where HX_STATE_WAS of either side says;
  * - one that goes nowhere must be given up by HX_STATE_DROPS, and an array does not shrink;
  * - numbers may change their type as long as each value fits, and lie in the range of the new version;

@@ -9,8 +9,8 @@
  *
  * Two majors are two definitions under one name and in one slot. They are there together only while a swap replaces the
  * provider with all users in one step, until it is committed or taken back. Who is linked meanwhile means the newer one, which
- * is what its provider has; the users of the other are linked already. What runs is one of them: the slot shows the vtable of the published version, and a swap publishes provider and users together.
- * The stubs know places, not names, and serve both.
+ * is what its provider has; the users of the other are linked already. What runs is one of them: the slot shows the vtable of
+ * the published version, and a swap publishes provider and users together. The stubs know places, not names, and serve both.
  *
  * Context: thread; one task at a time (the worker, or the boot task). Locks: none.
  */

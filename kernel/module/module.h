@@ -126,7 +126,8 @@ void hx_module_was_left(void);
 uint64_t hx_module_calls(const struct hx_module *module);
 
 /* The gate's policy (see gate.h): waits for @slot to be open, failed or absent, at most five seconds, or only as long as the
- * task has patience for (task.h); while its module is paused all of that, and then it is HX_E_PAUSED. HX_E_CLOSED for who waits inside a module that others wait to see empty: they may be the same that would open the slot. */
+ * task has patience for (task.h); while its module is paused all of that, and then it is HX_E_PAUSED. HX_E_CLOSED for who
+ * waits inside a module that others wait to see empty: they may be the same that would open the slot. */
 hx_status_t hx_module_gate_wait(struct hx_slot *slot);
 /* Whoever waits there looks again. */
 void hx_module_wake_callers(void);

@@ -2,9 +2,10 @@
 /*
  * capability_broker.h - who may do what: capabilities, granted one out of another, checked at every gateway.
  *
- * A principal is who acts: the kernel, the console, the control channel, a module's identity. All that anybody holds descends from the kernel's own
- * grants, which are for good; what descends from a grant covers no more, lasts no longer and ends with it. A module is given
- * what its version asks for (helix/capability.h), as far as the policies let it; it ends with the version, or with the module.
+ * A principal is who acts: the kernel, the console, the control channel, a module's identity. All that anybody holds descends
+ * from the kernel's own grants, which are for good; what descends from a grant covers no more, lasts no longer and ends with
+ * it. A module is given what its version asks for (helix/capability.h), as far as the policies let it; it ends with the
+ * version, or with the module.
  *
  * Checking takes no lock: grants lie in a table and are never given back, and who has read while they changed reads again.
  * Context: checks: any. Changes: thread. Locks: HX_RANK_CAPABILITY.

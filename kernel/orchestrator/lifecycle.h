@@ -22,8 +22,8 @@ HX_NODISCARD hx_status_t hx_lifecycle_load(struct hx_slice file, const char *par
                                            struct hx_report *report);
 /*
  * Unloads: refused while others require what it provides (HX_E_IN_USE, naming them) or while somebody does not leave it
- * (HX_E_BUSY), when it runs on as before. One that is paused is stopped without going on. A module in Error goes without its hooks being called; one whose stop faults is
- * in Error after that.
+ * (HX_E_BUSY), when it runs on as before. One that is paused is stopped without going on. A module in Error goes without its
+ * hooks being called; one whose stop faults is in Error after that.
  */
 HX_NODISCARD hx_status_t hx_lifecycle_unload(struct hx_module *module, struct hx_report *report);
 

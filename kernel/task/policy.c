@@ -15,7 +15,8 @@
  * question of its stop; whatever else is told or asked before that sends it to the inbox first.
  *
  * Two events that would make the books disagree are told as something equivalent: a picked task that stopped and woke
- * before the policy was asked has yielded; one that is gone before it was asked is removed, because its index may soon be another's.
+ * before the policy was asked has yielded; one that is gone before it was asked is removed, because its index may soon be
+ * another's.
  *
  * Context: interrupts off on entry and on return. Operations of the policy run with interrupts on and preemption off, so
  *          that meanwhile interrupts can add to the lists and to the inbox, and nothing else can change.
@@ -154,8 +155,8 @@ static inline void note_forgotten(struct hx_task *task, bool forgotten)
 
 /* ---- asking --------------------------------------------------------------------------------------------------------- */
 /*
- * Calls the policy, about @task. What a gate answers that was closed at that moment is not the policy's; but a policy that gives it for an
- * answer, every time, is not asked for ever.
+ * Calls the policy, about @task. What a gate answers that was closed at that moment is not the policy's; but a policy that
+ * gives it for an answer, every time, is not asked for ever.
  */
 enum { ASKED_MAX = 16 };
 #define ASK(task, call)                                                                                                \

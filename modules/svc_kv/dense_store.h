@@ -3,8 +3,8 @@
  * dense_store.h - version 1's layout: entries without gaps, found by a table with linear probing.
  *
  * Why a header: the includer declares the module; the fixtures that misbehave in one operation are this store otherwise.
- * State:     entries 0 to used - 1; changes counts them (kept.h); table holds an entry's number plus 1, or 0. Table and entries are both state, so a
- *            version with the same layout goes on without rebuilding anything.
+ * State:     entries 0 to used - 1; changes counts them (kept.h); table holds an entry's number plus 1, or 0. Table and
+ *            entries are both state, so a version with the same layout goes on without rebuilding anything.
  * Invariant: each entry is reached from its key's hash without crossing an empty place. Deleting closes the gap at once,
  *            in the table (no tombstones) and in the entries (the last one moves).
  * Robust:    every number out of the state is checked before it is used as an index, every walk is bounded.

@@ -268,7 +268,8 @@ def notices_rest():
     assert psabi.faults(linking.obj, linked._replace(sections=rest)), "a missing section is not noticed"
     moved = linked._replace(sections={**rest, index: dump.Loaded(loaded.address + 64, loaded.data)})
     assert psabi.faults(linking.obj, moved), "a section that was moved is not noticed by the psABI's formulas"
-    assert gnu_ld.Comparison(linking.obj, moved, gnu_ld.link(linking.obj, linking.path, moved), KERNEL).faults(), "a section that was moved is not noticed beside ld"
+    beside_ld = gnu_ld.Comparison(linking.obj, moved, gnu_ld.link(linking.obj, linking.path, moved), KERNEL)
+    assert beside_ld.faults(), "a section that was moved is not noticed beside ld"
 
 
 @case("a refusal of what ld links is noticed")

@@ -188,8 +188,8 @@ const char *hal_host_leftovers(void)
         return NULL;
     snprintf(
         text, sizeof(text),
-        "%llu heap objects (%llu bytes), %llu image pages, %llu grant pages, %llu stacks; interrupts %s, preemption off %u, interrupt "
-        "depth %u, gate frame %p",
+        "%llu heap objects (%llu bytes), %llu image pages, %llu grant pages, %llu stacks; interrupts %s, preemption "
+        "off %u, interrupt depth %u, gate frame %p",
         (unsigned long long)host.heap_objects, (unsigned long long)host.heap_bytes, (unsigned long long)pages,
         (unsigned long long)grant_pages, (unsigned long long)stacks, irq_on ? "on" : "off", hx_cpu_read(preempt_off),
         hx_cpu_read(irq_depth), (void *)hx_cpu_read(frame));

@@ -48,7 +48,8 @@ const char *helix_host_log(void);
 /* ---- calls ---------------------------------------------------------------------------------------------------------------- */
 /* A case, whose stack has 16 KiB, calls operations of an interface as they are: hx_kv_get() and so on. */
 
-/* Asks a service, as the console's `request' does. @text: NULL for none. Returns HX_OK with a NUL behind the reply, or the error. */
+/* Asks a service, as the console's `request' does. @text: NULL for none. Returns HX_OK with a NUL behind the reply, or the
+ * error. */
 hx_ret_t helix_host_request(const char *service, uint32_t code, const char *text, char reply[HX_INLINE_MAX + 1]);
 
 /* ---- tasks and time -------------------------------------------------------------------------------------------------------- */

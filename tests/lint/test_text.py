@@ -12,6 +12,8 @@ from tap import ROOT, case, main  # noqa: E402
 FORBIDDEN = re.compile("|".join(["TO" "DO", "FIX" "ME", "XX" "X:", r"\bsessi" r"ons?\b", "/wor" "k/"]))
 LICENSED = (".c", ".h", ".S", ".lds", ".def", ".py", ".build", ".cfg", ".sh", ".pml", "meson_options.txt")
 PROSE = ("LICENSE", ".md", ".scd")
+WIDTH = 132
+TABLES = ("tests/lint/specification.txt",)  # an entry is a line
 BINARY = (".bin", ".cpio", ".gz", ".png", ".gif", ".svg", ".hxm", ".o")
 
 
@@ -65,6 +67,18 @@ def layout():
                 faults.append(f"{path}:{number}: trailing blanks")
             if "\t" in line and not path.endswith((".S", ".scd")):
                 faults.append(f"{path}:{number}: a tab")
+    report(faults)
+
+
+@case("no line is wider than a screen of 132 columns")
+def width():
+    faults = []
+    for path, text in files():
+        if path in TABLES:
+            continue
+        for number, line in enumerate(text.split("\n"), 1):
+            if len(line) > WIDTH:
+                faults.append(f"{path}:{number}: {len(line)} columns")
     report(faults)
 
 

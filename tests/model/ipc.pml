@@ -8,8 +8,8 @@
  * under one lock in the kernel, or is the gate's, whose counting gate.pml shows to be as good as one step.
  *
  * Claims: each request ends once, in a reply or in an error; what was answered was received once, and what ended in an error
- * at most once; never two versions are entered; none that has crashed is entered again; none is freed while somebody is inside; each swap ends in commit or
- * rollback; and nobody waits for ever.
+ * at most once; never two versions are entered; none that has crashed is entered again; none is freed while somebody is
+ * inside; each swap ends in commit or rollback; and nobody waits for ever.
  *
  * Each of these, defined, is a mistake that must be found:
  *   NO_DRAIN       the worker frees and publishes without waiting for those inside

@@ -87,7 +87,8 @@ def panic():
             guest.run("panic on purpose")
         except Panic as ended:
             text = str(ended) + "\n".join(guest.kernel_lines()) + "\n" + "\n".join(guest.tail(80))
-            for part in ("panic: on purpose", "panic: in task console on CPU 0", "rip", "rsp", "backtrace", "modules:", "sched_rr", "round-robin scheduler"):
+            for part in ("panic: on purpose", "panic: in task console on CPU 0", "rip", "rsp", "backtrace",
+                         "modules:", "sched_rr", "round-robin scheduler"):
                 contains(text, part)
             # hx_panic() does not return, so that the call of it may be the last instruction of its function.
             for name in ("hx_panic", "cmd_panic", "hx_command_run"):

@@ -43,7 +43,8 @@ def refused(content, why):
 def forms():
     with open(PUBLIC, "rb") as file:
         pem = file.read()
-    for content in (pem, b"A key:\n" + pem.replace(b"\n", b"\r\n"), KEY.encode(), f"  {KEY.upper()}\n".encode(), bytes.fromhex(KEY)):
+    for content in (pem, b"A key:\n" + pem.replace(b"\n", b"\r\n"), KEY.encode(), f"  {KEY.upper()}\n".encode(),
+                    bytes.fromhex(KEY)):
         status, source, text = tool_on(content)
         equal((status, text), (0, ""), "outcome")
         equal(key_in(source), KEY, "the key")

@@ -53,7 +53,8 @@ SWAPS = Answer(text="NUM\n", rows=[
 RELOADED = Answer(text="reload: svc_kv 1.0.0 -> 2.0.0, probation\n")
 ANSWERS = {"lsmod": LSMOD, "swaps": SWAPS, "reload": RELOADED, "insmod": Answer(text="insmod: loaded svc_kv 2.0.0\n"),
            "ps": Answer(text="NUM NAME\n  1 console\n", rows=[{"number": 1, "name": "console"}]),
-           "rollback": Answer(text="rollback: svc_kv 2.0.0 -> 1.0.0\n"), "services": Answer(rows=[{"service": "kv", "owner": "svc_kv"}]),
+           "rollback": Answer(text="rollback: svc_kv 2.0.0 -> 1.0.0\n"),
+           "services": Answer(rows=[{"service": "kv", "owner": "svc_kv"}]),
            "chan": Answer(rows=[{"number": 1, "owners": "svc_kv,kernel"}]),
            "dmesg": Answer(text="[1.0] one\n[2.0] two\n", rows=[{"at": 1, "text": "one"}]),
            "events": Answer(text="TIME\n1 task created\n", rows=[{"topic": "task"}])}

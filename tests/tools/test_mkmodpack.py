@@ -315,7 +315,8 @@ def info():
     equal(shown["params"], [{"name": "limit", "bytes": 2, "default": 700, "summary": "keys at most"}], "params")
     equal([(f["name"], f["type"], f["count"], f["offset"]) for f in shown["fields"]],
           [("used", "u32", 1, 0), ("keys", "u8", 64, 4), ("times", "i64", 3, 72)], "fields")
-    module("caps.hxm", named("caps") + 'HX_CAP_IPC("echo");\nHX_CAP_OPTIONAL(HX_CAPABILITY_NETWORK, HX_CAPABILITY_GRANT, 80, 90, "");\n')
+    module("caps.hxm", named("caps") + 'HX_CAP_IPC("echo");\n'
+           'HX_CAP_OPTIONAL(HX_CAPABILITY_NETWORK, HX_CAPABILITY_GRANT, 80, 90, "");\n')
     asked = json.loads(done("info", "--json", "caps.hxm"))["capabilities"]  # in the order of the compiler
     equal({c["capability"]: c["optional"] for c in asked}, {"ipc:echo": False, "network:80-90:g": True}, "capabilities")
     contains(done("info", "caps.hxm"), "capability ipc:echo\n")
@@ -600,7 +601,8 @@ def diff_state():
     module("no.hxm", named("s") )
     equal(judged("no.hxm", "one.hxm", True)["state"], "none", "way")
     judged("one.hxm", "no.hxm", False, "refused: field: a is gone", refusals=2)
-    module("bare.hxm", named("s").replace(");", ", .save = hook);").replace("HX_MODULE", "static hx_ret_t hook(void) { return 0; }\nHX_MODULE"))
+    module("bare.hxm", named("s").replace(");", ", .save = hook);")
+           .replace("HX_MODULE", "static hx_ret_t hook(void) { return 0; }\nHX_MODULE"))
     judged("bare.hxm", "one.hxm", False, "refused: state: the old module saves its state by a hook", refusals=1)
     equal(judged("bare.hxm", "load.hxm", True)["state"], "hooks", "way")
     module("alike.hxm", state("SCALAR(u32, a) ARRAY(u8, b, 8)").replace('"s"', '"t"'))
@@ -1348,7 +1350,8 @@ def usage():
                       ("diff", "a", "b", "c"), ("graph",), ("graph", "--json", "a"), ("symbols", "a", "b"), ("link", "a"),
                       ("link", "--base", "0x1000"), ("link", "a", "--base", "0x1001"), ("link", "a", "--base", "0"),
                       ("link", "a", "--base", "0x10000000000000000"), ("link", "a", "--base", "-4096"),
-                      ("link", "--base"), ("list", "-q", "a"), ("link", "a", "--base", "12x"), ("link", "a", "--base", "4096", "--place", "text"),
+                      ("link", "--base"), ("list", "-q", "a"), ("link", "a", "--base", "12x"),
+                      ("link", "a", "--base", "4096", "--place", "text"),
                       ("link", "a", "--base", "4096", "--place", "tex=1"), ("link", "a", "--base", "4096", "--place", "text=0"),
                       ("info", "-F", "frob", "a"), ("info", "-F", "name", "--json", "a"),
                       ("create", "-o", "x", "--manifest", "m", "a.hxm", "--hold", "b.hxm")):

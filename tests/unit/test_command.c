@@ -189,7 +189,8 @@ Test(command, errors_read_command_what_why_advice)
     cr_assert_eq(hx_command_usage("reload"), HX_E_INVAL);
     cr_assert_str_eq(
         hal_host_console(),
-        "reload: arguments: expected `reload NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N]'; type help reload\r\n");
+        "reload: arguments: expected `reload NAME [FILE] [PARAM=VALUE...] [--with NAME[=FILE],...] [--repeat N]'; "
+        "type help reload\r\n");
 }
 
 Test(command, every_command_of_the_kernel_explains_itself)

@@ -208,8 +208,8 @@ Test(console, mem_prints_comparable_lines)
     char first[512];
     strncpy(first, hal_host_console(), sizeof(first) - 1);
     first[sizeof(first) - 1] = '\0';
-    type(
-        "ps\rsched\rtimers\rtop 1\rlsmod\rmodinfo\rmodinfo nobody\rreload nobody\rinsmod nothing\rhelp\rswaps\rkill \t\003reload \t\003");
+    type("ps\rsched\rtimers\rtop 1\rlsmod\rmodinfo\rmodinfo nobody\rreload nobody\rinsmod nothing\rhelp\rswaps\r"
+         "kill \t\003reload \t\003");
     hal_host_advance(1000000000);
     settle();
     type("mem\r");

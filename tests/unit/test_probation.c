@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- faults and the owner's word ---------------------------------------------------------------------------------------------- */
+/* ---- faults and the owner's word ---------------------------------------------------------------------------------------- */
 
 static void check_reverted(const char *key, const char *culprit, const char *other)
 {

@@ -2,9 +2,9 @@
 /*
  * strip.h - a module made anew without its debug information, with its types recorded, or both.
  *
- * Gone without debug information: sections that are not loaded and hold DWARF or stabs, their relocations, and sections made for the compiler and
- * linker alone. Kept: everything that is loaded, its relocations, and the symbol table, entry for entry: a symbol of a
- * section that is gone becomes an absolute 0 without a name. So the module loads to the same bytes, and backtraces
+ * Gone without debug information: sections that are not loaded and hold DWARF or stabs, their relocations, and sections made
+ * for the compiler and linker alone. Kept: everything that is loaded, its relocations, and the symbol table, entry for entry:
+ * a symbol of a section that is gone becomes an absolute 0 without a name. So the module loads to the same bytes, and backtraces
  * still name its functions.
  */
 #pragma once

@@ -23,7 +23,10 @@ _mkmodpack_words() {
 
 _mkmodpack_options() {
     case $1 in
-        create) echo '-o --output -C --directory --hold --manifest --strip-debug --require-types --depfile -n --dry-run -v --verbose -h --help' ;;
+        create)
+            echo '-o --output -C --directory --hold --manifest --strip-debug --require-types --depfile -n --dry-run'
+            echo '-v --verbose -h --help'
+            ;;
         extract) echo '-C --directory -v --verbose -h --help' ;;
         info) echo '-F --field --json -h --help' ;;
         list | verify | symbols | types | diff) echo '--json -h --help' ;;
@@ -80,7 +83,8 @@ _mkmodpack() {
             return
             ;;
         -F | --field)
-            _mkmodpack_words 'file name version summary abi bytes xxh64 image_bytes relocations hooks provides requires irqs callbacks channels topics ports capabilities params fields imports' "$current"
+            _mkmodpack_words 'file name version summary abi bytes xxh64 image_bytes relocations hooks provides requires irqs
+                callbacks channels topics ports capabilities params fields imports' "$current"
             return
             ;;
         --place)
