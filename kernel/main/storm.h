@@ -9,4 +9,4 @@
 #include <module/pack.h>
 
 /* @arguments: "" or ",SWAPS" or ",SWAPS,SEED". HX_OK: nothing was found. On a boot task; ends with the tasks that it found. */
-HX_NODISCARD __attribute__((weak)) hx_status_t hx_storm_run(const char *arguments, const struct hx_pack *initrd);
+HX_NODISCARD hx_status_t hx_storm_run(const char *arguments, const struct hx_pack *initrd);

@@ -12,4 +12,4 @@
  * workload; ",COUNT,NUMBER": only at the one of this number. Prints a line for each deviation, and in the end one JSON
  * object. Task context, core class.
  */
-HX_NODISCARD hx_status_t hx_sweep_run(const char *options, const struct hx_pack *pack) __attribute__((weak));
+HX_NODISCARD hx_status_t hx_sweep_run(const char *options, const struct hx_pack *pack);

@@ -10,4 +10,4 @@
 #include <module/pack.h>
 
 /* @arguments: what stands behind `traffic'. HX_OK: nothing was found. On a boot task. */
-HX_NODISCARD __attribute__((weak)) hx_status_t hx_traffic_run(const char *arguments, const struct hx_pack *initrd);
+HX_NODISCARD hx_status_t hx_traffic_run(const char *arguments, const struct hx_pack *initrd);
