@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compose.c - who is bound to whom: the one file that knows all rooms.
+ * compose.c - what compose_core.c does not bind: the machine, the console, the panic, the topics; and the boot options.
  */
 #include "compose.h"
 
@@ -9,43 +9,17 @@
 #include <debug/log.h>
 #include <hotreload/engine.h>
 #include <hotreload/probation.h>
-#include <interrupts/exception.h>
-#include <interrupts/hang.h>
 #include <interrupts/router.h>
-#include <ipc/channel.h>
-#include <ipc/grant.h>
 #include <mm/mm.h>
-#include <orchestrator/callbacks.h>
 #include <orchestrator/capability_broker.h>
-#include <orchestrator/lifecycle.h>
 #include <orchestrator/panic.h>
-#include <orchestrator/record.h>
-#include <orchestrator/resource_broker.h>
 #include <string.h>
 
+#include "compose_core.h"
 #include "processors.h"
 #include "topics.h"
 
-/* ---- what rooms are told -------------------------------------------------------------------------------------------- */
-
-static void provider_came(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_announce_all();
-}
-
-static void provider_went(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_forget_all();
-}
-
-static const struct hx_lifecycle_observer observer = { .came = provider_came,
-                                                       .went = provider_went,
-                                                       .happened = hx_topics_module_happened };
-static const struct hx_gate_policy gate_policy = {
-    .wait = hx_engine_gate_wait, .hung = hx_hang_ended, .dropped = hx_record_drop, .leaving = hx_record_leave
-};
+/* ---- what rooms tell ------------------------------------------------------------------------------------------------ */
 
 static void tell(bool bad, const char *line)
 {
@@ -71,7 +45,12 @@ static void line_stormed(uint32_t line, const struct hx_module *module)
     hx_topics_line_stormed(line, module->name);
 }
 
-static const struct hx_irq_policy irq_policy = { .refusal = hx_capability_line_refusal, .stormed = line_stormed };
+static const struct hx_compose_ties ties = {
+    .tell = tell,
+    .module_happened = hx_topics_module_happened,
+    .capability_happened = hx_topics_capability_happened,
+    .line_stormed = line_stormed,
+};
 
 /* ---- panic ---------------------------------------------------------------------------------------------------------- */
 
@@ -107,27 +86,40 @@ static const struct hx_panic_binding panic_binding = {
 
 /* ---- boot options --------------------------------------------------------------------------------------------------- */
 
+/* All there are, as they are told to who misspells one. */
+static const char options[] =
+    "panic= loglevel= seed= skip= safe probation_ms= restart= bench color= cpus= caps= control=";
+
+static size_t word_bytes(const char *at)
+{
+    size_t bytes = 0;
+    while (at[bytes] && at[bytes] != ' ')
+        bytes++;
+    return bytes;
+}
+
+static bool is_option(const char *name, size_t bytes)
+{
+    for (const char *at = options; *at;) {
+        size_t word = word_bytes(at);
+        if (word - (at[word - 1] == '=') == bytes && strncmp(at, name, bytes) == 0)
+            return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
 /* Words that nobody reads are told, so that a misspelt option does not pass for one that was taken. NAME.param=value is a
  * module's. */
 static void report_unknown_words(const char *cmdline)
 {
-    static const char *const known[] = { "panic", "loglevel", "seed", "skip", "safe",    "probation_ms",
-                                         "bench", "color",    "cpus", "caps", "restart", "control" };
     for (const char *at = cmdline; *at;) {
-        size_t word = 0, name = 0;
-        while (at[word] && at[word] != ' ')
-            word++;
+        size_t word = word_bytes(at), name = 0;
         while (name < word && at[name] != '=')
             name++;
-        bool taken = word == 0 || memchr(at, '.', name);
-        for (uint32_t i = 0; !taken && i < HX_ARRAY_SIZE(known); i++)
-            taken = strlen(known[i]) == name && strncmp(known[i], at, name) == 0;
-        if (!taken)
-            hx_log_line(
-                HX_LOG_WARN, NULL,
-                "boot option %.*s: unknown; there are panic=, loglevel=, skip=, safe, probation_ms=, restart=, bench, color=, cpus=, caps=, control= "
-                "and MODULE.PARAM=",
-                (int)word, at);
+        if (word > 0 && !memchr(at, '.', name) && !is_option(at, name))
+            hx_log_line(HX_LOG_WARN, NULL, "boot option %.*s: unknown; there are %s and MODULE.PARAM=", (int)word, at,
+                        options);
         at += word + (at[word] == ' ');
     }
 }
@@ -204,27 +196,13 @@ static void apply_options(const struct hx_boot_info *info)
 hx_status_t hx_compose(const struct hx_boot_info *info, const char **out_what)
 {
     hx_panic_bind(&panic_binding);
-    hx_exception_bind(hx_engine_on_fault);
-    hx_gate_init();
-    hx_gate_bind(&gate_policy);
-    hx_task_bind_idle(hx_hang_idle_changed);
-    hx_capability_init();
-    hx_capability_bind(hx_topics_capability_happened);
-    hx_channel_bind_capabilities(hx_capability_carry);
-    hx_task_bind_owners(hx_resource_task_ran);
-    hx_lifecycle_bind(&observer);
-    hx_irq_bind_policy(&irq_policy);
-    hx_engine_bind(tell);
-    hx_callbacks_bind_tell(tell);
     console_env.pack = hx_initrd();
     hx_console_bind(&console_env);
-    hx_module_registry_init();
-    hx_grant_init();
-    apply_options(info);
-    *out_what = "topics";
-    hx_status_t err = hx_topics_create();
+    *out_what = "interfaces";
+    hx_status_t err = hx_compose_core(&ties);
     if (err != HX_OK)
         return err;
-    *out_what = "interfaces";
-    return hx_interface_init();
+    apply_options(info);
+    *out_what = "topics";
+    return hx_topics_create();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * helix_host.c - see helix_host.h. Composed like kernel/main/compose.c, of what has no machine under it.
+ * helix_host.c - see helix_host.h. Composed by kernel/main/compose_core.c, of what has no machine under it.
  */
 #include "helix_host.h"
 
@@ -8,14 +8,11 @@
 #include <gate/gate.h>
 #include <hotreload/engine.h>
 #include <hotreload/probation.h>
-#include <interrupts/exception.h>
-#include <ipc/channel.h>
-#include <ipc/grant.h>
 #include <ipc/message_router.h>
 #include <lib/err.h>
+#include <main/compose_core.h>
 #include <orchestrator/capability_broker.h>
 #include <orchestrator/lifecycle.h>
-#include <orchestrator/record.h>
 #include <orchestrator/resource_broker.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,18 +30,6 @@ enum { CASE_LIMIT_S = 60, WHY_BYTES = 512, LOG_BYTES = 1 << 16 };
 static char why[WHY_BYTES];
 
 /* ---- the world --------------------------------------------------------------------------------------------------------- */
-static void came(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_announce_all();
-}
-
-static void went(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_forget_all();
-}
-
 static void tell(bool bad, const char *line)
 {
     hx_log_line(bad ? HX_LOG_ERROR : HX_LOG_INFO, NULL, "%s", line);
@@ -58,26 +43,12 @@ static void must(hx_status_t err, const char *what)
 
 static void begin(void)
 {
-    static const struct hx_lifecycle_observer observer = { .came = came, .went = went };
-    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait,
-                                                  .dropped = hx_record_drop,
-                                                  .leaving = hx_record_leave };
+    static const struct hx_compose_ties ties = { .tell = tell };
     hal_host_init();
     hx_irq_flags_t flags = hx_irq_save();
-    hx_exception_bind(hx_engine_on_fault);
-    hx_engine_bind(tell);
-    hx_gate_init();
-    hx_gate_bind(&policy);
-    hx_lifecycle_bind(&observer);
-    hx_module_registry_init();
-    hx_capability_init();
-    hx_resource_init();
-    hx_channel_bind_capabilities(hx_capability_carry);
-    hx_grant_init();
+    must(hx_compose_core(&ties), "interfaces");
     must(hx_resource_pool_init(HX_RESOURCE_MEMORY, MEMORY_BYTES), "memory");
     must(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, NS_PER_SECOND), "time");
-    hx_task_bind_owners(hx_resource_task_ran);
-    must(hx_interface_init(), "interfaces");
     must(hx_task_init(), "tasks");
     must(hx_engine_start(), "worker");
     hx_irq_restore(flags);

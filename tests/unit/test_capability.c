@@ -582,9 +582,7 @@ Test(broker, thirty_thousand_random_steps_agree_with_a_simple_model)
 
 static void begin_modules(void)
 {
-    static const struct hx_irq_policy irq_policy = { .refusal = hx_capability_line_refusal };
     begin();
-    hx_irq_bind_policy(&irq_policy);
     hx_console_set_color(false);
 }
 

@@ -4,50 +4,22 @@
 
 #include <criterion/criterion.h>
 #include <helix/kv.h>
-#include <interrupts/exception.h>
-#include <ipc/channel.h>
-#include <ipc/grant.h>
-#include <orchestrator/record.h>
+#include <main/compose_core.h>
 #include <orchestrator/resource_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void came(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_announce_all();
-}
-
-static void went(struct hx_slot *slot)
-{
-    if (slot == &hx_slots[HX_SLOT_hx_sched])
-        hx_sched_forget_all();
-}
-
 void world_begin(uint64_t probation_ms)
 {
-    static const struct hx_lifecycle_observer observer = { .came = came, .went = went };
-    static const struct hx_gate_policy policy = { .wait = hx_engine_gate_wait,
-                                                  .dropped = hx_record_drop,
-                                                  .leaving = hx_record_leave };
+    static const struct hx_compose_ties ties; /* nobody is told */
     hal_host_init();
     hx_irq_flags_t flags = hx_irq_save();
-    hx_exception_bind(hx_engine_on_fault);
-    hx_gate_init();
-    hx_gate_bind(&policy);
-    hx_capability_init();
-    hx_channel_bind_capabilities(hx_capability_carry);
-    hx_lifecycle_bind(&observer);
-    hx_module_registry_init();
-    hx_resource_init();
-    hx_grant_init();
+    cr_assert_eq(hx_compose_core(&ties), HX_OK);
     cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_MEMORY, UINT64_C(1) << 30), HX_OK);
     cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, 1000000000), HX_OK);
-    hx_task_bind_owners(hx_resource_task_ran);
     hx_probation_set_length_ns(probation_ms * 1000000);
     hx_engine_set_restarts(false); /* who wants them says so */
-    cr_assert_eq(hx_interface_init(), HX_OK);
     cr_assert_eq(hx_task_init(), HX_OK);
     cr_assert_eq(hx_engine_start(), HX_OK);
     hx_irq_restore(flags);

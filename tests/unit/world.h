@@ -2,7 +2,7 @@
 /*
  * world.h - a whole Helix without its machine: the portable core on the host's seam, running real modules.
  *
- * Composed like kernel/main/compose.c. Bodies run as core tasks, as the console's commands do.
+ * Composed by kernel/main/compose_core.c. Bodies run as core tasks, as the console's commands do.
  */
 #pragma once
 #include <hotreload/engine.h>
