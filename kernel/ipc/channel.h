@@ -57,6 +57,10 @@ HX_NODISCARD hx_ret_t hx_ipc_is_open(hx_handle_t end, const struct hx_holder *ow
 /* Closes both directions at once, for all handles of both ends; what is queued can still be received. HX_E_STALE, HX_E_PERM. */
 HX_NODISCARD hx_status_t hx_ipc_close(hx_handle_t end, const struct hx_holder *owner);
 
+/* Takes from @owner, or out of a message that nobody has received yet, what he must not have any more; his other handles of the end
+ * stay. Stale ones are ignored. Thread, no lock held. */
+void hx_ipc_withdraw(hx_handle_t end, const struct hx_holder *owner);
+
 /* ---- for those who show them ------------------------------------------------------------------------------------------- */
 struct hx_channel_info {
     uint32_t number, capacity;

@@ -91,12 +91,14 @@ hx_status_t hx_channel_end_unpack(hx_handle_t handle, struct hx_holder *owner, h
     return err;
 }
 
+/* One that was withdrawn on its way is stale, and its entry perhaps another's. */
 void hx_channel_end_drop(hx_handle_t handle)
 {
-    if (handle == HX_HANDLE_NONE)
-        return;
+    hx_status_t err = HX_E_STALE;
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
-    leave(&hx_handles[hx_handle_index(handle)]);
+    struct hx_handle_entry *entry = hx_handle_look(handle, HX_HANDLE_CHANNEL, &hx_channel_transit, 0, &err);
+    if (entry)
+        leave(entry);
     hx_lock_release(&lock, flags);
     (void)!hx_handle_close(handle, &hx_channel_transit);
 }

@@ -300,9 +300,33 @@ hx_status_t hx_ipc_clone(hx_handle_t handle, const struct hx_holder *owner, uint
         return err;
     hx_irq_flags_t flags = hx_lock_acquire(&end->channel->lock);
     err = hx_handle_is(entry, handle) ? hx_handle_open(HX_HANDLE_CHANNEL, end, to, rights, out) : HX_E_STALE;
-    end->handles += err == HX_OK;
+    if (err == HX_OK) {
+        end->handles++;
+        hx_handles[hx_handle_index(*out)].authority = entry->authority;
+    }
     hx_lock_release(&end->channel->lock, flags);
     return err;
+}
+
+void hx_ipc_withdraw(hx_handle_t handle, const struct hx_holder *owner)
+{
+    struct hx_handle_entry *entry;
+    hx_status_t err = HX_E_STALE;
+    struct hx_channel_end *end = hx_handle_find(handle, HX_HANDLE_CHANNEL, owner, 0, &entry, &err);
+    if (!end)
+        return;
+    if (owner == &hx_channel_transit) /* a holder may have gone meanwhile */
+        hx_channel_end_drop(handle);
+    else
+        (void)!hx_handle_close(handle, owner); /* stale: it has gone by itself */
+    hx_irq_flags_t flags = hx_lock_acquire(&end->channel->lock);
+    if (end->channel->lanes)
+        hx_channel_tell_watchers(end->in);
+    /* Who waits with it looks, and is told that it is stale; others go on waiting. */
+    hx_waitq_wake_all(&end->receivers);
+    hx_waitq_wake_all(&end->senders);
+    hx_lock_release(&end->channel->lock, flags);
+    hx_handover_point();
 }
 
 hx_status_t hx_ipc_close(hx_handle_t handle, const struct hx_holder *owner)

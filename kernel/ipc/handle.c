@@ -114,6 +114,7 @@ hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_hol
         __atomic_store_n(&entry->object, object, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->rights, rights, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, rights), __ATOMIC_RELAXED);
+        entry->authority = HX_HANDLE_NONE;
         set_owner(entry, owner);
         charge(owner, index);
         *out = next_name(type, index);

@@ -36,6 +36,9 @@ struct hx_handle_entry {
     uint32_t generation;     /* outlives the handle */
     uint32_t next, before;   /* in the payer's list; free: next of those */
     uint32_t queued_at; /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
+    /* Whose capability let it be opened: struct hx_holder.self; HX_HANDLE_NONE: it needs none. A clone has that of what it is a
+     * clone of, and who is given it keeps it. */
+    hx_handle_t authority;
 } __attribute__((aligned(64)));
 /* A type and rights in one word. */
 #define HX_HANDLE_MAY(type, rights) ((uint32_t)(rights) | UINT32_C(0x10000) << (type))

@@ -3,6 +3,7 @@
 #include "exports.h"
 
 #include <hal/hx_import.h>
+#include <ipc/channel.h>
 #include <orchestrator/callbacks.h>
 #include <orchestrator/capability_broker.h>
 #include <orchestrator/declared.h>
@@ -42,5 +43,13 @@ hx_ret_t hx_export_hx_channel_connect(const void *name, uint64_t name_bytes)
         err = hx_capability_check_path_calling(HX_CAPABILITY_IPC, 0, text);
     if (err == HX_OK)
         err = hx_declared_connect(text, &version->module->holder, &end);
-    return err == HX_OK ? (hx_ret_t)end : err;
+    if (err != HX_OK)
+        return err;
+    /* Who revokes it from now on finds the handle; who did so meanwhile has not. */
+    if (!hx_capability_warns &&
+        hx_capability_look_path(version->module->principal, HX_CAPABILITY_IPC, 0, text) != HX_OK) {
+        hx_ipc_withdraw(end, &version->module->holder);
+        return HX_E_PERM;
+    }
+    return (hx_ret_t)end;
 }

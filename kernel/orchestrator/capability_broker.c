@@ -4,6 +4,8 @@
  */
 #include "capability_broker.h"
 
+#include "declared.h"
+
 #include <hal/hx_lock.h>
 #include <ipc/grant.h>
 #include <lib/err.h>
@@ -24,7 +26,7 @@ atomic_uint hx_capability_sequence;
 
 static struct hx_capability_grant grants[HX_CAPABILITY_GRANTS_MAX];
 static struct hx_capability_grant *unused; /* l */
-static bool mappings_due;                  /* l: something that lets map has ended */
+static bool mappings_due, connections_due; /* l: something has ended that lets map, or connect to channels */
 static uint64_t first_over_ns;             /* l: before that none of them is over */
 static struct hx_capability_policy *policies;
 static void (*told)(const struct hx_principal *principal, enum hx_capability_event what, uint32_t type, uint64_t first);
@@ -95,6 +97,8 @@ static void end_one(struct hx_capability_grant *grant)
     let_go(grant);
     if (grant->what.type == HX_CAPABILITY_MEMORY)
         mappings_due = true;
+    if (grant->what.type == HX_CAPABILITY_IPC)
+        connections_due = true;
     if (grant->parent) {
         *grant->sibling_link = grant->sibling;
         if (grant->sibling)
@@ -179,23 +183,34 @@ static struct hx_capability_grant *make(struct hx_capability_grant *parent, stru
     return grant;
 }
 
-/* ---- what was mapped: unlocked, a thread ------------------------------------------------------------------------------ */
+/* ---- what was mapped and connected: unlocked, a thread ------------------------------------------------------------------ */
 
 static bool may_map(uint64_t first, uint64_t last, uint32_t rights, void *principal)
 {
     return hx_capability_warns || hx_capability_look(principal, HX_CAPABILITY_MEMORY, rights, first, last) == HX_OK;
 }
 
-/* Takes from modules what they may not have mapped any more. */
-static void settle(void)
+static bool may_connect(const struct hx_module *module, const char *name)
 {
-    if (!__atomic_exchange_n(&mappings_due, false, __ATOMIC_RELAXED))
-        return;
+    return hx_capability_warns || hx_capability_look_path(module->principal, HX_CAPABILITY_IPC, 0, name) == HX_OK;
+}
+
+static void check_mappings(void)
+{
     hx_irq_flags_t flags = hx_module_registry_lock();
     for (struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module))
         if (module->principal)
             hx_grant_check_devices(&module->holder, may_map, module->principal);
     hx_module_registry_unlock(flags);
+}
+
+/* Takes from modules what they may not have mapped or be connected to any more. */
+static void settle(void)
+{
+    if (__atomic_exchange_n(&mappings_due, false, __ATOMIC_RELAXED))
+        check_mappings();
+    if (__atomic_exchange_n(&connections_due, false, __ATOMIC_RELAXED))
+        hx_declared_check_connections(may_connect);
 }
 
 /* ---- policies -------------------------------------------------------------------------------------------------------- */

@@ -173,7 +173,61 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     hx_module_registry_unlock(flags);
     hx_status_t err =
         far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder, out) : HX_E_NOENT;
+    if (err == HX_OK)
+        hx_handles[hx_handle_index(*out)].authority = holder->self;
     return err == HX_E_STALE ? HX_E_NOENT : err; /* it went in between */
+}
+
+/* ---- connections by capabilities: the registry locked ------------------------------------------------------------------ */
+
+/* "module/key" of the channel of which @end is the end that others have; false: nobody's. */
+static bool name_of(const void *end, char out[2 * HX_NAME_MAX])
+{
+    const struct hx_declared_claim *claim = NULL;
+    for (const struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module))
+        LIST_FOREACH(claim, &module->claims, link)
+            if (claim->capacity && hx_handles[hx_handle_index(claim->far)].object == end) {
+                hx_fmt(out, 2 * HX_NAME_MAX, "%s/%s", module->name, claim->key);
+                return true;
+            }
+    return false;
+}
+
+static const struct hx_module *named(hx_handle_t self)
+{
+    const struct hx_module *module = hx_module_next(NULL);
+    while (module && module->holder.self != self)
+        module = hx_module_next(module);
+    return module;
+}
+
+static bool stays(const struct hx_handle_entry *entry, bool (*may)(const struct hx_module *module, const char *name))
+{
+    char name[2 * HX_NAME_MAX];
+    if (entry->authority == HX_HANDLE_NONE || !name_of(entry->object, name))
+        return true; /* a channel that nobody declares any more is closed */
+    const struct hx_module *module = named(entry->authority);
+    return module && may(module, name);
+}
+
+void hx_declared_check_connections(bool (*may)(const struct hx_module *module, const char *name))
+{
+    for (;;) {
+        hx_handle_t handle = HX_HANDLE_NONE;
+        const struct hx_holder *owner = NULL;
+        const struct hx_handle_entry *entry = NULL;
+        hx_irq_flags_t flags = hx_module_registry_lock();
+        for (uint32_t at = 0; (entry = hx_handle_next(at)); at = (uint32_t)(entry - hx_handles)) {
+            handle = HX_HANDLE_READ(entry->name); /* first: what changes meanwhile is not taken for it */
+            owner = HX_HANDLE_READ(entry->owner);
+            if (hx_handle_type(handle) == HX_HANDLE_CHANNEL && !stays(entry, may))
+                break;
+        }
+        hx_module_registry_unlock(flags);
+        if (!entry)
+            return;
+        hx_ipc_withdraw(handle, owner);
+    }
 }
 
 bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX])

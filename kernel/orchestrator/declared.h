@@ -32,7 +32,11 @@ void hx_declared_release_others(struct hx_module *module, const struct hx_versio
 /* ---- channels: any CPU, thread ----------------------------------------------------------------------------------------- */
 /* The end that @module keeps of the channel that it declares under @key. HX_E_NOENT. */
 HX_NODISCARD hx_status_t hx_declared_channel(const struct hx_module *module, const char *key, hx_handle_t *out);
-/* A handle for @holder of the other end of channel "module/key". HX_E_INVAL: not such a name; HX_E_NOENT; HX_E_LIMIT. */
+/* A handle for @holder of the other end of channel "module/key", by his authority. HX_E_INVAL: not such a name; HX_E_NOENT;
+ * HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_handle_t *out);
+/* Takes back what was connected, whoever has it by now, by a module that has gone or that @may not do so any more; clones as well.
+ * @may is called with the registry of modules locked. */
+void hx_declared_check_connections(bool (*may)(const struct hx_module *module, const char *name));
 /* Name number @index of all declared channels, as above; false: there are no more. For those who offer them. */
 bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX]);
