@@ -24,6 +24,7 @@ enum hx_capability_type {
     HX_CAPABILITY_SYSTEM,      /* configuration of the whole machine, its end included */
     HX_CAPABILITY_DEBUG,       /* look at everything */
     HX_CAPABILITY_IPC, /* path: of services, channels and topics, and what is below it; "": all. To publish: WRITE */
+    HX_CAPABILITY_RESOURCE, /* path: of pools that may be taken from, and what is below it; "": all */
     HX_CAPABILITY_TYPE_COUNT,
 };
 
@@ -76,4 +77,6 @@ struct hx_capability_record {
 #define HX_CAP_IPC(path) HX_CAPABILITY_(0, HX_CAPABILITY_IPC, 0, 0, 0, path)
 /* The same, and to publish to topics of that name and below; not to the kernel's. */
 #define HX_CAP_PUBLISH(path) HX_CAPABILITY_(0, HX_CAPABILITY_IPC, HX_CAPABILITY_WRITE, 0, 0, path)
+/* To take of the pool of that name (helix/resource.h). */
+#define HX_CAP_RESOURCE(path) HX_CAPABILITY_(0, HX_CAPABILITY_RESOURCE, 0, 0, 0, path)
 #define HX_CAP_OPTIONAL(type, rights, first, last, path) HX_CAPABILITY_(1, type, rights, first, last, path)

@@ -107,7 +107,7 @@ enum hx_event_type {
     HX_EVENT_TIMER,
     HX_EVENT_MEMORY_PRESSURE,
     HX_EVENT_CAPABILITY,       /* granted, revoked, expired, or denied */
-    HX_EVENT_RESOURCE,         /* a quota was reached */
+    HX_EVENT_RESOURCE,         /* more was wanted than a quota */
     HX_EVENT_MODULE_RESTARTED, /* by hand or after a crash */
     HX_EVENT_CUSTOM = 32,      /* from here on: what a topic's publisher means */
     HX_EVENT_TYPE_COUNT = 64,
@@ -140,6 +140,7 @@ HX_STATIC_ASSERT(sizeof(struct hx_event) == 64, "a cache line");
  * TIMER:                   seconds since boot; "second"
  * MEMORY_PRESSURE:         free page frames; "scarce" or "enough"
  * CAPABILITY:              HX_CAPABILITY_HAPPENED(what, type) of helix/capability.h; who holds it, held it or was denied
+ * RESOURCE:                enum hx_resource of helix/resource.h; the module that wanted more than its quota of it
  */
 enum { HX_EVENT_NUMBER = HX_NAME_MAX / 8 };
 

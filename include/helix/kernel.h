@@ -44,6 +44,9 @@
     HX_EXPORT(hx_cap_find, HX_IN(what))                                                                                \
     HX_EXPORT(hx_cap_derive, HX_VAL(from), HX_IN(what), HX_VAL(duration_ns))                                           \
     HX_EXPORT(hx_cap_revoke, HX_VAL(capability))                                                                       \
+    HX_EXPORT(hx_res_allocate, HX_IN(name), HX_VAL(amount))                                                            \
+    HX_EXPORT(hx_res_use, HX_VAL(allocation), HX_VAL(used))                                                            \
+    HX_EXPORT(hx_res_look, HX_IN(name), HX_OUT(account))                                                               \
     HX_EXPORT(hx_record_begin, HX_NOTHING)                                                                             \
     HX_EXPORT(hx_record_put, HX_VAL(offset), HX_IN(data))                                                              \
     HX_EXPORT(hx_record_commit, HX_NOTHING)
@@ -143,6 +146,18 @@ enum hx_log_level {
  *                HX_E_STALE, HX_E_INVAL; HX_E_POLICY; HX_E_LIMIT. Thread.
  * hx_cap_revoke: ends one, whoever has it by now, with all that was derived from it: the module's own, or one that comes from
  *                one of those. So does hx_handle_drop. HX_E_STALE, HX_E_PERM; HX_E_NOT_REVOCABLE. Thread.
+ */
+/*
+ * Resources (helix/resource.h). `name` is a pool's. An allocation is the module's, whatever version runs, and ends with it.
+ *
+ * hx_res_allocate: takes `amount` of the pool, and returns the handle of that; hx_handle_drop gives it back. The module must have
+ *                  asked for HX_CAP_RESOURCE; that is looked at here alone, so what it has it keeps. HX_E_PERM, HX_E_EXPIRED;
+ *                  HX_E_NOENT: no such pool; HX_E_INVAL: 0; HX_E_QUOTA: more than the module may have; HX_E_EXHAUSTED: more than
+ *                  there is left; HX_E_LIMIT: it has HX_RES_ALLOCATIONS_MAX. Any context.
+ * hx_res_use:      says how much of the allocation is in use, for those who look (`res'). HX_E_RANGE: more than it is; HX_E_STALE:
+ *                  it is none of the module's, or not any more. Any context.
+ * hx_res_look:     says in `account', a struct hx_resource_account, exactly, how the module stands with the pool. HX_E_NOENT,
+ *                  HX_E_INVAL. Any context.
  */
 /*
  * The record that the module declares with HX_RECORD (helix/module.h): what it may not lose. A call that changes it has it alone

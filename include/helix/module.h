@@ -20,9 +20,10 @@
 #include <helix/interface.h>
 #include <helix/ipc.h>
 #include <helix/kernel.h>
+#include <helix/resource.h>
 
 #define HX_MODULE_MAGIC 0x314d5848u /* "HXM1" */
-#define HX_ABI HX_VERSION(2, 2, 0)  /* major: something removed or changed; minor: something added */
+#define HX_ABI HX_VERSION(2, 3, 0)  /* major: something removed or changed; minor: something added */
 
 /*
  * Hooks, in the order in which a module sees them. All run in thread context through the gate, may sleep unless said

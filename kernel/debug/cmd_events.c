@@ -14,7 +14,9 @@
 #include <ipc/event_bus.h>
 #include <ipc/message_router.h>
 #include <lib/fmt.h>
+#include <module/capability.h>
 #include <module/module.h>
+#include <orchestrator/resource_broker.h>
 #include <string.h>
 
 enum { EVENTS_SHOWN = 16, TIMEOUT_MS = 5000, TIMEOUT_MS_MAX = 86400000 };
@@ -82,17 +84,36 @@ static const char *type_name(uint32_t type, char number[12])
     return number;
 }
 
+static void capability_text(uint64_t number, char out[HX_NAME_MAX])
+{
+    static const char *const happened[] = { "granted", "revoked", "expired", "denied" };
+    uint64_t what = number >> 32;
+    hx_fmt(out, HX_NAME_MAX, "%s %s", what < HX_ARRAY_SIZE(happened) ? happened[what] : "?",
+           hx_capability_type_name((uint32_t)number));
+}
+
+static void resource_text(uint64_t number, char out[HX_NAME_MAX])
+{
+    struct hx_resource_pool pool = { .name = "?" };
+    (void)!hx_resource_pool_get((enum hx_resource)number, &pool);
+    hx_fmt(out, HX_NAME_MAX, "over its quota of %s", pool.name);
+}
+
 /* What the kernel publishes has a name and a number. */
 static void kernel_text(const struct hx_event *event, char *out, size_t bytes)
 {
     uint64_t number = event->words[HX_EVENT_NUMBER];
-    char text[24];
+    char text[HX_NAME_MAX];
     if (event->type == HX_EVENT_MODULE_STATE)
         hx_fmt(text, sizeof(text), "%s", hx_module_state_name((enum hx_module_state)number));
     else if (event->type < HX_EVENT_MODULE_STATE || event->type == HX_EVENT_MODULE_RESTARTED)
         hx_version_text((uint32_t)number, text);
     else if (event->type == HX_EVENT_TASK_CREATED || event->type == HX_EVENT_TASK_EXITED)
         hx_fmt(text, sizeof(text), "%u", hx_handle_index(number));
+    else if (event->type == HX_EVENT_CAPABILITY)
+        capability_text(number, text);
+    else if (event->type == HX_EVENT_RESOURCE)
+        resource_text(number, text);
     else
         hx_fmt(text, sizeof(text), "%llu", (unsigned long long)number);
     hx_fmt(out, bytes, "%.31s %s", event->text, text);

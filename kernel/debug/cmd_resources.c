@@ -178,10 +178,22 @@ static hx_status_t cmd_quota(int argc, char **argv)
     return HX_OK;
 }
 
+/* ---- pool ----------------------------------------------------------------------------------------------------------- */
+static hx_status_t cmd_pool(int argc, char **argv)
+{
+    if (argc != 2)
+        return hx_command_usage(argv[0]);
+    hx_status_t err = hx_resource_pool_add(argv[1], strlen(argv[1]));
+    if (err != HX_OK)
+        return hx_command_refuse(argv[0], argv[1], err, "say NAME=AMOUNT, of a pool that res does not list");
+    hx_console_printf("pool: %s\n", argv[1]);
+    return HX_OK;
+}
+
 const struct hx_command hx_commands_resources[] = {
     { .id = { HX_CAPABILITY_DEBUG, "res" },
       .arguments = "[MODULE]",
-      .summary = "what there is of memory and CPU time, and what modules have of it",
+      .summary = "what there is of memory, CPU time and others, and what modules have of it",
       .handler = cmd_res,
       .help = "ALLOCATED is held now, USED is what of it is in use; of cpu, what has been used since the module was\n"
               "loaded. THROTTLED counts how often it was over its quota. Of one MODULE its allocations are shown, too.",
@@ -194,5 +206,12 @@ const struct hx_command hx_commands_resources[] = {
           "memory=BYTES, with K, M or G behind it; cpu=PERCENT of one processor; NAME=none: no limit. What it has it\n"
           "keeps, though that be more. When it is loaded the same is said by quota.NAME=AMOUNT among its parameters.",
       .complete = hx_names_complete_modules },
+    { .id = { HX_CAPABILITY_SYSTEM, "pool" },
+      .arguments = "NAME=AMOUNT",
+      .summary = "say how much there is of a further resource, for modules to share",
+      .handler = cmd_pool,
+      .help =
+          "io, files, connections, or any other name; K, M or G may stand behind AMOUNT. It stays. Modules that have asked\n"
+          "for it (HX_CAP_RESOURCE) take of it and give back; res shows who has how much, quota says how much one may." },
     { .id = { HX_CAPABILITY_NONE, NULL } },
 };

@@ -40,3 +40,6 @@ static inline hx_ret_t hx_export_wait_end(hx_ret_t result)
         frame->kill_pending = HX_KILL_RESTART;          /* takes effect when the import returns */
     return result;
 }
+
+/* hx_handle_drop() of what hx_res_allocate() has returned. HX_E_STALE. */
+hx_ret_t hx_export_allocation_drop(hx_handle_t allocation);

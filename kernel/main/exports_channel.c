@@ -129,5 +129,7 @@ hx_ret_t hx_export_hx_handle_drop(uint64_t handle)
     const struct hx_holder *holder = calling_holder();
     if (hx_handle_type(handle) == HX_HANDLE_CAPABILITY)
         return hx_export_hx_cap_revoke(handle);
+    if (hx_handle_type(handle) == HX_HANDLE_ALLOCATION)
+        return hx_export_allocation_drop(handle);
     return holder ? hx_handle_close(handle, holder) : HX_E_STATE;
 }

@@ -12,6 +12,7 @@
 #include <lib/fmt.h>
 #include <mm/mm.h>
 #include <orchestrator/capability_broker.h>
+#include <orchestrator/resource_broker.h>
 #include <string.h>
 #include <task/task.h>
 
@@ -52,6 +53,31 @@ void hx_topics_capability_happened(const struct hx_principal *principal, enum hx
     if (hx_capability_warns && what >= HX_CAPABILITY_EXPIRED && !(principal->denied & (principal->denied - 1)))
         hx_log_line(HX_LOG_WARN, name, "without caps=warn it were denied %s 0x%llx, for the %lluth time",
                     hx_capability_type_name(type), (unsigned long long)first, (unsigned long long)principal->denied);
+}
+
+/* ---- quotas ---------------------------------------------------------------------------------------------------------- */
+static struct {
+    struct hx_timer timer;
+    bool armed; /* a: by whoever set it */
+} quotas;
+
+static void publish_quotas(struct hx_timer *timer)
+{
+    (void)timer;
+    __atomic_store_n(&quotas.armed, false, __ATOMIC_SEQ_CST);
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    for (struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module))
+        for (uint32_t i = 0; module->resources && i < HX_RESOURCES_MAX; i++)
+            if (hx_resource_take_news(module->resources, (enum hx_resource)i))
+                publish(security, HX_EVENT_RESOURCE, module->name, i);
+    hx_module_registry_unlock(flags);
+}
+
+/* Whoever runs out of time does so in the middle of a switch. */
+static void note_quota(void)
+{
+    if (!__atomic_exchange_n(&quotas.armed, true, __ATOMIC_SEQ_CST))
+        hx_timer_arm(&quotas.timer, hx_hal_clock_ns(), publish_quotas);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------------------------------- */
@@ -127,5 +153,6 @@ hx_status_t hx_topics_create(void)
     hx_topic_bind_wanted(time, start_seconds);
     hx_task_bind_life(task_told);
     hx_mm_bind_pressure(note_pressure);
+    hx_resource_bind(note_quota);
     return HX_OK;
 }

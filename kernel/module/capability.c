@@ -10,7 +10,7 @@ enum { RWX = HX_CAPABILITY_READ | HX_CAPABILITY_WRITE | HX_CAPABILITY_EXECUTE, P
 /* What a type has; the end of its range 0: none. */
 static const struct {
     char name[9];
-    char macro[15];
+    char macro[16];
     uint8_t rights; /* one of which it must give */
     bool has_path;
     uint64_t last;
@@ -25,6 +25,7 @@ static const struct {
     [HX_CAPABILITY_SYSTEM] = { "system", "HX_CAP_SYSTEM", 0, false, 0 },
     [HX_CAPABILITY_DEBUG] = { "debug", "HX_CAP_DEBUG", 0, false, 0 },
     [HX_CAPABILITY_IPC] = { "ipc", "HX_CAP_IPC", 0, true, 0 },
+    [HX_CAPABILITY_RESOURCE] = { "resource", "HX_CAP_RESOURCE", 0, true, 0 },
 };
 
 static uint32_t proper(uint32_t type)
@@ -44,9 +45,15 @@ const char *hx_capability_type_macro(uint32_t type)
 
 /* ---- what is sound --------------------------------------------------------------------------------------------------- */
 
+/* Its path is a name, or begins one: "" is all names. */
+static bool has_names(uint32_t type)
+{
+    return type == HX_CAPABILITY_IPC || type == HX_CAPABILITY_RESOURCE;
+}
+
 static bool is_border(uint32_t type, char c)
 {
-    return c == '/' || (c == '.' && type == HX_CAPABILITY_IPC);
+    return c == '/' || (c == '.' && has_names(type));
 }
 
 /* Terminated, printable, without what would mean another path: "//", "/./", "/../", a border at the end. */
@@ -64,7 +71,7 @@ static bool path_is_proper(uint32_t type, const char path[HX_CAPABILITY_PATH_MAX
     }
     if (i == HX_CAPABILITY_PATH_MAX)
         return false;
-    if (type == HX_CAPABILITY_IPC)
+    if (has_names(type))
         return i == 0 || (start < i && !is_border(type, path[0]));
     for (uint32_t at = 0; at < i; at++)
         if (path[at] == '/' && path[at + 1] == '.') {

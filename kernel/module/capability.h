@@ -14,7 +14,7 @@ enum { HX_CAPABILITY_TEXT_MAX = HX_CAPABILITY_PATH_MAX + 32 };
 const char *hx_capability_fault(const struct hx_capability *what);
 /* Whether who holds @a may all that @b says; both are sound. Paths at the border of a component. */
 bool hx_capability_covers(const struct hx_capability *a, const struct hx_capability *b);
-/* Whether @path is @prefix or below it, by the borders of @type: '/', and '.' in names of IPC. */
+/* Whether @path is @prefix or below it, by the borders of @type: '/', and '.' in names of IPC and resources. */
 bool hx_capability_path_covers(uint32_t type, const char *prefix, const char *path);
 /* "ports:0x70-0x71"; a sound one. */
 void hx_capability_text(const struct hx_capability *what, char out[HX_CAPABILITY_TEXT_MAX]);

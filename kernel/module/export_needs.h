@@ -32,6 +32,9 @@
     NEEDS(hx_cap_find, NONE)                                                                                           \
     NEEDS(hx_cap_derive, NONE)                                                                                         \
     NEEDS(hx_cap_revoke, NONE)                                                                                         \
+    NEEDS(hx_res_allocate, RESOURCE)                                                                                   \
+    NEEDS(hx_res_use, NONE)                                                                                            \
+    NEEDS(hx_res_look, NONE)                                                                                           \
     NEEDS(hx_log, NONE)                                                                                                \
     NEEDS(hx_clock_ns, NONE)                                                                                           \
     NEEDS(hx_port_read8, IO_PORT)                                                                                      \

@@ -123,6 +123,7 @@ hx_status_t hx_resource_admit(struct hx_version *version, bool first, struct hx_
     err = hx_resource_allocate(module->resources, HX_RESOURCE_MEMORY, bytes, &version->memory);
     if (err != HX_OK)
         return refuse(version, first, err, bytes, report);
+    hx_resource_pin(version->memory);
     hx_ledger_enter(&version->ledger, &version->memory_node, "memory", release_memory);
     return hx_resource_update_usage(version->memory, bytes);
 }

@@ -20,6 +20,7 @@ struct record {
     uint64_t allocated, used;
     uint32_t generation; /* outlives the allocation */
     enum hx_resource resource;
+    bool pinned;
     struct links in_pool, in_holder; /* free: in_pool.next is the next of those */
 };
 
@@ -44,6 +45,9 @@ static struct {
     uint32_t used; /* records from here up have never been taken */
 } broker;
 
+static bool is_news;
+static void (*told_over)(void);
+
 static hx_irq_flags_t lock(void)
 {
     return hx_lock_acquire(&broker_lock);
@@ -51,7 +55,33 @@ static hx_irq_flags_t lock(void)
 
 static void unlock(hx_irq_flags_t flags)
 {
+    bool tell = is_news;
+    is_news = false;
     hx_lock_release(&broker_lock, flags);
+    if (tell && told_over)
+        told_over();
+}
+
+void hx_resource_bind(void (*over)(void))
+{
+    told_over = over;
+}
+
+static void note_over(struct hx_resource_share *share)
+{
+    if (share->is_over)
+        return;
+    share->is_over = share->has_news = is_news = true;
+    share->throttled++;
+}
+
+bool hx_resource_take_news(struct hx_resource_holder *holder, enum hx_resource resource)
+{
+    hx_irq_flags_t flags = lock();
+    bool news = holder->share[resource].has_news;
+    holder->share[resource].has_news = false;
+    unlock(flags);
+    return news;
 }
 
 /* ---- pools ---------------------------------------------------------------------------------------------------------- */
@@ -169,10 +199,15 @@ static hx_status_t take(struct hx_resource_holder *holder, enum hx_resource reso
     if (!amount)
         return HX_E_INVAL;
     struct hx_resource_share *share = &holder->share[resource];
-    if (share->allocated > share->quota || amount > share->quota - share->allocated)
+    if (share->allocated > share->quota || amount > share->quota - share->allocated) {
+        if (!pool->is_rate) /* of these it is what is spent that counts */
+            note_over(share);
         return HX_E_QUOTA;
+    }
     if (amount > pool->available)
         return HX_E_EXHAUSTED;
+    if (!pool->is_rate)
+        share->is_over = false;
     share->allocated += amount;
     pool->available -= amount;
     return HX_OK;
@@ -257,6 +292,7 @@ static uint32_t allocate(struct hx_resource_holder *holder, enum hx_resource res
     record->resource = resource;
     record->allocated = amount;
     record->used = 0;
+    record->pinned = false;
     enter(&broker.pool[resource].first, which, true);
     enter(&holder->first, which, false);
     broker.pool[resource].count++;
@@ -303,6 +339,15 @@ hx_status_t hx_resource_deallocate(hx_handle_t allocation)
     return record ? HX_OK : HX_E_NOENT;
 }
 
+void hx_resource_pin(hx_handle_t allocation)
+{
+    hx_irq_flags_t flags = lock();
+    struct record *record = record_of(allocation);
+    if (record)
+        record->pinned = true;
+    unlock(flags);
+}
+
 hx_status_t hx_resource_update_usage(hx_handle_t allocation, uint64_t used)
 {
     hx_status_t err = HX_E_NOENT;
@@ -326,6 +371,7 @@ static void describe(const struct record *record, struct hx_allocation *out)
                                    .resource = record->resource,
                                    .allocated = record->allocated,
                                    .used = record->used,
+                                   .pinned = record->pinned,
                                    .holder = record->holder };
 }
 
@@ -439,8 +485,7 @@ static uint64_t spend(struct hx_resource_share *share, uint64_t amount, uint64_t
         share->is_over = false;
         return 0;
     }
-    share->throttled += !share->is_over;
-    share->is_over = true;
+    note_over(share);
     uint64_t debt = (uint64_t)-share->balance;
     return share->filled_ns + debt / share->quota * second_ns +
            (debt % share->quota * 1000000 / share->quota + 1) * 1000;
@@ -510,6 +555,25 @@ static hx_status_t parse_amount(const char *text, size_t bytes, bool is_cpu, uin
         return HX_E_RANGE;
     *out = value * factor;
     return HX_OK;
+}
+
+hx_status_t hx_resource_pool_add(const char *text, size_t bytes)
+{
+    char name[HX_NAME_MAX] = "";
+    const char *equals = memchr(text, '=', bytes);
+    size_t length = equals ? (size_t)(equals - text) : 0;
+    uint64_t total = 0;
+    enum hx_resource resource = HX_RESOURCE_MEMORY;
+    if (length == 0 || length >= sizeof(name))
+        return HX_E_FORMAT;
+    memcpy(name, text, length);
+    hx_status_t err = parse_amount(equals + 1, bytes - length - 1, false, &total);
+    if (err != HX_OK)
+        return err;
+    while (resource < HX_RESOURCE_CUSTOM && strcmp(known[resource].name, name) != 0)
+        resource++;
+    return resource < HX_RESOURCE_CUSTOM ? hx_resource_pool_init(resource, total)
+                                         : hx_resource_custom_init(name, total, &resource);
 }
 
 hx_status_t hx_resource_parse_quota(const char *text, size_t bytes, enum hx_resource *out_resource, uint64_t *out_quota)

@@ -15,24 +15,14 @@
  * Cost: constant, but for hx_resource_release_all(), the next two and what a person looks at.
  */
 #pragma once
-#include <helix/types.h>
+#include <helix/resource.h>
 
 struct hx_gate_frame;
 struct hx_module;
 struct hx_report;
 struct hx_version;
 
-enum hx_resource {
-    HX_RESOURCE_MEMORY,      /* bytes */
-    HX_RESOURCE_CPU_TIME,    /* ns a second: a rate */
-    HX_RESOURCE_IO,          /* bytes a second: a rate */
-    HX_RESOURCE_FILES,       /* open ones */
-    HX_RESOURCE_CONNECTIONS, /* of the network */
-    HX_RESOURCE_CUSTOM,      /* and up: those that have been given a name */
-    HX_RESOURCES_MAX = 12,
-    HX_ALLOCATIONS_MAX = 1024,
-};
-#define HX_QUOTA_NONE UINT64_MAX /* as much as there is */
+enum { HX_ALLOCATIONS_MAX = 1024 };
 #define HX_RATE_MAX UINT64_C(10000000000000)
 
 /* Of one resource. */
@@ -43,8 +33,9 @@ struct hx_resource_share {
     uint64_t used;      /* of what is allocated; a rate: since the holder was made */
     int64_t balance;    /* a rate: what the bucket holds; below 0: overdrawn */
     uint64_t filled_ns; /* until when it has been filled */
-    uint64_t throttled; /* how often it was overdrawn */
-    bool is_over;
+    uint64_t throttled; /* how often more than the quota was wanted */
+    bool is_over;       /* it still is */
+    bool has_news;      /* it has become so, and nobody has been told */
 };
 
 /* Who has something. */
@@ -66,6 +57,7 @@ struct hx_allocation {
     enum hx_resource resource;
     uint64_t allocated, used;
     const struct hx_resource_holder *holder;
+    bool pinned;
 };
 
 /* Forgets everything: there are no pools. Once, while the machine starts. */
@@ -74,6 +66,8 @@ void hx_resource_init(void);
 HX_NODISCARD hx_status_t hx_resource_pool_init(enum hx_resource resource, uint64_t total);
 /* The same of one of its own that is called @name. HX_E_EXIST, HX_E_INVAL (no name), HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_resource_custom_init(const char *name, uint64_t total, enum hx_resource *out);
+/* "licences=4", "files=1K": makes the pool, of a known resource or of one's own. HX_E_FORMAT, HX_E_RANGE; else as those two. */
+HX_NODISCARD hx_status_t hx_resource_pool_add(const char *text, size_t bytes);
 /* HX_E_NOENT: there is none, or no pool of it. */
 HX_NODISCARD hx_status_t hx_resource_find(const char *name, size_t bytes, enum hx_resource *out);
 /* A copy of it. HX_E_NOENT. */
@@ -85,6 +79,8 @@ void hx_resource_holder_init(struct hx_resource_holder *holder);
  * HX_E_LIMIT (records). */
 HX_NODISCARD hx_status_t hx_resource_allocate(struct hx_resource_holder *holder, enum hx_resource resource,
                                               uint64_t amount, hx_handle_t *out);
+/* It is the kernel's own doing, and not its holder's to give back or to say anything of. */
+void hx_resource_pin(hx_handle_t allocation);
 /* HX_E_NOENT: it is no allocation, or not any more. */
 HX_NODISCARD hx_status_t hx_resource_deallocate(hx_handle_t allocation);
 /* HX_E_NOENT; HX_E_RANGE: more than is allocated. */
@@ -117,6 +113,11 @@ HX_NODISCARD hx_status_t hx_resource_parse_quota(const char *text, size_t bytes,
                                                  uint64_t *out_quota);
 /* "20%", "none", "1048576". */
 void hx_resource_quota_text(enum hx_resource resource, uint64_t quota, char out[24]);
+
+/* @over is called when a holder has come to want more than a quota of his: any context, with locks held, so it only notes that. */
+void hx_resource_bind(void (*over)(void));
+/* Whether he has done so with @resource since the last time that this was asked. */
+bool hx_resource_take_news(struct hx_resource_holder *holder, enum hx_resource resource);
 
 /* ---- modules (module_resources.c) ------------------------------------------------------------------------------------ */
 /* Gives @module its books, which go with it. HX_E_NOMEM. */

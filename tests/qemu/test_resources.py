@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""test_resources.py - what a module may have: memory at load and swap, and the CPU time of its tasks."""
+"""test_resources.py - what a module may have: memory at load and swap, the CPU time of its tasks, a share of pools; what is told."""
 import re
 import time
 
-from harness import boot, case, contains, equal, main
-from views import all_advance, swap
+from harness import boot, case, contains, equal, main, scratch
+from views import all_advance, fixture, pack, shipped, swap
 
 
 def shares(guest, module):
@@ -83,6 +83,84 @@ def memory_quota():
         contains(guest.run("quota nobody memory=1"), "nobody")
         contains(guest.run("res"), "RESOURCE")
         equal(guest.poweroff(), 0, "exit code")
+
+
+def rows_of(guest, command, pattern, limit_s=20):
+    """The rows of what @command prints that match, as soon as there are some: who publishes waits for nobody."""
+    end = time.monotonic() + limit_s
+    while True:
+        found = [m for m in (re.search(pattern, line) for line in guest.run(command)) if m]
+        if found or time.monotonic() > end:
+            return found
+
+
+@case("the owner makes a pool; a module takes of it within its quota and gives back; a swap keeps what it has, its end does not")
+def pools():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), fixture("hoarder")], [])
+        with boot(initrd=initrd, cmdline="probation_ms=0") as guest:
+            contains(guest.run("request hoarder 0 licences"), "not-found")
+            contains(guest.run("pool licences"), "say NAME=AMOUNT")
+            contains(guest.run("pool licences=5"), "pool: licences=5")
+            contains(guest.run("pool licences=6"), "exist")
+            contains(guest.run("request hoarder 0 memory"), "denied")
+            for count in (1, 2, 3):
+                contains(guest.run("request hoarder 0 licences"), f"code {count}:")
+            contains(guest.run("request hoarder 3 licences"), "code 2:")
+            equal(shares(guest, "hoarder")["licences"], ("3", "3", "none", 0), "what it has, uses, may have")
+            contains(guest.run("res hoarder"), "1 of licences, 1 used")
+            contains(guest.run("quota hoarder licences=3"), "licences=3")
+            for _ in range(2):
+                contains(guest.run("request hoarder 0 licences"), "over-quota")
+            equal(shares(guest, "hoarder")["licences"], ("3", "3", "3", 1), "what it has, uses, may have")
+            equal(len(rows_of(guest, "events hx.security", r"resource +\S+ +hoarder over its quota of licences")), 1, "events")
+            contains(guest.run("reload hoarder"), "blackout")
+            contains(guest.run("request hoarder 2 licences"), "code 3:")
+            contains(guest.run("request hoarder 1"), "code 2:")
+            capability = next(line.split()[0] for line in guest.run("caps hoarder") if "resource:licences" in line)
+            contains(guest.run(f"revoke {capability}"), "revoked")
+            contains(guest.run("request hoarder 0 licences"), "denied")
+            contains(guest.run("request hoarder 2 licences"), "code 2:")
+            contains(guest.run("rmmod hoarder"), "unloaded")
+            row = next(line.split() for line in guest.run("res") if line.startswith("licences"))
+            equal(row, ["licences", "5", "5", "0"], "the pool")
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("memory that runs short is told of, and that there is enough again")
+def pressure():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), fixture("hoarder")], [])
+        with boot(initrd=initrd, memory="128M") as guest:
+            equal(rows_of(guest, "events hx.memory", "pressure", 0), [], "events")
+            for count in range(1, 64):
+                contains(guest.run(f"request hoarder 4 {count}"), f"code {count}:")
+                found = rows_of(guest, "events hx.memory", r"pressure +\S+ +scarce (\d+)", 0)
+                if found:
+                    break
+            assert found and int(found[0][1]) > 0, "memory is never scarce"
+            contains(guest.run("request hoarder 5"), "code 0:")
+            enough = rows_of(guest, "events hx.memory", r"pressure +\S+ +enough (\d+)")
+            assert int(enough[0][1]) > int(found[0][1]), "fewer frames are free than before"
+            equal(guest.poweroff(), 0, "exit code")
+
+
+@case("seconds are told while somebody listens, each once, and no longer")
+def seconds():
+    with scratch() as folder:
+        initrd = pack(folder + "/p.cpio", [shipped("sched_rr"), fixture("hoarder")], [])
+        with boot(initrd=initrd) as guest:
+            end = time.monotonic() + 60
+            while int(re.search(r"code (\d+)", guest.run("request hoarder 6")[0])[1]) < 3:
+                assert time.monotonic() < end, "no second is heard of"
+            contains(guest.run("rmmod hoarder"), "unloaded")
+            last = int(rows_of(guest, "events hx.time -n 1", r"second (\d+)")[0][1])
+            numbers = [int(m[1]) for m in rows_of(guest, "events hx.time -n 3", r"timer +\S+ +second (\d+)")]
+            equal(numbers, list(range(numbers[0], numbers[0] + 3)), "seconds")
+            time.sleep(3)
+            then = int(rows_of(guest, "events hx.time -n 1", r"second (\d+)")[0][1])
+            assert then <= last + 1, f"second {then} is told of, though nobody has listened since {last}"
+            equal(guest.poweroff(), 0, "exit code")
 
 
 if __name__ == "__main__":

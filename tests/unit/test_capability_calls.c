@@ -11,6 +11,7 @@
 #include <ipc/message_router.h>
 #include <module/export_needs.h>
 #include <module/exports.h>
+#include <orchestrator/resource_broker.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ static void make_principal(uint32_t which, struct hx_principal *out)
                                                                  "modules",
                                                                  "system",
                                                                  "debug",
-                                                                 "ipc" };
+                                                                 "ipc",
+                                                                 "resource" };
     *out = (struct hx_principal){ .name = "one", .kind = HX_PRINCIPAL_CONSOLE };
     for (uint32_t type = 1; type < HX_CAPABILITY_TYPE_COUNT; type++) {
         struct hx_capability what;
@@ -150,6 +152,8 @@ static hx_ret_t call_with_authority(uint32_t number, uint32_t type)
     }
     if (number == NUMBER_hx_channel_connect)
         return CALL(hx_channel_connect, "svc_echo/echo", 13, 0, 0, 0);
+    if (number == NUMBER_hx_res_allocate)
+        return CALL(hx_res_allocate, "memory", 6, 1, 0, 0);
     if (number == NUMBER_hx_topic_history)
         return CALL(hx_topic_history, "test.caps", 9, events, sizeof(events), 0);
     switch (type) {
@@ -330,6 +334,59 @@ Test(module_capability, memory_is_mapped_for_nobody)
     make_principal(EVERYTHING, &principals[EVERYTHING]);
     load_caller();
     cr_assert_eq(world_run(map_memory, NULL), HX_OK);
+}
+
+/* ---- resources --------------------------------------------------------------------------------------------------------- */
+
+static hx_handle_t taken;
+
+static hx_status_t take_and_keep(void *unused)
+{
+    (void)unused;
+    struct hx_module *module = hx_module_find("caps_calls");
+    struct hx_resource_share share;
+    hx_resource_usage(module->resources, HX_RESOURCE_MEMORY, &share);
+    cr_assert_eq(hx_resource_set_quota(module->resources, HX_RESOURCE_MEMORY, share.allocated + 10), HX_OK);
+    cr_assert_eq(CALL(hx_res_allocate, "memory", 6, 11, 0, 0), HX_E_QUOTA);
+    hx_ret_t ten = CALL(hx_res_allocate, "memory", 6, 10, 0, 0);
+    cr_assert_gt(ten, 0);
+    taken = (hx_handle_t)ten;
+    cr_assert_eq(hx_resource_set_quota(module->resources, HX_RESOURCE_MEMORY, HX_QUOTA_NONE), HX_OK);
+    cr_assert_eq(
+        hx_capability_revoke(&hx_kernel_principal, grant_of(module->principal, HX_CAPABILITY_RESOURCE, "memory").id),
+        HX_OK);
+    cr_assert_eq(CALL(hx_res_allocate, "memory", 6, 1, 0, 0), HX_E_PERM);
+    cr_assert_eq(CALL(hx_res_use, ten, 10, 0, 0, 0), HX_OK, "what it has it keeps");
+    return HX_OK;
+}
+
+static hx_status_t look_after_swap(void *unused)
+{
+    struct hx_resource_account account;
+    (void)unused;
+    cr_assert_eq(CALL(hx_res_use, taken, 9, 0, 0, 0), HX_OK);
+    cr_assert_eq(CALL(hx_res_look, "memory", 6, &account, sizeof(account), 0), HX_OK);
+    cr_assert_geq(account.allocated - account.used, 1);
+    return HX_OK;
+}
+
+Test(module_capability, a_module_takes_of_a_pool_while_it_may_and_keeps_what_it_has)
+{
+    struct hx_resource_pool before, after;
+    struct hx_allocation one;
+    load_caller();
+    cr_assert_eq(world_unload("caps_calls", NULL), HX_OK);
+    cr_assert_eq(hx_resource_pool_get(HX_RESOURCE_MEMORY, &before), HX_OK);
+    cr_assert_eq(world_load("caps_calls.hxm", &job), HX_OK);
+    cr_assert_eq(world_run(take_and_keep, NULL), HX_OK);
+    cr_assert_eq(world_reload("caps_calls", "caps_calls.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    hal_host_advance(2000000000);
+    cr_assert_eq(world_run(look_after_swap, NULL), HX_OK);
+    cr_assert_eq(world_unload("caps_calls", NULL), HX_OK);
+    cr_assert_eq(hx_resource_get(taken, &one), HX_E_NOENT);
+    cr_assert_eq(hx_resource_pool_get(HX_RESOURCE_MEMORY, &after), HX_OK);
+    cr_assert_eq(after.available, before.available);
+    cr_assert_eq(after.count, before.count);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------------ */

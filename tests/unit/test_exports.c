@@ -98,7 +98,7 @@ Test(exports, the_table_is_at_most_half_full_and_holds_each_export_once)
 }
 
 /* ---- called by a module --------------------------------------------------------------------------------------------- */
-enum { PARTS = 8, BELL = 5 }; /* as in tests/fixtures/modules/calls_all.c */
+enum { PARTS = 9, BELL = 5 }; /* as in tests/fixtures/modules/calls_all.c */
 
 static hx_status_t ask(void *argument)
 {
@@ -140,6 +140,7 @@ Test(exports, outside_of_every_module_nothing_is_done)
     struct hx_message message = { .payload = HX_PAYLOAD_NONE };
     struct hx_message_memory memory;
     struct hx_event event = { .type = HX_EVENT_CUSTOM };
+    struct hx_resource_account account;
     hx_handle_t none = HX_HANDLE_NONE;
     world_begin(0);
     cr_expect_eq(hx_export_hx_channel_create(1, &ends, sizeof(ends)), HX_E_STATE);
@@ -155,6 +156,10 @@ Test(exports, outside_of_every_module_nothing_is_done)
     cr_expect_eq(hx_export_hx_memory_map(0, 1, 1, &memory, sizeof(memory)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_grant_look(none, &memory, sizeof(memory)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_request(none, &message, sizeof(message), 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_res_allocate(HX_TEXT("memory"), 1), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_res_use(none, 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_res_look(HX_TEXT("memory"), &account, sizeof(account)), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_handle_drop(hx_handle_make(HX_HANDLE_ALLOCATION, 1, 0)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_reply(0, &message, sizeof(message)), HX_E_STALE);
     cr_expect_eq(hx_export_hx_defer(HX_TEXT("nothing")), HX_E_NOENT);
     cr_expect_eq(hx_export_hx_irq_count(HX_TEXT("bell")), HX_E_NOENT);

@@ -458,6 +458,109 @@ Test(resource, quotas_are_read_as_people_write_them)
     cr_assert_str_eq(text, "none");
 }
 
+Test(resource, pools_are_added_as_people_write_them)
+{
+    static const struct {
+        const char *text;
+        hx_status_t err;
+        const char *name;
+        uint64_t total;
+    } cases[] = {
+        { "licences=4", HX_OK, "licences", 4 },
+        { "files=1K", HX_OK, "files", 1024 },
+        { "io=2M", HX_OK, "io", 2 << 20 },
+        { "licences=5", HX_E_EXIST, "licences", 4 },
+        { "files=1", HX_E_EXIST, "files", 1024 },
+        { "memory=1", HX_E_EXIST, "memory", 1 << 20 },
+        { "cpu=50%", HX_E_FORMAT, NULL, 0 },
+        { "none", HX_E_FORMAT, NULL, 0 },
+        { "=4", HX_E_FORMAT, NULL, 0 },
+        { "x=", HX_E_FORMAT, NULL, 0 },
+        { "x=4x", HX_E_FORMAT, NULL, 0 },
+        { "x=18446744073709551616", HX_E_RANGE, NULL, 0 },
+        { "a_name_of_thirty_two_characters_=1", HX_E_FORMAT, NULL, 0 },
+    };
+    begin();
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_MEMORY, 1 << 20), HX_OK);
+    for (size_t i = 0; i < HX_ARRAY_SIZE(cases); i++) {
+        struct hx_resource_pool pool;
+        enum hx_resource resource = HX_RESOURCES_MAX;
+        cr_assert_eq(hx_resource_pool_add(cases[i].text, strlen(cases[i].text)), cases[i].err, "%s", cases[i].text);
+        if (!cases[i].name)
+            continue;
+        cr_assert_eq(hx_resource_find(cases[i].name, strlen(cases[i].name), &resource), HX_OK);
+        cr_assert_eq(hx_resource_pool_get(resource, &pool), HX_OK);
+        cr_assert(pool.total == cases[i].total && pool.available == pool.total, "%s", cases[i].text);
+        cr_assert_eq(pool.is_rate, resource == HX_RESOURCE_IO);
+    }
+    for (uint32_t i = 0; i < HX_RESOURCES_MAX - HX_RESOURCE_CUSTOM - 1; i++) {
+        char text[8];
+        snprintf(text, sizeof(text), "more%u=1", i);
+        cr_assert_eq(hx_resource_pool_add(text, strlen(text)), HX_OK);
+    }
+    cr_assert_eq(hx_resource_pool_add("x=1", 3), HX_E_LIMIT);
+}
+
+Test(resource, what_is_pinned_says_so_and_its_heir_is_not)
+{
+    struct hx_resource_holder holder;
+    struct hx_allocation found;
+    hx_handle_t one = HX_HANDLE_NONE, heir = HX_HANDLE_NONE;
+    begin();
+    hx_resource_holder_init(&holder);
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_FILES, 10), HX_OK);
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 4, &one), HX_OK);
+    cr_assert(hx_resource_get(one, &found) == HX_OK && !found.pinned);
+    hx_resource_pin(one);
+    cr_assert(hx_resource_get(one, &found) == HX_OK && found.pinned);
+    cr_assert_eq(hx_resource_deallocate(one), HX_OK);
+    hx_resource_pin(one);
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 4, &heir), HX_OK);
+    cr_assert_eq(hx_handle_index(heir), hx_handle_index(one));
+    cr_assert(hx_resource_get(heir, &found) == HX_OK && !found.pinned);
+}
+
+static uint32_t overs;
+
+static void count_over(void)
+{
+    overs++;
+}
+
+Test(resource, who_wants_more_than_his_quota_is_told_of_once_until_he_gets_something)
+{
+    struct hx_resource_holder holder;
+    hx_handle_t one = HX_HANDLE_NONE;
+    begin();
+    hx_resource_bind(count_over);
+    hx_resource_holder_init(&holder);
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_FILES, 5), HX_OK);
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_CPU_TIME, second), HX_OK);
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 6, &one), HX_E_EXHAUSTED);
+    cr_assert_eq(overs, 0, "he has no quota");
+    cr_assert_eq(hx_resource_set_quota(&holder, HX_RESOURCE_FILES, 2), HX_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 3, &one), HX_E_QUOTA);
+    cr_assert_eq(overs, 1);
+    cr_assert(hx_resource_take_news(&holder, HX_RESOURCE_FILES));
+    cr_assert_not(hx_resource_take_news(&holder, HX_RESOURCE_FILES));
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 2, &one), HX_OK);
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_FILES, 1, &one), HX_E_QUOTA);
+    cr_assert_eq(overs, 2);
+    cr_assert_eq(share_of(&holder, HX_RESOURCE_FILES).throttled, 2);
+    cr_assert_eq(hx_resource_set_quota(&holder, HX_RESOURCE_CPU_TIME, 1000), HX_OK);
+    cr_assert_eq(hx_resource_spend(&holder, HX_RESOURCE_CPU_TIME, 1000, 0), 0);
+    cr_assert_eq(overs, 2);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_gt(hx_resource_spend(&holder, HX_RESOURCE_CPU_TIME, 1, 0), 0);
+    cr_assert_eq(overs, 3);
+    cr_assert(hx_resource_take_news(&holder, HX_RESOURCE_CPU_TIME));
+    cr_assert_not(hx_resource_take_news(&holder, HX_RESOURCE_MEMORY));
+    cr_assert_eq(hx_resource_set_quota(&holder, HX_RESOURCE_CPU_TIME, 1000), HX_OK);
+    cr_assert_eq(hx_resource_allocate(&holder, HX_RESOURCE_CPU_TIME, 1001, &one), HX_E_QUOTA);
+    cr_assert_eq(overs, 3, "of a rate it is what is spent that counts");
+}
+
 /* ---- modules: memory ------------------------------------------------------------------------------------------------ */
 
 static hx_status_t run_job(void *argument)
