@@ -29,6 +29,8 @@ struct hx_declared_claim {
 #define CLAIM_OF(ledger_node)                                                                                          \
     ((struct hx_declared_claim *)((char *)(ledger_node)-offsetof(struct hx_declared_claim, node)))
 
+static bool any_connected; /* by a module, ever: there is something to look for when a capability ends */
+
 /* ---- channels and topics ---------------------------------------------------------------------------------------------- */
 
 static struct hx_declared_claim *find(const struct hx_module *module, const char *key, bool channel)
@@ -173,8 +175,10 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     hx_module_registry_unlock(flags);
     hx_status_t err =
         far ? hx_ipc_clone(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder, out) : HX_E_NOENT;
-    if (err == HX_OK)
+    if (err == HX_OK && holder->self != HX_HANDLE_NONE) {
         hx_handles[hx_handle_index(*out)].authority = holder->self;
+        __atomic_store_n(&any_connected, true, __ATOMIC_SEQ_CST);
+    }
     return err == HX_E_STALE ? HX_E_NOENT : err; /* it went in between */
 }
 
@@ -212,7 +216,7 @@ static bool stays(const struct hx_handle_entry *entry, bool (*may)(const struct 
 
 void hx_declared_check_connections(bool (*may)(const struct hx_module *module, const char *name))
 {
-    for (;;) {
+    while (__atomic_load_n(&any_connected, __ATOMIC_SEQ_CST)) {
         hx_handle_t handle = HX_HANDLE_NONE;
         const struct hx_holder *owner = NULL;
         const struct hx_handle_entry *entry = NULL;

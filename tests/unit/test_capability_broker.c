@@ -127,6 +127,10 @@ Test(broker, a_grant_ends_with_its_time)
     cr_assert_eq(grant(&alice, PORTS_G(1, 9), now), HX_E_EXPIRED, "it would be over at once");
     cr_assert_eq(grant(&alice, PORTS_G(1, 9), now + 1000), HX_OK);
     hx_handle_t top = id;
+    struct hx_capability_grant copy;
+    uint32_t at = 0;
+    cr_assert(hx_capability_next(&at, &alice, &copy) && copy.id == top && copy.holder == &alice && !copy.permanent);
+    cr_assert(copy.granted_ns == now && copy.expires_ns == now + 1000);
     cr_assert_eq(derive(&alice, top, &bob, PORTS_G(1, 2), HX_CAPABILITY_NEVER), HX_OK);
     hx_handle_t below = id;
     hal_host_advance(999);

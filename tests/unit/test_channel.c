@@ -43,6 +43,7 @@ Test(channel, both_ends_send)
     expect_ok(send_as(&alice, ends.end[1], 2, 0, HX_WAIT_NOT));
     expect_ok(hx_ipc_receive(ends.end[0], &alice, &got, HX_WAIT_NOT));
     cr_assert_eq(got.code, 2);
+    cr_assert(got.type == HX_MESSAGE_NOTIFICATION && got.payload == HX_PAYLOAD_NONE);
     cr_assert_eq(next(), 1);
     stop();
 }

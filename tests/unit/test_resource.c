@@ -469,6 +469,7 @@ Test(resource, pools_are_added_as_people_write_them)
         { "licences=4", HX_OK, "licences", 4 },
         { "files=1K", HX_OK, "files", 1024 },
         { "io=2M", HX_OK, "io", 2 << 20 },
+        { "connections=3", HX_OK, "connections", 3 },
         { "licences=5", HX_E_EXIST, "licences", 4 },
         { "files=1", HX_E_EXIST, "files", 1024 },
         { "memory=1", HX_E_EXIST, "memory", 1 << 20 },
