@@ -357,6 +357,12 @@ static hx_status_t take_and_keep(void *unused)
         HX_OK);
     cr_assert_eq(CALL(hx_res_allocate, "memory", 6, 1, 0, 0), HX_E_PERM);
     cr_assert_eq(CALL(hx_res_use, ten, 10, 0, 0, 0), HX_OK, "what it has it keeps");
+    hx_handle_t others = HX_HANDLE_NONE;
+    struct hx_resource_holder *other = hx_module_find("svc_echo")->resources;
+    cr_assert_eq(hx_resource_allocate(other, HX_RESOURCE_MEMORY, 1, &others), HX_OK);
+    cr_assert_eq(CALL(hx_res_use, others, 0, 0, 0, 0), HX_E_STALE, "another's");
+    cr_assert_eq(CALL(hx_handle_drop, others, 0, 0, 0, 0), HX_E_STALE);
+    cr_assert_eq(hx_resource_deallocate(others), HX_OK);
     return HX_OK;
 }
 

@@ -256,6 +256,23 @@ Test(module_capability, a_connection_ends_with_the_module_that_made_it)
     cr_assert_eq(hx_ipc_count(passed, receiver), HX_E_STALE);
 }
 
+static bool anything(const struct hx_module *module, const char *name)
+{
+    (void)module, (void)name;
+    return true;
+}
+
+Test(module_capability, a_connection_by_who_has_gone_ends_whatever_is_allowed)
+{
+    cr_assert_eq(world_load("svc_echo.hxm", NULL), HX_OK);
+    begin_messages();
+    hx_handle_t end = connect_sender(), orphan = connect_sender();
+    hx_handles[hx_handle_index(orphan)].authority = hx_handle_make(HX_HANDLE_MODULE, 77, 5);
+    hx_declared_check_connections(anything);
+    cr_assert_eq(hx_ipc_count(end, sender), 0);
+    cr_assert_eq(hx_ipc_count(orphan, sender), HX_E_STALE);
+}
+
 Test(module_capability, a_connection_goes_over_to_a_version_that_asks_for_the_same)
 {
     cr_assert_eq(world_load("svc_echo.hxm", NULL), HX_OK);

@@ -152,3 +152,21 @@ Test(channel, what_was_withdrawn_on_its_way_is_not_taken_for_who_has_its_place)
     cr_assert_eq(hx_ipc_send(others.end[0], &alice, &message, HX_WAIT_NOT), HX_E_INVAL, "a circle");
     stop();
 }
+
+Test(channel, what_was_withdrawn_on_its_way_stands_in_no_queue_any_more)
+{
+    struct hx_channel_ends others;
+    struct hx_message message = { .payload = HX_PAYLOAD_CAPABILITY };
+    hx_handle_t clone = HX_HANDLE_NONE;
+    start(2);
+    expect_ok(hx_ipc_create(1, &alice, &others));
+    expect_ok(hx_ipc_clone(others.end[1], &alice, HX_RIGHT_ALL, &alice, &clone));
+    send_end(ends.end[0], clone);
+    hx_handle_t gone = in_transit();
+    hx_ipc_withdraw(gone, &hx_channel_transit);
+    expect_ok(hx_ipc_clone(others.end[1], &alice, HX_RIGHT_ALL, &alice, &clone));
+    cr_assert_eq(hx_handle_index(clone), hx_handle_index(gone));
+    message.capability = ends.end[1];
+    cr_assert_eq(hx_ipc_send(others.end[0], &alice, &message, HX_WAIT_NOT), HX_OK, "no circle");
+    stop();
+}
