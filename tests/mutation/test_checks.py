@@ -60,9 +60,6 @@ EQUIVALENT = {
     ("modloader/image_symbols.c", "read_label", "symbol.st_shndx == SHN_UNDEF"): "section 0 is never loaded",
     ("kernel/ipc/channel.c", "find_and_lock", "hx_unlikely(!hx_handle_is(entry, handle))"):
         "it is asked once more with the lock held",
-    ("kernel/main/exports_declared.c", "hx_export_hx_channel_connect",
-     "!hx_capability_warns && hx_capability_look_path(version->module->principal, HX_CAPABILITY_IPC, 0, text) != HX_OK"):
-        "only another processor makes it true, between the check before it and here",
     ("kernel/ipc/grant.c", "hx_grant_describe", "__atomic_load_n(&entry->name, __ATOMIC_RELAXED) != grant"):
         "only another processor makes it true, between the look before it and here",
     ("kernel/lib/ed25519.c", "point_read", "number_reduce(out->y, field_prime)"):
