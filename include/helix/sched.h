@@ -7,7 +7,8 @@
  * there; those of different CPUs run at the same time. So what a policy keeps for a CPU (its queue), and for a task that is
  * on it, needs no lock; what it keeps for all of them together does, or an atomic. An operation may not sleep. The kernel
  * checks each answer: a task that is not ready or is elsewhere, or HX_HANDLE_NONE while one is ready, is a wrong answer,
- * which is counted and replaced by the kernel's own first-in-first-out choice for that one decision.
+ * which is counted and replaced by the kernel's own first-in-first-out choice for that one decision. Sixteen within a second on
+ * one CPU are a fault of the policy's.
  *
  * Slot: atomic. Context: thread, preemption off.
  */

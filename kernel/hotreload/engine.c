@@ -77,6 +77,19 @@ void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *descripti
     }
 }
 
+void hx_engine_on_unfit(void)
+{
+    const struct hx_slot_info *info = hx_slot_info(&hx_slots[HX_SLOT_hx_sched]);
+    char what[64];
+    hx_fmt(what, sizeof(what), "%u wrong answers within a second", (unsigned)HX_SCHED_WRONG_MAX);
+    hx_irq_flags_t flags =
+        hx_irq_save(); /* whoever closes the slot waits for this processor: until then the owner lives */
+    bool first = info->state == HX_SLOT_OPEN && hx_module_fault(info->owner, what, "");
+    hx_irq_restore(flags);
+    if (first)
+        want_attention();
+}
+
 /* @why says what keeps its predecessor from coming back, if it has one, or else from being restarted, if that was tried. */
 static void fail_module(struct hx_module *module, const struct hx_report *why)
 {

@@ -74,6 +74,9 @@ void hx_engine_set_restarts(bool on);
 /* For hx_exception_bind(): closes the faulting module's slots and has the worker decide. */
 void hx_engine_on_fault(const struct hx_gate_frame *frame, const char *description, const char *backtrace);
 
+/* For hx_task_bind_unfit(): so many wrong answers are a fault of the scheduler's. */
+void hx_engine_on_unfit(void);
+
 /* The gate's policy (see gate.h): hx_module_gate_wait(), but HX_E_BUSY for the worker, who is the one that opens. */
 hx_status_t hx_engine_gate_wait(struct hx_slot *slot);
 

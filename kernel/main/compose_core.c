@@ -41,6 +41,7 @@ hx_status_t hx_compose_core(const struct hx_compose_ties *ties)
     hx_gate_bind(&gate_policy);
     hx_task_bind_idle(hx_hang_idle_changed);
     hx_task_bind_owners(hx_resource_task_ran);
+    hx_task_bind_unfit(hx_engine_on_unfit);
     hx_capability_init();
     hx_capability_bind(ties->capability_happened);
     hx_channel_bind_capabilities(hx_capability_carry);

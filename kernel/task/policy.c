@@ -153,6 +153,30 @@ static inline void note_forgotten(struct hx_task *task, bool forgotten)
         task->forgotten = forgotten;
 }
 
+/* ---- wrong answers -------------------------------------------------------------------------------------------------- */
+static void (*unfit)(void);
+
+void hx_task_bind_unfit(void (*told)(void))
+{
+    unfit = told;
+}
+
+/* One now and then is put right and counted; a policy that goes on like that is somebody else's to judge. */
+static __attribute__((cold, noinline)) void note_wrong(struct hx_sched_book *book)
+{
+    uint64_t now_ns = hx_hal_clock_ns();
+    book->stats.bad_answers++;
+    if (now_ns - book->wrong_since_ns >= HX_SCHED_WRONG_NS) {
+        book->wrong_since_ns = now_ns;
+        book->wrong = 0;
+    }
+    if (++book->wrong != HX_SCHED_WRONG_MAX || !unfit)
+        return;
+    policy_enter();
+    unfit();
+    policy_leave();
+}
+
 /* ---- asking --------------------------------------------------------------------------------------------------------- */
 /*
  * Calls the policy, about @task. What a gate answers that was closed at that moment is not the policy's; but a policy that
@@ -206,7 +230,7 @@ static inline __attribute__((always_inline)) bool tell_inbox(struct hx_sched_boo
         if (hx_unlikely(answer < 0)) {
             task->told = false;
             hx_sched_inbox_add(book, task);
-            book->stats.bad_answers++;
+            note_wrong(book);
             return false;
         }
         task->doubted = false;
@@ -334,7 +358,7 @@ static struct hx_task *ask_again(struct hx_sched_book *book, struct hx_task *pre
     if (answer == (hx_ret_t)HX_HANDLE_NONE && !any_told(book))
         return NULL;
     if (hx_sched_is_open())
-        book->stats.bad_answers++;
+        note_wrong(book);
     if (answer > 0) {
         hx_sched_tell_removed((hx_handle_t)answer);
     } else if (answer < 0 && prev && prev->told) {
@@ -441,7 +465,7 @@ static bool tick_wants(struct hx_sched_book *book, struct hx_task *task)
     if (hx_unlikely(answer < 0)) {
         if (hx_sched_is_unheard(answer))
             return false; /* it goes on until the next */
-        book->stats.bad_answers++;
+        note_wrong(book);
     }
     return anybody_starves(book, now_ns) || answer != 0;
 }

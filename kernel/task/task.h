@@ -222,7 +222,11 @@ uint32_t hx_waitq_count(struct hx_waitq *queue);
 enum {
     HX_TICK_NS = 2000000,            /* how often a policy is asked about the running task */
     HX_SCHED_STARVE_NS = 1000000000, /* a task that is ready for longer than that and not chosen gets a turn */
+    HX_SCHED_WRONG_NS = 1000000000,  /* so many wrong answers of a CPU's policy within that time are no accident */
+    HX_SCHED_WRONG_MAX = 16,
 };
+/* @unfit is called when they are as many, once in that time: the policy's CPU, preemption off, interrupts on. */
+void hx_task_bind_unfit(void (*unfit)(void));
 
 struct hx_sched_stats {
     uint64_t decisions;   /* asked of a policy */

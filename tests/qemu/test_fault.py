@@ -23,20 +23,22 @@ def fault_later():
             equal(guest.poweroff(), 0, "exit code")
 
 
-@case("a scheduler that faults at its first pick is reverted, and the one that gives wrong answers is overruled")
+@case("a scheduler that faults at its first pick is reverted; one that gives wrong answers is overruled, and at last reverted")
 def fault_at_once():
     with scratch() as folder:
         initrd = pack(folder + "/p.cpio", [shipped("sched_rr")],
                       [fixture("sched_fault_at_once"), fixture("sched_wrong_answers")])
-        with boot(initrd=initrd) as guest:
+        with boot(initrd=initrd, cmdline="probation_ms=60000") as guest:
             for name in "abc":
                 guest.run(f"spawn {name}")
             guest.run("reload sched_rr sched_fault_at_once.hxm")
             wait_for(guest, "swaps", "reverted")
             all_advance(guest)
+            since = len(guest.screen.lines)
             guest.run("reload sched_rr sched_wrong_answers.hxm")
+            guest.wait_line("16 wrong answers within a second: reverted to sched_rr 1.0.0", since=since)
             all_advance(guest)
-            assert decisions(guest)[2] > 0, "nobody noticed the wrong answers"
+            assert decisions(guest)[1] >= 16, "the wrong answers were heeded"
             equal(guest.poweroff(), 0, "exit code")
 
 

@@ -523,3 +523,44 @@ Test(engine, a_version_is_not_freed_while_the_registry_is_held)
     pthread_join(thread, NULL);
     cr_assert(destroying.done);
 }
+
+/* ---- a scheduler that goes on answering wrongly ---------------------------------------------------------------------- */
+
+static hx_status_t yield_often(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < 100; i++)
+        hx_task_yield();
+    return HX_OK;
+}
+
+static void have_it_asked(void)
+{
+    hx_handle_t task = HX_HANDLE_NONE;
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq(hx_task_create(HX_TASK_POLICY, "asks", 100, yield_often, NULL, &task), HX_OK);
+    hal_host_advance(100000000);
+    cr_assert_eq(hx_task_count(), 2, "a task was lost"); /* idle, worker */
+}
+
+Test(engine, a_scheduler_that_goes_on_answering_wrongly_is_reverted_on_probation)
+{
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("sched_rr.hxm", NULL), HX_OK);
+    cr_assert_eq(world_reload("sched_rr", "sched_wrong_answers.hxm", NULL), HX_OK);
+    have_it_asked();
+    const struct hx_module *module = hx_module_find("sched_rr");
+    cr_assert(module && module->state == HX_MODULE_RUNNING && !module->previous);
+    cr_assert_str_eq(world_version("sched_rr"), "1.0.0");
+}
+
+Test(engine, a_scheduler_that_goes_on_answering_wrongly_is_in_error_when_there_is_no_other)
+{
+    struct hx_job job;
+    world_begin(PROBATION_MS);
+    cr_assert_eq(world_load("sched_wrong_answers.hxm", &job), HX_OK, "%s", job.report.message);
+    have_it_asked();
+    const struct hx_module *module = hx_module_find(job.loaded);
+    cr_assert_eq(module->state, HX_MODULE_ERROR);
+    cr_assert(strstr(module->fault, "16 wrong answers within a second"), "%s", module->fault);
+}

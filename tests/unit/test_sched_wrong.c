@@ -130,6 +130,54 @@ Test(sched_wrong, only_wrong_answers_are_only_fallbacks)
     stop_checked();
 }
 
+static uint32_t unfit_told;
+
+static void count_unfit(void)
+{
+    check_context();
+    unfit_told++;
+}
+
+/* So many times, and then no more. */
+static void answer_wrongly(uint32_t times)
+{
+    uint64_t before = stats().bad_answers;
+    policy.answers = (UINT64_C(1) << times) - 1;
+    spawn_letters("ab", turns, (void *)10);
+    cr_assert_eq(stats().bad_answers - before, times);
+}
+
+static void start_with_judge(void)
+{
+    start_with_policy();
+    policy.quiet = true;
+    policy.wrong_answer = HX_E_INTERNAL;
+    hx_task_bind_unfit(count_unfit);
+}
+
+Test(sched_wrong, a_policy_that_goes_on_answering_wrongly_is_told_of_once)
+{
+    start_with_judge();
+    answer_wrongly(HX_SCHED_WRONG_MAX - 1);
+    cr_assert_eq(unfit_told, 0);
+    answer_wrongly(1);
+    cr_assert_eq(unfit_told, 1);
+    answer_wrongly(HX_SCHED_WRONG_MAX - 1);
+    cr_assert_eq(unfit_told, 1);
+    stop_checked();
+}
+
+Test(sched_wrong, wrong_answers_that_come_now_and_then_are_put_right_and_no_more)
+{
+    start_with_judge();
+    for (uint32_t i = 0; i < 4; i++) {
+        answer_wrongly(HX_SCHED_WRONG_MAX - 1);
+        hal_host_advance(HX_SCHED_WRONG_NS);
+    }
+    cr_assert_eq(unfit_told, 0);
+    stop_checked();
+}
+
 Test(sched_wrong, a_ready_that_fails_is_repeated_and_the_core_decides_meanwhile)
 {
     start_with_policy();
