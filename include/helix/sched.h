@@ -38,7 +38,7 @@
  * tick:   the running `task` has run for `ran_ns` since it was picked. Returns 1 when it should be replaced, else 0.
  * remove: ready `task` leaves the queue unpicked: it was killed, or the kernel runs it by its own choice (then adjust
  *         follows). Or it was killed while it waited; or it ran and is gone, and its index is about to be reported NEW: then
- *         this stands for EXIT. The policy forgets it, its accounting excepted, until it exits or its index is reported NEW.
+ *         this stands for EXIT. The policy forgets it, its accounting excepted, until it exits or its index is another's.
  * adjust: `task`'s priority is `priority` from now on.
  *
  * After a revert a policy has the beliefs of an earlier moment, and is told again: `ready`, or a requeue in `pick`, of a task

@@ -3,7 +3,7 @@
  * edf_state.h - what sched_edf keeps, and where.
  *
  * Rows:      what is kept by CPU stands at its row, so that no two CPUs share a cache line, and is changed inside its guard.
- * Invariant: handle[i] is 0 or a handle of index i; the handle in running[] is known and not queued; deadline, budget and
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[] is known and not queued; deadline, budget and
  *            share are 0 without a promise; what lies at or above limit has never been used.
  */
 #pragma once
@@ -81,6 +81,19 @@ static inline uint32_t *edf_guard(uint64_t row)
 static inline uint64_t edf_home(uint64_t i)
 {
     return __atomic_load_n(&edf.home[i], __ATOMIC_RELAXED) % EDF_ROWS / EDF_ROW * EDF_ROW;
+}
+
+/* Of a task that was forgotten its handle is kept without the type, so that its accounting is found by no other. */
+#define EDF_GONE(task) ((task) & ~(UINT64_MAX << 56))
+
+static inline bool edf_is_there(uint64_t i)
+{
+    return hx_handle_type(edf.handle[i]) != 0;
+}
+
+static inline bool edf_was(uint64_t i, hx_handle_t task)
+{
+    return edf.handle[i] == HX_HANDLE_NONE || edf.handle[i] == EDF_GONE(task);
 }
 
 static inline bool edf_is_queued(uint64_t i)

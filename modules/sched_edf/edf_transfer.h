@@ -65,7 +65,7 @@ static hx_ret_t edf_save_waiting(void)
     hx_state_stream_begin(&edf_stream, HX_TEXT(HX_SCHED_STATE_WAITING));
     for (uint32_t i = 0; i < edf.limit; i++) {
         edf_cpu[i] = (uint8_t)(edf_home(i) / EDF_ROW);
-        if (edf.handle[i] == HX_HANDLE_NONE || edf_is_queued(i))
+        if (!edf_is_there(i) || edf_is_queued(i))
             continue;
         hx_ret_t err = hx_state_stream_put(&edf_stream, &edf.handle[i], sizeof(edf.handle[0]));
         if (err < 0)
@@ -220,7 +220,7 @@ static bool edf_promise_sound(uint64_t i)
     uint32_t queue = edf.queue[i];
     if (!edf_is_promised(i))
         return edf.deadline[i] == 0 && edf.budget[i] == 0 && (queue == EDF_NOWHERE || queue == EDF_REST);
-    if (!edf.asks[i] || edf.handle[i] == HX_HANDLE_NONE || edf.share[i] > 1u << EDF_SHARE_BITS)
+    if (!edf.asks[i] || !edf_is_there(i) || edf.share[i] > 1u << EDF_SHARE_BITS)
         return false;
     if (edf.deadline[i] > (uint64_t)hx_clock_ns() + max_ns || edf.budget[i] > max_ns)
         return false;
@@ -229,7 +229,7 @@ static bool edf_promise_sound(uint64_t i)
 
 static bool edf_member_sound(uint64_t i, uint64_t row, uint32_t queue)
 {
-    return edf.queue[i] == queue && edf.home[i] == row && edf.handle[i] != HX_HANDLE_NONE &&
+    return edf.queue[i] == queue && edf.home[i] == row && edf_is_there(i) &&
            edf.order[i] <= (queue == EDF_REST ? UINT64_MAX : edf.ticket[row]) && edf_promise_sound(i);
 }
 
@@ -287,7 +287,7 @@ static bool edf_task_sound(uint64_t i, uint64_t now_ns)
     bool used = task != HX_HANDLE_NONE || edf_is_queued(i) || home != 0 || edf.asks[i] != 0 || edf.priority[i] != 0 ||
                 edf.share[i] != 0 || edf.reserved[3 * i] != 0 || edf.order[i] != 0 || edf.deadline[i] != 0 ||
                 edf.budget[i] != 0 || edf.runtime[i] != 0 || edf.picks[i] != 0 || edf.missed[i] != 0;
-    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
+    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) > HX_HANDLE_TASK))
         return false;
     if (home != home % EDF_ROWS / EDF_ROW * EDF_ROW || edf.queue[i] > EDF_HELD)
         return false;

@@ -42,7 +42,7 @@ static void edf_account_reset(uint64_t i)
 static hx_ret_t edf_forget(uint64_t i)
 {
     uint64_t home = edf_home(i);
-    if (edf.handle[i] == HX_HANDLE_NONE)
+    if (!edf_is_there(i))
         return HX_OK;
     if (!hx_guard_enter(edf_guard(home)))
         return HX_E_BUSY;
@@ -50,7 +50,7 @@ static hx_ret_t edf_forget(uint64_t i)
     edf_take_back(i, home);
     if (edf.running[home] == edf.handle[i])
         edf.running[home] = EDF_NOBODY;
-    edf.handle[i] = HX_HANDLE_NONE;
+    edf.handle[i] = EDF_GONE(edf.handle[i]);
     edf.priority[i] = 0;
     edf.asks[i] = edf_is_reserved(i);
     hx_guard_leave(edf_guard(home));
@@ -64,7 +64,7 @@ static hx_ret_t edf_forget(uint64_t i)
 static __attribute__((noinline)) hx_ret_t edf_adopt(uint64_t i, hx_handle_t task, uint64_t row)
 {
     uint8_t priority = edf.handle[i] == task ? edf.priority[i] : 0;
-    bool another = edf.handle[i] != task && edf.handle[i] != HX_HANDLE_NONE;
+    bool another = edf.handle[i] != task && !edf_was(i, task);
     edf_limit_raise(i + 1);
     if (another || edf_home(i) != row) {
         hx_ret_t err = edf_forget(i);

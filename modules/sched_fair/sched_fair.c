@@ -16,7 +16,7 @@
  *           often a task gives way.
  * State:    virtual times wrap and are compared by their distance; equals run in the order in which they were queued. What
  *           is kept by CPU stands at its row, so that no two CPUs share a cache line.
- * Invariant: handle[i] is 0 or a handle of index i; the handle in running[] is known and not queued; what lies at or above
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[] is known and not queued; what lies at or above
  *           limit has never been used.
  * Check:    looks at the heaps while they are at work, by their guards (see helix/guard.h): a fault in that of a CPU that
  *           rests for the time of one walk is found; what is said of a task alone holds at any time.
@@ -216,6 +216,19 @@ static void fair_limit_raise(uint64_t count)
         ;
 }
 
+/* Of a task that was forgotten its handle is kept without the type, so that its accounting is found by no other. */
+#define FAIR_GONE(task) ((task) & ~(UINT64_MAX << 56))
+
+static inline bool fair_is_there(uint64_t i)
+{
+    return hx_handle_type(fair.handle[i]) != 0;
+}
+
+static inline bool fair_was(uint64_t i, hx_handle_t task)
+{
+    return fair.handle[i] == HX_HANDLE_NONE || fair.handle[i] == FAIR_GONE(task);
+}
+
 static bool fair_is_known(hx_handle_t task)
 {
     uint32_t i = hx_handle_index(task);
@@ -243,7 +256,7 @@ static void fair_account_reset(uint64_t i)
 static hx_ret_t fair_forget(uint64_t i)
 {
     uint64_t home = fair_home(i);
-    if (fair.handle[i] == HX_HANDLE_NONE)
+    if (!fair_is_there(i))
         return HX_OK;
     if (!hx_guard_enter(fair_guard(home)))
         return HX_E_BUSY;
@@ -252,7 +265,7 @@ static hx_ret_t fair_forget(uint64_t i)
     if (fair.running[home] == fair.handle[i])
         fair.running[home] = FAIR_NOBODY;
     fair.vruntime[i] -= fair.clock[home];
-    fair.handle[i] = HX_HANDLE_NONE;
+    fair.handle[i] = FAIR_GONE(fair.handle[i]);
     fair.priority[i] = 0;
     hx_guard_leave(fair_guard(home));
     return err;
@@ -278,14 +291,14 @@ static __attribute__((noinline)) hx_ret_t fair_adopt(uint64_t i, hx_handle_t tas
     fair_limit_raise(i + 1);
     if (fair.handle[i] == task)
         err = fair_home(i) != row ? fair_forget(i) : HX_OK;
-    else if (fair.handle[i] != HX_HANDLE_NONE)
+    else if (!fair_was(i, task))
         err = fair_end(i);
     if (err < 0)
         return err;
     if (!hx_guard_enter(fair_guard(row)))
         return HX_E_BUSY;
     fair_clock_settle(row);
-    if (fair.handle[i] == HX_HANDLE_NONE) {
+    if (!fair_is_there(i)) {
         fair.vruntime[i] += fair.clock[row];
         fair.order[i] = 0; /* it has drawn none here */
     }
@@ -524,7 +537,7 @@ static hx_ret_t fair_save_waiting(void)
     hx_state_stream_begin(&fair_stream, HX_TEXT(HX_SCHED_STATE_WAITING));
     for (uint32_t i = 0; i < fair.limit; i++) {
         fair_cpu[i] = (uint8_t)(fair_home(i) / FAIR_ROW);
-        if (fair.handle[i] == HX_HANDLE_NONE || fair_is_queued(i))
+        if (!fair_is_there(i) || fair_is_queued(i))
             continue;
         hx_ret_t err = hx_state_stream_put(&fair_stream, &fair.handle[i], sizeof(fair.handle[0]));
         if (err < 0)
@@ -538,7 +551,7 @@ static hx_ret_t fair_save_virtual(void)
 {
     hx_state_stream_begin(&fair_stream, HX_TEXT(FAIR_STATE_VRUNTIME));
     for (uint32_t i = 0; i < fair.limit; i++) {
-        uint64_t ahead = fair.vruntime[i] - (fair.handle[i] != HX_HANDLE_NONE ? fair.clock[fair_home(i)] : 0);
+        uint64_t ahead = fair.vruntime[i] - (fair_is_there(i) ? fair.clock[fair_home(i)] : 0);
         hx_ret_t err = hx_state_stream_put(&fair_stream, &ahead, sizeof(ahead));
         if (err < 0)
             return err;
@@ -659,7 +672,7 @@ static bool fair_queue_sound(uint64_t row)
         return false;
     for (uint64_t position = 1; position <= count; position++) {
         uint32_t i = hx_heap_at(fair_heap(row), position);
-        if (fair.handle[i] == HX_HANDLE_NONE || fair.home[i] != row || fair.order[i] > fair.ticket[row])
+        if (!fair_is_there(i) || fair.home[i] != row || fair.order[i] > fair.ticket[row])
             return false;
         if (!fair_distance_sound(fair.vruntime[i] - fair.clock[row]))
             return false;
@@ -700,7 +713,7 @@ static bool fair_task_sound(uint32_t i, uint64_t now_ns)
     uint64_t home = fair.home[i];
     bool used = task != HX_HANDLE_NONE || fair_is_queued(i) || home != 0 || fair.priority[i] != 0 ||
                 fair.vruntime[i] != 0 || fair.order[i] != 0 || fair.runtime[i] != 0 || fair.picks[i] != 0;
-    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
+    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) > HX_HANDLE_TASK))
         return false;
     if (home != home % FAIR_ROWS / FAIR_ROW * FAIR_ROW)
         return false;

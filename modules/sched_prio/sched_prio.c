@@ -8,7 +8,7 @@
  *            next[] leads round from a list through its tasks, back[] the other way; back[] of a task that is not queued is
  *            0. `occupied` has a bit for each level whose list is not empty, `top` is the list of the highest of them. What
  *            is kept by CPU stands at its row, so that no two CPUs share a cache line.
- * Invariant: a queued task stands in the list of priority[i] on the CPU of home[i]; handle[i] is 0 or a handle of index i;
+ * Invariant: a queued task stands in the list of priority[i] on the CPU of home[i]; handle[i] is 0, a handle of index i, or one without its type (forgotten);
  *            the handle in running[] is known and not queued; what lies at or above limit has never been used.
  * CPUs:      what belongs to a task is touched by the CPU that it is on, lists by their CPU, inside its guard. A task that is
  *            heard of on another CPU than before without having been removed (after a revert) is fetched from there.
@@ -183,6 +183,19 @@ static void prio_limit_raise(uint64_t count)
         ;
 }
 
+/* Of a task that was forgotten its handle is kept without the type, so that its accounting is found by no other. */
+#define PRIO_GONE(task) ((task) & ~(UINT64_MAX << 56))
+
+static inline bool prio_is_there(uint64_t i)
+{
+    return hx_handle_type(prio.handle[i]) != 0;
+}
+
+static inline bool prio_was(uint64_t i, hx_handle_t task)
+{
+    return prio.handle[i] == HX_HANDLE_NONE || prio.handle[i] == PRIO_GONE(task);
+}
+
 static bool prio_is_known(hx_handle_t task)
 {
     uint32_t i = hx_handle_index(task);
@@ -205,14 +218,14 @@ static void prio_account_reset(uint64_t i)
 static hx_ret_t prio_forget(uint64_t i)
 {
     uint64_t home = prio_home(i);
-    if (prio.handle[i] == HX_HANDLE_NONE)
+    if (!prio_is_there(i))
         return HX_OK;
     if (!hx_guard_enter(prio_guard(home)))
         return HX_E_BUSY;
     hx_ret_t err = prio_unlink(i, home);
     if (prio.running[home] == prio.handle[i])
         prio.running[home] = PRIO_NOBODY;
-    prio.handle[i] = HX_HANDLE_NONE;
+    prio.handle[i] = PRIO_GONE(prio.handle[i]);
     prio.priority[i] = 0;
     hx_guard_leave(prio_guard(home));
     return err;
@@ -227,7 +240,7 @@ static __attribute__((noinline)) hx_ret_t prio_adopt(uint64_t i, hx_handle_t tas
     prio_limit_raise(i + 1);
     if (prio.handle[i] != task || prio_home(i) != row) {
         uint8_t priority = prio.handle[i] == task ? prio.priority[i] : 0;
-        if (prio.handle[i] != task && prio.handle[i] != HX_HANDLE_NONE)
+        if (prio.handle[i] != task && !prio_was(i, task))
             prio_account_reset(i);
         hx_ret_t err = prio_forget(i);
         if (err < 0)
@@ -467,7 +480,7 @@ static hx_ret_t prio_save_waiting(void)
     hx_state_stream_begin(&prio_stream, HX_TEXT(HX_SCHED_STATE_WAITING));
     for (uint32_t i = 0; i < prio.limit; i++) {
         prio_cpu[i] = (uint8_t)(prio_home(i) / PRIO_ROW);
-        if (prio.handle[i] == HX_HANDLE_NONE || prio_is_queued(i))
+        if (!prio_is_there(i) || prio_is_queued(i))
             continue;
         hx_ret_t err = hx_state_stream_put(&prio_stream, &prio.handle[i], sizeof(prio.handle[0]));
         if (err < 0)
@@ -571,7 +584,7 @@ static bool prio_list_sound(uint64_t list, uint64_t row, uint32_t *count)
 {
     uint64_t before = list;
     for (uint64_t name = prio.next[list]; name != list; before = name, name = prio.next[name]) {
-        if (name - 1 >= HX_TASKS_MAX || prio.back[name] != before || prio.handle[name - 1] == HX_HANDLE_NONE)
+        if (name - 1 >= HX_TASKS_MAX || prio.back[name] != before || !prio_is_there(name - 1))
             return false;
         if (prio.priority[name - 1] != list % PRIO_LEVELS || prio.home[name - 1] != row)
             return false;
@@ -615,7 +628,7 @@ static bool prio_task_sound(uint32_t i, uint64_t now_ns)
     uint64_t home = prio.home[i];
     bool used =
         task != HX_HANDLE_NONE || home != 0 || prio.priority[i] != 0 || prio.runtime[i] != 0 || prio.picks[i] != 0;
-    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
+    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) > HX_HANDLE_TASK))
         return false;
     if (home != home % (PRIO_ROW * HX_CPUS_MAX) / PRIO_ROW * PRIO_ROW)
         return false;

@@ -7,7 +7,7 @@
  * State:     rings of links. A link is the name of a task, its index plus 1, or of a queue; queue names are made so that a
  *            reason becomes one by a single or. next[] leads round from a queue through its tasks, back[] the other way;
  *            back[] of a task that is not queued is 0.
- * Invariant: handle[i] is 0 or a handle of index i; what lies at or above limit has never been used; a queued task is in
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); what lies at or above limit has never been used; a queued task is in
  *            the queue home[i].
  * CPUs:      what belongs to a task is touched by the CPU that it is on, a queue by its CPU, inside its guard. A task that
  *            is heard of on another CPU than before without having been removed (after a revert) is fetched from there.
@@ -235,6 +235,19 @@ static inline hx_ret_t rr_take(uint64_t queue)
 }
 
 /* ---- what is known of a task: outside of guards ------------------------------------------------------------------------ */
+/* Of a task that was forgotten its handle is kept without the type, so that its accounting is found by no other. */
+#define RR_GONE(task) ((task) & ~(UINT64_MAX << 56))
+
+static inline bool rr_is_there(uint64_t i)
+{
+    return hx_handle_type(rr.handle[i]) != 0;
+}
+
+static inline bool rr_was(uint64_t i, hx_handle_t task)
+{
+    return rr.handle[i] == HX_HANDLE_NONE || rr.handle[i] == RR_GONE(task);
+}
+
 static bool rr_is_known(hx_handle_t task)
 {
     uint32_t i = hx_handle_index(task);
@@ -251,12 +264,12 @@ static inline uint64_t rr_home(uint64_t i)
 static hx_ret_t rr_forget(uint64_t i)
 {
     uint64_t home = rr_home(i);
-    if (rr.handle[i] == HX_HANDLE_NONE)
+    if (!rr_is_there(i))
         return HX_OK;
     if (!hx_guard_enter(rr_guard_of(home)))
         return HX_E_BUSY;
     hx_ret_t err = rr_unlink(i);
-    rr.handle[i] = HX_HANDLE_NONE;
+    rr.handle[i] = RR_GONE(rr.handle[i]);
     rr.priority[i] = 0;
     hx_guard_leave(rr_guard_of(home));
     return err;
@@ -271,7 +284,7 @@ static __attribute__((noinline)) hx_ret_t rr_adopt(uint64_t i, hx_handle_t task,
     rr_limit_raise(i + 1u);
     if (rr.handle[i] != task || rr_home(i) != queue) {
         uint8_t priority = rr.handle[i] == task ? rr.priority[i] : 0;
-        if (rr.handle[i] != task && rr.handle[i] != HX_HANDLE_NONE)
+        if (rr.handle[i] != task && !rr_was(i, task))
             rr_account_reset(i);
         hx_ret_t err = rr_forget(i);
         if (err < 0)
@@ -473,7 +486,7 @@ static hx_ret_t rr_save_waiting(void)
     hx_state_stream_begin(&rr_stream, HX_TEXT(HX_SCHED_STATE_WAITING));
     for (uint32_t i = 0; i < rr.limit; i++) {
         rr_cpu[i] = (uint8_t)RR_CPU(rr.home[i]);
-        if (rr.handle[i] == HX_HANDLE_NONE || rr_is_queued(i))
+        if (!rr_is_there(i) || rr_is_queued(i))
             continue;
         hx_ret_t err = hx_state_stream_put(&rr_stream, &rr.handle[i], sizeof(rr.handle[0]));
         if (err < 0)
@@ -562,7 +575,7 @@ static bool rr_queue_sound(uint64_t queue)
     uint32_t count = 0, cpu = RR_CPU(queue);
     rr_checked.seen[cpu] = hx_guard_look(rr_guard_of(queue));
     for (uint64_t name = rr.next[queue]; name != queue; before = name, name = rr.next[name]) {
-        if (name - 1 >= HX_TASKS_MAX || rr.back[name] != before || rr.handle[name - 1] == HX_HANDLE_NONE)
+        if (name - 1 >= HX_TASKS_MAX || rr.back[name] != before || !rr_is_there(name - 1))
             return false;
         if (rr.home[name - 1] != queue || ++count > HX_TASKS_MAX) /* that ends a ring that leads elsewhere */
             return false;
@@ -578,7 +591,7 @@ static bool rr_task_sound(uint32_t i)
     hx_handle_t task = rr.handle[i];
     uint32_t home = rr.home[i];
     bool used = task != HX_HANDLE_NONE || home != 0 || rr.priority[i] != 0 || rr_account_used(i);
-    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) != HX_HANDLE_TASK))
+    if (task != HX_HANDLE_NONE && (hx_handle_index(task) != i || hx_handle_type(task) > HX_HANDLE_TASK))
         return false;
     if (home != 0 && home != RR_QUEUE_OF_CPU(RR_CPU(home)))
         return false;

@@ -129,6 +129,29 @@ Test(sched_rr, an_index_that_is_used_again_starts_from_nothing)
         }
 }
 
+/* As after a revert: nobody has said that the one is gone and the other new. */
+Test(sched_rr, who_comes_where_another_was_forgotten_starts_from_nothing)
+{
+    hx_handle_t again = hx_handle_make(HX_HANDLE_TASK, 2, 7);
+    for (size_t v = 0; v < HX_ARRAY_SIZE(accounting); v++) {
+        static struct sched_model model;
+        const struct hx_sched_ops *ops = accounting[v]->vtable;
+        sched_model_init(&model, accounting[v]);
+        cr_expect(ops->ready(task(7), 9, HX_SCHED_NEW) >= 0);
+        cr_expect(ops->pick(HX_HANDLE_NONE, HX_SCHED_BLOCK, 0, 0) == (hx_ret_t)task(7));
+        cr_expect(ops->pick(task(7), HX_SCHED_BLOCK, 5000000, 0) == HX_HANDLE_NONE);
+        cr_expect(ops->remove(task(7)) == HX_OK);
+        cr_expect(ops->remove(task(7)) == HX_E_NOENT);
+        cr_expect(ops->ready(task(7), 9, HX_SCHED_WOKEN) >= 0);
+        cr_expect(host_field_get(accounting[v], "runtime", 7) == 5000000, "%s: it came back", accounting[v]->label);
+        cr_expect(ops->remove(task(7)) == HX_OK);
+        cr_expect(ops->ready(again, 3, HX_SCHED_WOKEN) >= 0);
+        cr_expect(host_field_get(accounting[v], "runtime", 7) == 0, "%s: another came", accounting[v]->label);
+        cr_expect(host_field_get(accounting[v], "picks", 7) == 0, "%s: another came", accounting[v]->label);
+        cr_expect(accounting[v]->record->hooks.check() == HX_OK);
+    }
+}
+
 Test(sched_rr, accounting_ends_with_the_task)
 {
     static struct sched_model model;
