@@ -333,7 +333,7 @@ static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *ta
 
     for (left = -left; left; left += (int64_t)sizeof(Elf64_Rela)) {
         const uint64_t off = hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_offset));
-        const uint64_t type = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info));
+        uint64_t type = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info));
         const uint32_t symbol = hx_ldr_load32(end + left + offsetof(Elf64_Rela, r_info) + sizeof(symbol));
         uint64_t value;
 
@@ -343,6 +343,7 @@ static int64_t apply_plain(const struct hx_ldr_job *job, const struct target *ta
         if (value == HX_LDR_NO_VALUE)
             break;
         value += hx_ldr_load64(end + left + offsetof(Elf64_Rela, r_addend));
+        __asm__("" : "+r"(type)); /* 64 bits, as the jump table wants it: gcc would extend it once more */
         switch (type) {
         case R_X86_64_NONE: continue;
         case R_X86_64_PC32:
