@@ -3,8 +3,9 @@
  * edf_state.h - what sched_edf keeps, and where.
  *
  * Rows:      what is kept by CPU stands at its row, so that no two CPUs share a cache line, and is changed inside its guard.
- * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[] is known and not queued; deadline, budget and
- *            share are 0 without a promise; what lies at or above limit has never been used.
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[]
+ *            is known and not queued; deadline, budget and share are 0 without a promise;
+ *            what lies at or above limit has never been used.
  */
 #pragma once
 #include <helix/fmt.h>

@@ -16,8 +16,8 @@
  *           often a task gives way.
  * State:    virtual times wrap and are compared by their distance; equals run in the order in which they were queued. What
  *           is kept by CPU stands at its row, so that no two CPUs share a cache line.
- * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[] is known and not queued; what lies at or above
- *           limit has never been used.
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); the handle in running[]
+ *           is known and not queued; what lies at or above limit has never been used.
  * Check:    looks at the heaps while they are at work, by their guards (see helix/guard.h): a fault in that of a CPU that
  *           rests for the time of one walk is found; what is said of a task alone holds at any time.
  * Cost:     O(log n) in the number of ready tasks; pick 55 instructions with one other, turn 50 when it is the woken task's.

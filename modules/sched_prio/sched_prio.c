@@ -8,8 +8,9 @@
  *            next[] leads round from a list through its tasks, back[] the other way; back[] of a task that is not queued is
  *            0. `occupied` has a bit for each level whose list is not empty, `top` is the list of the highest of them. What
  *            is kept by CPU stands at its row, so that no two CPUs share a cache line.
- * Invariant: a queued task stands in the list of priority[i] on the CPU of home[i]; handle[i] is 0, a handle of index i, or one without its type (forgotten);
- *            the handle in running[] is known and not queued; what lies at or above limit has never been used.
+ * Invariant: a queued task stands in the list of priority[i] on the CPU of home[i]; handle[i] is 0, a handle of index i, or one
+ *            without its type (forgotten); the handle in running[] is known and not queued;
+ *            what lies at or above limit has never been used.
  * CPUs:      what belongs to a task is touched by the CPU that it is on, lists by their CPU, inside its guard. A task that is
  *            heard of on another CPU than before without having been removed (after a revert) is fetched from there.
  * Fairness:  none between levels, by design; the kernel steps in for a task that waits too long. A task that is preempted

@@ -7,8 +7,8 @@
  * State:     rings of links. A link is the name of a task, its index plus 1, or of a queue; queue names are made so that a
  *            reason becomes one by a single or. next[] leads round from a queue through its tasks, back[] the other way;
  *            back[] of a task that is not queued is 0.
- * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); what lies at or above limit has never been used; a queued task is in
- *            the queue home[i].
+ * Invariant: handle[i] is 0, a handle of index i, or one without its type (forgotten); what lies at or above limit has never been
+ *            used; a queued task is in the queue home[i].
  * CPUs:      what belongs to a task is touched by the CPU that it is on, a queue by its CPU, inside its guard. A task that
  *            is heard of on another CPU than before without having been removed (after a revert) is fetched from there.
  * Safety:    a link is cut or checked before it is followed: a spoiled one becomes an error or a wrong choice, not a wild
