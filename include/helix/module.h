@@ -373,6 +373,7 @@ struct hx_rule_record {
  * it was at the swap. A version without any cannot follow one with a record. While a swap that changes the fields is under way,
  * `init' and `load' of the new version see zeros.
  */
+#define HX_RECORD_SECTION ".bss.hx_record" /* of the pointer: by it tools find the structure */
 #define HX_RECORD_SCALAR_RECORD_(type_name, field) HX_FIELD_RECORD_(HX_RECORD_TYPE_, type_name, field, 1)
 #define HX_RECORD_ARRAY_RECORD_(type_name, field, n) HX_FIELD_RECORD_(HX_RECORD_TYPE_, type_name, field, n)
 #define HX_RECORD(record_name, FIELDS)                                                                                 \
@@ -381,7 +382,7 @@ struct hx_rule_record {
     };                                                                                                                 \
     typedef struct record_name##_record HX_RECORD_TYPE_;                                                               \
     HX_STATIC_ASSERT(sizeof(HX_RECORD_TYPE_) <= HX_RECORD_BYTES_MAX, "the record is too long");                        \
-    static const struct record_name##_record *record_name;                                                             \
+    static const struct record_name##_record *record_name __attribute__((section(HX_RECORD_SECTION), used));           \
     static const struct hx_field_record hx_record_fields[] HX_RECORD_(                                                 \
         ".hx.record_fields") = { FIELDS(HX_RECORD_SCALAR_RECORD_, HX_RECORD_ARRAY_RECORD_) };                          \
     static const struct hx_record_record hx_record_record HX_RECORD_(                                                  \

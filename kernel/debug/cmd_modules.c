@@ -233,7 +233,7 @@ static void add_declarations(struct info *info, const struct hx_version *version
         add(info, "record:    %zu bytes, schema %016llx, %llu commits%s\n", record.bytes,
             (unsigned long long)version->record_schema, (unsigned long long)record.commits,
             record.damaged ? ", damaged" : "");
-        add_fields(info, version->record_fields, version->record_fields_count);
+        add_fields(info, version->record_fields.field, version->record_fields.count);
     }
     add(info, version->types.count ? "types:     %u recorded\n" : "types:     not recorded\n", version->types.count);
     add(info, "hooks:    ");

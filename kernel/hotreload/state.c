@@ -233,7 +233,8 @@ static hx_status_t decide(struct hx_state_transfer *transfer, struct hx_report *
         transfer->way = HX_STATE_NONE;
         return HX_OK;
     }
-    if (from->schema && from->schema == to->schema && !hx_types_against(&from->types, &to->types)) {
+    if (from->schema && from->schema == to->schema &&
+        hx_types_agree(&from->types, &to->types, "state", hx_version_name(from))) {
         transfer->way = HX_STATE_SHARED;
         return HX_OK;
     }

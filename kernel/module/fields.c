@@ -76,6 +76,12 @@ const struct hx_field_record *hx_fields_successor(const struct hx_fields *from, 
     return was && !hx_fields_find(from, was->was) ? hx_fields_find(to, was->was) : new;
 }
 
+const struct hx_field_record *hx_fields_place(const struct hx_field_record *old, const struct hx_fields *to)
+{
+    const struct hx_field_record *new = hx_fields_find(to, old->name);
+    return new &&new->type == old->type &&new->count >= old->count ? new : NULL;
+}
+
 const char *hx_fields_obstacle(const struct hx_fields *from, const struct hx_field_record *old,
                                const struct hx_fields *to)
 {

@@ -8,6 +8,7 @@
  * - one that goes nowhere must be given up by HX_STATE_DROPS, and an array does not shrink;
  * - numbers may change their type as long as each value fits, and lie in the range of the new version;
  * - what does not come from the old version has its default, or what `init' has made of it.
+ * Those of a record go where their name is alone, and keep their type (hx_fields_place).
  */
 #pragma once
 #include <helix/module.h>
@@ -26,6 +27,8 @@ const struct hx_rule_record *hx_fields_rule(const struct hx_fields *fields, uint
 /* The field of @to that @old, of @from, becomes; NULL: none. */
 const struct hx_field_record *hx_fields_successor(const struct hx_fields *from, const struct hx_field_record *old,
                                                   const struct hx_fields *to);
+/* The field, of a record's @to, that takes what @old keeps; NULL: there is none of its name and type and as long. */
+const struct hx_field_record *hx_fields_place(const struct hx_field_record *old, const struct hx_fields *to);
 /* Why @old cannot be carried over, whatever is in it; NULL: it can, or is given up. */
 const char *hx_fields_obstacle(const struct hx_fields *from, const struct hx_field_record *old,
                                const struct hx_fields *to);

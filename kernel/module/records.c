@@ -163,7 +163,7 @@ static void find_arrays(struct check *check)
     out->fields.field = array_of(check, HX_RECORDS_FIELDS, &out->fields.count);
     out->fields.rule = array_of(check, HX_RECORDS_RULES, &out->fields.rules_count);
     out->record = array_of(check, HX_RECORDS_RECORD, &ignored);
-    out->record_fields = array_of(check, HX_RECORDS_RECORD_FIELDS, &out->record_fields_count);
+    out->record_fields.field = array_of(check, HX_RECORDS_RECORD_FIELDS, &out->record_fields.count);
 }
 
 /* ---- the module ------------------------------------------------------------------------------------------------------ */
@@ -621,7 +621,7 @@ static void check_record(struct check *check)
     const struct hx_record_record *record = check->out->record;
     const struct hx_image_piece *data = &check->image->part[HX_PART_DATA];
     const char *section = record_kind[HX_RECORDS_RECORD].name;
-    if (!record != !check->out->record_fields_count)
+    if (!record != !check->out->record_fields.count)
         violate(check, HX_E_FORMAT, section,
                 "a record without fields, or fields without one; declare it with HX_RECORD");
     if (!record)
@@ -633,8 +633,8 @@ static void check_record(struct check *check)
     uintptr_t off = (uintptr_t)record->pointer - data->va;
     if (off >= data->bytes || data->bytes - off < sizeof(void *) || (uintptr_t)record->pointer % sizeof(void *))
         violate(check, HX_E_RANGE, section, "the pointer to its record is not among the module's data; " USE_MACROS);
-    for (uint32_t i = 0; i < check->out->record_fields_count; i++)
-        (void)check_field(check, check->out->record_fields, i, "record", record->bytes);
+    for (uint32_t i = 0; i < check->out->record_fields.count; i++)
+        (void)check_field(check, check->out->record_fields.field, i, "record", record->bytes);
 }
 
 /* ---- what was read before linking ------------------------------------------------------------------------------------ */

@@ -41,13 +41,12 @@ struct hx_records {
     const struct hx_source_record *sources;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
-    const struct hx_record_record *record; /* what the module may not lose; NULL: it declares nothing of that */
-    const struct hx_field_record *record_fields;
+    const struct hx_record_record *record;      /* what the module may not lose; NULL: it declares nothing of that */
     const uint64_t *constructors, *destructors; /* addresses; called forwards and backwards */
     uint32_t provides_count, requires_count, irqs_count, ports_count, params_count;
-    uint32_t callbacks_count, channels_count, topics_count, record_fields_count, sources_count;
+    uint32_t callbacks_count, channels_count, topics_count, sources_count;
     uint32_t constructors_count, destructors_count;
-    struct hx_fields fields;
+    struct hx_fields fields, record_fields;
     size_t state_bytes; /* that the fields take, from the start of the state */
 };
 

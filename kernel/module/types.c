@@ -2,6 +2,8 @@
 /* types.c - see types.h. */
 #include "types.h"
 
+#include <lib/err.h>
+#include <lib/fmt.h>
 #include <lib/hash.h>
 #include <modloader/loader.h>
 #include <string.h>
@@ -17,20 +19,32 @@ uint32_t hx_types_key(const char *name, size_t bytes)
     return (uint32_t)hx_hash_name(name, bytes);
 }
 
-hx_status_t hx_types_read(struct hx_slice file, struct hx_types *out)
+static __attribute__((format(printf, 3, 4))) hx_status_t refuse(char fault[HX_TYPES_FAULT_MAX], hx_status_t err,
+                                                                const char *format, ...)
+{
+    va_list arguments;
+    size_t used = hx_fmt(fault, HX_TYPES_FAULT_MAX, "section " HX_TYPES_SECTION);
+    va_start(arguments, format);
+    used += hx_fmt_v(fault + used, HX_TYPES_FAULT_MAX - used, format, arguments);
+    va_end(arguments);
+    hx_fmt_append(fault, HX_TYPES_FAULT_MAX, used, "; pack the module anew, with this kernel's mkmodpack");
+    return err;
+}
+
+hx_status_t hx_types_read(struct hx_slice file, struct hx_types *out, char fault[HX_TYPES_FAULT_MAX])
 {
     struct hx_types_head head;
     memset(out, 0, sizeof(*out));
     hx_status_t err = hx_ldr_peek(file, HX_RECORDS_TYPES, &out->section);
     if (err != HX_OK)
-        return err == HX_E_NOENT ? HX_OK : err;
+        return err == HX_E_NOENT ? HX_OK : refuse(fault, err, ": %s", hx_err_text(err));
     if (hx_slice_read(out->section, 0, &head, sizeof(head)) != HX_OK)
-        return HX_E_FORMAT;
+        return refuse(fault, HX_E_FORMAT, ": %zu bytes are too few for its head", out->section.bytes);
     if (head.format != HX_TYPES_FORMAT)
-        return HX_E_UNSUPPORTED;
-    if (head.count > HX_TYPES_MAX ||
-        !hx_slice_has(out->section, sizeof(head), head.count * sizeof(struct hx_type_record)))
-        return HX_E_FORMAT;
+        return refuse(fault, HX_E_UNSUPPORTED, ": its format is %u, not %u", head.format, HX_TYPES_FORMAT);
+    if (!hx_slice_has(out->section, sizeof(head), head.count * sizeof(struct hx_type_record)))
+        return refuse(fault, HX_E_FORMAT, ": %u records are more than its %zu bytes hold", head.count,
+                      out->section.bytes);
     out->record = (const struct hx_type_record *)(out->section.data + sizeof(head));
     out->count = head.count;
     return HX_OK;
@@ -48,6 +62,27 @@ void hx_types_name(const struct hx_types *types, const struct hx_type_record *re
     out[i] = 0;
 }
 
+static hx_status_t refuse_record(char fault[HX_TYPES_FAULT_MAX], const struct hx_types *types, uint32_t i,
+                                 const char *wrong)
+{
+    char shown[HX_TYPES_NAME_MAX];
+    hx_types_name(types, &types->record[i], shown);
+    return refuse(fault, HX_E_FORMAT, ", record %u (%s): %s", i, shown, wrong);
+}
+
+hx_status_t hx_types_check(const struct hx_types *types, uint32_t i, char fault[HX_TYPES_FAULT_MAX])
+{
+    const struct hx_type_record *record = &types->record[i];
+    const char *name = hx_slice_string(types->section, record->name);
+    if (!name)
+        return refuse_record(fault, types, i, "its name lies outside");
+    if (hx_types_key(name, strlen(name)) != record->key)
+        return refuse_record(fault, types, i, "its key is another name's");
+    if (i > 0 && record->key <= record[-1].key)
+        return refuse_record(fault, types, i, "it is not in order");
+    return HX_OK;
+}
+
 const struct hx_type_record *hx_types_against(const struct hx_types *types, const struct hx_types *others)
 {
     for (uint32_t i = 0, j = 0; i < types->count && j < others->count;) {
@@ -58,4 +93,20 @@ const struct hx_type_record *hx_types_against(const struct hx_types *types, cons
         j += other->key <= mine->key;
     }
     return NULL;
+}
+
+static const struct hx_type_record *record_of(const struct hx_types *types, uint32_t key)
+{
+    for (uint32_t i = 0; i < types->count; i++)
+        if (types->record[i].key == key)
+            return &types->record[i];
+    return NULL;
+}
+
+bool hx_types_agree(const struct hx_types *types, const struct hx_types *others, const char *what, const char *name)
+{
+    char full[HX_TYPES_NAME_MAX];
+    uint32_t key = hx_types_key(full, hx_fmt(full, sizeof(full), "%s %s", what, name));
+    const struct hx_type_record *mine = record_of(types, key), *other = record_of(others, key);
+    return !mine || !other || mine->type == other->type;
 }

@@ -54,12 +54,11 @@ struct hx_version {
     const struct hx_channel_record *channels;
     const struct hx_topic_record *topics;
     const struct hx_source_record *sources;
-    uint32_t callbacks_count, channels_count, topics_count, record_fields_count, sources_count;
+    uint32_t callbacks_count, channels_count, topics_count, sources_count;
     const struct hx_ports_record *ports;
     const struct hx_param_record *params;
-    struct hx_fields fields;
+    struct hx_fields fields, record_fields;
     const struct hx_record_record *record_region;
-    const struct hx_field_record *record_fields;
     const uint64_t *constructors, *destructors;
 
     uint64_t schema;                     /* identity of the declared state; 0: none declared */

@@ -46,8 +46,10 @@ static hx_status_t check_requires(struct hx_version *version, const struct hx_re
 static hx_status_t refuse_type(const struct hx_version *version, const struct hx_type_record *record, const char *whose,
                                const char *advice, struct hx_report *report)
 {
-    char name[HX_TYPES_NAME_MAX];
+    char name[HX_TYPES_NAME_MAX], fault[HX_TYPES_FAULT_MAX];
     hx_types_name(&version->types, record, name);
+    if (hx_types_check(&version->types, (uint32_t)(record - version->types.record), fault) != HX_OK)
+        return hx_report_fail(report, HX_E_FORMAT, HX_TYPES_SECTION, "%s", fault);
     return hx_report_fail(report, HX_E_VERSION, name, "%s: its type differs from %s; %s", name, whose, advice);
 }
 
@@ -65,11 +67,10 @@ static hx_status_t check_type_of(const struct hx_version *version, const struct 
 /* Before any code of it runs: it means the same as the kernel, its providers and, if it is to be one, its users. */
 static hx_status_t check_types(struct hx_version *version, const struct hx_version_set *set, struct hx_report *report)
 {
-    hx_status_t err = hx_types_read(version->file, &version->types);
+    char fault[HX_TYPES_FAULT_MAX];
+    hx_status_t err = hx_types_read(version->file, &version->types, fault);
     if (err != HX_OK)
-        return hx_report_fail(report, err, HX_TYPES_SECTION,
-                              "section " HX_TYPES_SECTION " cannot be read: %s; pack it with this kernel's mkmodpack",
-                              hx_err_text(err));
+        return hx_report_fail(report, err, HX_TYPES_SECTION, "%s", fault);
     const struct hx_type_record *record = hx_types_against_kernel(&version->types);
     if (record)
         return refuse_type(version, record, "this kernel's", "rebuild with this kernel's SDK", report);
@@ -173,9 +174,8 @@ static void describe_state(struct hx_version *version, const struct hx_records *
     version->state_mapped = (part->bytes + HX_PAGE_BYTES - 1) / HX_PAGE_BYTES * HX_PAGE_BYTES;
     version->state = part->bytes ? part->memory : NULL;
     version->state_bytes = records->state_bytes;
-    const struct hx_fields record = { .field = version->record_fields, .count = version->record_fields_count };
     version->schema = schema_of(version, &version->fields);
-    version->record_schema = schema_of(version, &record);
+    version->record_schema = schema_of(version, &version->record_fields);
     hx_fields_reset(&version->fields, version->state);
 }
 
@@ -269,7 +269,6 @@ static void keep(struct hx_version *version, const struct hx_records *records)
     version->fields = records->fields;
     version->record_region = records->record;
     version->record_fields = records->record_fields;
-    version->record_fields_count = records->record_fields_count;
     version->constructors = records->constructors;
     version->constructors_count = records->constructors_count;
     version->destructors = records->destructors;

@@ -104,29 +104,26 @@ static hx_status_t create(struct hx_version *version, struct hx_report *report)
     return HX_OK;
 }
 
-/* The field of @to that takes what @from has in @field; NULL: none does. */
-static const struct hx_field_record *place_of(const struct hx_field_record *field, const struct hx_version *to)
-{
-    for (uint32_t i = 0; i < to->record_fields_count; i++) {
-        const struct hx_field_record *other = &to->record_fields[i];
-        if (strcmp(other->name, field->name) == 0)
-            return other->type == field->type && other->count >= field->count ? other : NULL;
-    }
-    return NULL;
-}
-
 static hx_status_t check_fields_fit(const struct hx_version *from, const struct hx_version *to,
                                     struct hx_report *report)
 {
-    for (uint32_t i = 0; i < from->record_fields_count; i++) {
-        const char *name = from->record_fields[i].name;
-        if (!place_of(&from->record_fields[i], to))
-            return hx_report_fail(report, HX_E_SCHEMA, name,
-                                  "what the record keeps in %s has no place in the new version, where it is missing, "
-                                  "smaller or of another type; give it one",
-                                  name);
+    for (uint32_t i = 0; i < from->record_fields.count; i++) {
+        const struct hx_field_record *field = &from->record_fields.field[i];
+        if (!hx_fields_place(field, &to->record_fields))
+            return hx_report_fail(
+                report, HX_E_SCHEMA, field->name,
+                "record %s: what it keeps in %s has no place in the new version, where it is missing, "
+                "smaller or of another type; give it one",
+                hx_version_name(from), field->name);
     }
     return HX_OK;
+}
+
+/* In what their fields say, and in what the compiler said of the structure. */
+static bool are_alike(const struct hx_version *from, const struct hx_version *to)
+{
+    return from->record_schema == to->record_schema &&
+           hx_types_agree(&from->types, &to->types, "record", hx_version_name(from));
 }
 
 hx_status_t hx_record_admit(struct hx_module *module, struct hx_version *version, struct hx_report *report)
@@ -135,7 +132,7 @@ hx_status_t hx_record_admit(struct hx_module *module, struct hx_version *version
     hx_status_t err = old && old->kept ? check_fields_fit(old, version, report) : HX_OK;
     if (err != HX_OK || !version->record_region)
         return err;
-    if (old && old->kept && old->record_schema == version->record_schema)
+    if (old && old->kept && are_alike(old, version))
         version->kept = old->kept;
     else
         err = create(version, report);
@@ -154,9 +151,9 @@ hx_status_t hx_record_carry(const struct hx_version *from, const struct hx_versi
         return HX_OK;
     if (old->damaged || !is_whole(old, 0, old->bytes))
         return hx_report_fail(report, HX_E_CORRUPT, "record", "its record is damaged; restart it, which begins clean");
-    for (uint32_t i = 0; i < from->record_fields_count; i++) {
-        const struct hx_field_record *field = &from->record_fields[i];
-        memcpy(new->data + place_of(field, to)->offset, old->data + field->offset,
+    for (uint32_t i = 0; i < from->record_fields.count; i++) {
+        const struct hx_field_record *field = &from->record_fields.field[i];
+        memcpy(new->data + hx_fields_place(field, &to->record_fields)->offset, old->data + field->offset,
                (size_t)field->count * field->elem_bytes);
     }
     seal(new, 0, new->bytes);

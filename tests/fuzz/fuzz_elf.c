@@ -126,13 +126,15 @@ static void look_at(const struct hx_image *image, struct hx_slice file)
 /* All that a load does with what the file says of types. */
 static void look_at_types(struct hx_slice file)
 {
-    char name[HX_TYPES_NAME_MAX];
+    char name[HX_TYPES_NAME_MAX], fault[HX_TYPES_FAULT_MAX];
     struct hx_types types;
 
-    if (hx_types_read(file, &types) != HX_OK)
+    if (hx_types_read(file, &types, fault) != HX_OK)
         return;
-    for (uint32_t i = 0; i < types.count; i++)
+    for (uint32_t i = 0; i < types.count; i++) {
         hx_types_name(&types, &types.record[i], name);
+        (void)!hx_types_check(&types, i, fault);
+    }
     if (hx_types_against(&types, &types)) /* in whatever order */
         abort();
 }

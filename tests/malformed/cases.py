@@ -6,7 +6,12 @@ A case is (what it is, the good object, the change, the error's short name, the 
 that the compiler or the place decides. A change is a statement; see elf_object.py for what it can say, `file' is the object
 as bytes. The unit test loads all of them (tests/unit/test_malformed.c), so does `mkmodpack link' (tests/tools/).
 
-cases.py DIRECTORY FILE writes them for the unit test, each behind a line that describes it.
+TYPES has modules with a bad section .hx.types, made of one that is good in the same way. The kernel refuses to load each of them
+(tests/unit/test_types.c, tests/qemu/test_refusals.py), mkmodpack to pack it (tests/tools/); where that says more, its message
+is the last.
+
+cases.py DIRECTORY FILE writes them for the unit test, each behind a line that describes it; cases.py --types MODULE FILE those of
+TYPES.
 """
 import os
 import sys
@@ -474,6 +479,46 @@ CASES = {"check": [
 ]}
 
 
+# ---- types
+AGAIN = "; pack the module anew, with this kernel's mkmodpack"
+STRUCTURE, IMPORT, OPERATION = "struct hx_message", "import hx_sleep_ns", "operation hx_kv_get"
+TYPES = [
+    *[(f"a section of {size} bytes", f"section('.hx.types').sh_size = {size}", "format",
+       f"section .hx.types: {size} bytes are too few for its head{AGAIN}") for size in (0, 7)],
+    ("a section beyond the file", "section('.hx.types').sh_offset = len(file) + 1", "truncated",
+     f"section .hx.types: its content (0x* bytes at 0x*) {OUTSIDE}"),
+    *[(f"format {number}", f"types.format = {number}", "unsupported",
+       f"section .hx.types: its format is {number}, not 1{AGAIN}") for number in (0, 2, 257, (1 << 32) - 1)],
+    ("a head alone", "section('.hx.types').sh_size = 8", "format",
+     f"section .hx.types: * records are more than its 8 bytes hold{AGAIN}"),
+    ("a section that ends in its last record", "section('.hx.types').sh_size = 8 + types.count * 16 - 1", "format",
+     f"section .hx.types: * records are more than its * bytes hold{AGAIN}"),
+    *[(f"{count} records", f"types.count = {count}", "format",
+       f"section .hx.types: {count} records are more than its * bytes hold{AGAIN}") for count in (65535, 65536, (1 << 32) - 1)],
+    ("one record more than there are", "types.count += 1", "format",
+     f"section .hx.types, record * (*): its name lies outside{AGAIN}"),
+    *[(f"a name at {what}", f"type_record('{name}').name = {place}", "format",
+       f"section .hx.types, record * (*): its name lies outside{AGAIN}")
+      for name in (STRUCTURE, IMPORT, OPERATION)
+      for what, place in (("the end", "section('.hx.types').sh_size"), ("the last number", "-1"))],
+    ("a name without end", f"section('.hx.types').sh_size -= 1; type_record('{STRUCTURE}').name = section('.hx.types').sh_size - 4",
+     "format", f"section .hx.types, record * (*): its name lies outside{AGAIN}"),
+    *[(f"the name of another for {name}", f"type_record('{name}').name = type_record('state svc_kv').name", "format",
+       f"section .hx.types, record * (state svc_kv): its key is another name's{AGAIN}") for name in (STRUCTURE, OPERATION)],
+    *[(f"another key of {name}", f"type_record('{name}').key += {step}", "format",
+       f"section .hx.types, record * ({name}): its key is another name's{AGAIN}")
+      for name in (STRUCTURE, IMPORT, OPERATION, "state svc_kv", "record svc_kv") for step in (1, -1)],
+    ("two records in each other's place", "swap_types('state svc_kv', 'record svc_kv')", "format",
+     f"section .hx.types, record * (*): it is not in order{AGAIN}"),
+    ("a record that is there twice", "repeat_type('state svc_kv')", "format",
+     f"section .hx.types, record * (state svc_kv): it is not in order{AGAIN}"),
+    *[(f"another type of {name}", f"type_record('{name}').type ^= {bit}", "version",
+       f"{name}: its type differs from this kernel's; rebuild with this kernel's SDK",
+       f"another type of {name}: which part of it is not known without debug information; build it with this kernel's headers")
+      for name in (STRUCTURE, IMPORT, OPERATION) for bit in (1, 1 << 63)],
+]
+
+
 def info(binding, kind):
     return binding << 4 | kind
 
@@ -483,8 +528,8 @@ def change(good, statement):
     bad = elf_object.Object(good)
     names = dict(elf_object.constants())
     names.update(header=bad.header, section=bad.section, symbol=bad.symbol, relocation=bad.relocation, file=bad.file,
-                 resize=bad.resize, rename=bad.rename, rename_symbol=bad.rename_symbol, turn=bad.turn, loaded=bad.loaded,
-                 info=info)
+                 resize=bad.resize, rename=bad.rename, rename_symbol=bad.rename_symbol, turn=bad.turn, loaded=bad.loaded, info=info,
+                 **bad.type_tools())
     exec(statement, names)  # the table above is the only source of statements
     if bad.file == good:
         raise ValueError(f"changes nothing: {statement}")
@@ -502,10 +547,18 @@ def malformed(directory):
             yield name, base, error, step, message, change(good[base], statement)
 
 
+def malformed_types(path):
+    """Yields (name, error, message, mkmodpack's message, bytes) for each case; @path: the good module."""
+    with open(path, "rb") as file:
+        good = file.read()
+    for name, statement, error, message, *other in TYPES:
+        yield name, error, message, other[0] if other else message, change(good, statement)
+
+
 def main():
-    directory, path = sys.argv[1:]
+    *types, source, path = sys.argv[1:]
     with open(path, "wb") as file:
-        for *description, content in malformed(directory):
+        for *description, content in malformed_types(source) if types else malformed(source):
             file.write("\t".join([*description, str(len(content))]).encode() + b"\n" + content)
 
 

@@ -15,6 +15,9 @@ HEADER = ("<", ("EI_CLASS", "4xB"), ("EI_DATA", "B"), ("EI_VERSION", "B"), ("EI_
 SECTION = ("<", ("sh_name", "I"), ("sh_type", "I"), ("sh_flags", "Q"), ("sh_addr", "Q"), ("sh_offset", "Q"),
            ("sh_size", "Q"), ("sh_link", "I"), ("sh_info", "I"), ("sh_addralign", "Q"), ("sh_entsize", "Q"))
 SYMBOL = ("<", ("st_name", "I"), ("st_info", "B"), ("st_other", "B"), ("st_shndx", "H"), ("st_value", "Q"), ("st_size", "Q"))
+TYPES_SECTION = ".hx.types"  # kernel/module/types.h
+TYPES_HEAD = ("<", ("format", "I"), ("count", "I"))
+TYPE = ("<", ("type", "Q"), ("key", "I"), ("name", "I"))
 RELOCATION = ("<", ("r_offset", "Q"), ("r_type", "I"), ("r_sym", "I"), ("r_addend", "q"))
 
 
@@ -95,6 +98,41 @@ class Object:
         rela = self.entries(self.section(section), RELOCATION)[0]
         rela.r_offset, rela.r_type, rela.r_addend = offset, kind, addend
         rela.r_sym = symbol if isinstance(symbol, int) else self.symbol(symbol).index
+
+    @property
+    def types(self):
+        return Structure(self.file, self.section(TYPES_SECTION).sh_offset, TYPES_HEAD)
+
+    def type_record(self, key):
+        """By index, or by name."""
+        section = self.section(TYPES_SECTION)
+        for i in range(self.types.count):
+            record = Structure(self.file, self.types.end + i * size_of(TYPE), TYPE, i)
+            if key in (i, self.text(section.sh_offset + record.name)):
+                return record
+        raise KeyError(key)
+
+    def swap_types(self, first, second):
+        first, second = self.type_record(first), self.type_record(second)
+        for name in ("type", "key", "name"):
+            one, other = getattr(first, name), getattr(second, name)
+            setattr(first, name, other)
+            setattr(second, name, one)
+
+    def repeat_type(self, key):
+        """The record after it says the same; or, of the last, the one before it."""
+        record = self.type_record(key)
+        other = self.type_record(record.index + (1 if record.index + 1 < self.types.count else -1))
+        for name in ("type", "key", "name"):
+            setattr(other, name, getattr(record, name))
+
+    def type_tools(self):
+        """What a change may say of them, by name."""
+        try:
+            return {"types": self.types, "type_record": self.type_record, "swap_types": self.swap_types,
+                    "repeat_type": self.repeat_type}
+        except KeyError:
+            return {}
 
     def loaded(self):
         """The bytes of all sections that are loaded, without what lies between them."""

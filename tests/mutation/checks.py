@@ -7,8 +7,8 @@ several conditions are joined by ||, each is a check of its own.
 import dataclasses
 import re
 
-# In the loader's hot loop `break' hands over to the way that refuses.
-REFUSES = re.compile(r"(return\s+|err\s*=\s*)?(\w*(refuse|violate)\w*\s*\(|HX_E_\w+;)|return\s+(false|NULL);|break;")
+# In the loader's hot loop `break' hands over to the way that refuses; of two types, `mine' is the one that is refused.
+REFUSES = re.compile(r"(return\s+|err\s*=\s*)?(\w*(refuse|violate)\w*\s*\(|HX_E_\w+;)|return\s+(false|NULL|mine);|break;")
 REFUSES_AT_ONCE = re.compile(r"return\s+(\w*refuse\w*\s*\(|HX_E_\w+;)")
 VALID = re.compile(r"\b(\w*(valid|proper|is_string_table|slice_has|agrees|in_piece)\w*)\([^;{}()]*\)\s*\{")
 CONDITION = re.compile(r"\bif\s*\(")

@@ -41,6 +41,8 @@ SUITES = {
     **dict.fromkeys(("kernel/main/exports.c", "kernel/main/exports_bus.c", "kernel/main/exports_channel.c",
                      "kernel/main/exports_declared.c"), ("exports/*",)),
     **dict.fromkeys(("kernel/main/exports_grant.c", "kernel/main/exports_resource.c"), ("exports/*", "module_capability/*")),
+    "kernel/module/types.c": ("types/*",),
+    "kernel/module/types_kernel.c": ("types/*",),
     "kernel/orchestrator/record.c": ("record/*", "exports/*"),
     "kernel/ipc/handle.c": ("@(handle|channel)/*",),
     "kernel/ipc/channel.c": ("channel/*",),

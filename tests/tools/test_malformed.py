@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""test_malformed.py - mkmodpack link refuses every malformed object as the loader does, in one line, and writes nothing."""
+"""test_malformed.py - mkmodpack refuses every malformed object and module as the kernel does, in one line, and writes nothing."""
 import concurrent.futures
 import fnmatch
 import os
@@ -16,6 +16,7 @@ import cases  # noqa: E402
 BUILD = os.environ.get("HELIX_BUILD", os.path.join(ROOT, "build"))
 TOOL = os.path.join(BUILD, "tools", "mkmodpack", "mkmodpack")
 GOOD = os.path.join(BUILD, "tests", "fixtures", "loader")
+MODULE = os.path.join(BUILD, "modules", "svc_kv-2.hxm")
 SYMBOLS = "hx_log 0x41000000\nhx_clock_ns 0x12345\n"
 
 
@@ -62,6 +63,35 @@ def good_are_linked():
         for name in sorted({one[1] for of_step in cases.CASES.values() for one in of_step}):
             os.symlink(os.path.join(GOOD, name + ".o"), os.path.join(directory, name + ".o"))
             equal(link(directory, os.path.join(directory, name + ".o")), (0, "", "", True), name)
+
+
+def pack(directory, file):
+    """Returns (status, what it said, whether there is a pack)."""
+    to = os.path.join(directory, os.path.basename(file) + ".cpio")
+    done = subprocess.run([TOOL, "create", "-o", to, file], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr, os.path.exists(to)
+
+
+def fault_of_types(directory, number, malformed):
+    name, _, _, message, content = malformed
+    file = os.path.join(directory, f"{number}.hxm")
+    with open(file, "wb") as out:
+        out.write(content)
+    status, said, packed = pack(directory, file)
+    wanted = f"mkmodpack: {file}: *{message}*\n"
+    if (status, packed, said.count("\n")) == (1, False, 1) and fnmatch.fnmatchcase(said, wanted):
+        return ""
+    return f"{name}: status {status}, pack {packed}, wanted {wanted}, said {said}"
+
+
+@case("every module with a malformed section of types is refused by create in one line, and packed when it is good")
+def malformed_types_are_refused():
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        bad = list(cases.malformed_types(MODULE))
+        faults = list(filter(None, pool.map(lambda one: fault_of_types(directory, *one), enumerate(bad))))
+        log(f"count: {len(bad)} malformed sections of types")
+        assert not faults, "\n".join(faults)
+        equal(pack(directory, MODULE), (0, "", True), "the good one")
 
 
 if __name__ == "__main__":

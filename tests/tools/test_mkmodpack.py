@@ -783,6 +783,39 @@ def types_diff():
     judged("old.hxm", "new.hxm", True, "type: struct ex_toy_item: which part of it is not known without debug information")
 
 
+KEEPS = """
+#define KEPT(SCALAR, ARRAY) SCALAR(u64, served) ARRAY(u32, lines, 4) MORE(SCALAR)
+#ifndef MORE
+#define MORE(SCALAR)
+#endif
+HX_RECORD(kept, KEPT);
+#define STATE(SCALAR, ARRAY) SCALAR(u64, count)
+HX_STATE(store, STATE);
+"""
+
+
+@case("types, diff: a record is described as the state is; what it keeps has its place, or the swap is refused")
+def records():
+    for compiler in filter(shutil.which, ("gcc", "clang")):
+        text = types_of(with_types("old.hxm", KEEPS + named("keeps"), compiler=compiler))["record keeps"]["text"]
+        equal(text, "struct 24\n0 8 served u64\n8 16 lines [4]u32\n", "the record")
+    judged("old.hxm", "old.hxm", True, "state: declared alike")
+    with_types("more.hxm", KEEPS + named("keeps"), "-DMORE(SCALAR)=SCALAR(u32,extra)")
+    judged("old.hxm", "more.hxm", True, "record: extra is added, with zeros in it", "record: it is copied by the names of its fields",
+           "type: record keeps: field `extra': offset 24, 4 bytes here; none there")
+    judged("more.hxm", "old.hxm", False, "refused: record: what it keeps in extra has no place", refusals=1)
+    with_types("none.hxm", named("keeps"))
+    judged("none.hxm", "old.hxm", True, "record: served is added", "record: lines is added")
+    judged("old.hxm", "none.hxm", False, "record: what it keeps in served has no place", "record: what it keeps in lines")
+    for file, old, new in (("short.hxm", "lines, 4", "lines, 3"), ("wide.hxm", "u32, lines", "u64, lines")):
+        with_types(file, KEEPS.replace(old, new) + named("keeps"))
+        judged("old.hxm", file, False, "refused: record: what it keeps in lines has no place", refusals=1)
+    # The same fields, and another type.
+    with_types("turned.hxm", "typedef volatile uint64_t restless;\n#define hx_u64 restless\n" + KEEPS + named("keeps"))
+    judged("old.hxm", "turned.hxm", True, "state: converted field by field", "record: it is copied by the names of its fields",
+           "type: record keeps: field `served': volatile u64 here; u64 there", "type: state keeps: field `count': volatile u64 here")
+
+
 @case("types: a damaged section of them is refused")
 def types_damaged():
     with_types("m.hxm", SENDS)
@@ -790,8 +823,8 @@ def types_damaged():
     content = read("s.hxm")
     shown = subprocess.run(["readelf", "-SW", path("s.hxm")], capture_output=True, text=True, check=True).stdout
     at = int(re.search(r"\] \.hx\.types +PROGBITS +\w+ (\w+)", shown)[1], 16)
-    for offset, value, says in [(0, 9, "another format"), (4, 60000, "broken section .hx.types"),
-                                (16, 1, "its records are not in order")]:
+    for offset, value, says in [(0, 9, "its format is 9, not 1"), (4, 60000, "60000 records are more than"),
+                                (16, 1, "its key is another name's")]:
         write("bad.hxm", content[:at + offset] + value.to_bytes(4, "little") + content[at + offset + 4:])
         contains(pack_refused("bad.hxm"), says)
 

@@ -410,10 +410,29 @@ Test(record, a_version_that_would_lose_some_of_it_is_refused)
     struct census before = world_census();
     cr_assert_eq(world_reload("account", "account_4.hxm", &job), HX_E_SCHEMA);
     cr_assert_str_eq(job.swap.report.subject, "copies");
+    cr_assert_str_eq(job.swap.report.message,
+                     "record account: what it keeps in copies has no place in the new version, where it is "
+                     "missing, smaller or of another type; give it one");
     cr_assert_eq(world_reload("account", "account_5.hxm", &job), HX_E_SCHEMA);
     cr_assert_str_eq(job.swap.report.subject, "count");
     ASSERT_CENSUS(before);
     cr_assert_eq(ask(ADD), 2);
+}
+
+Test(record, a_record_of_another_type_is_copied_though_its_fields_are_the_same)
+{
+    begin("account.hxm");
+    cr_assert_eq(ask(ADD), 1);
+    const uint8_t *before = memory();
+    reload("account_2.hxm", HX_OK);
+    cr_assert_eq(memory(), before, "alike in fields and type, and it is not shared");
+    reload("account_6.hxm", HX_OK);
+    cr_assert_neq(memory(), before, "of another type, and shared");
+    cr_assert_eq(ask(READ), 1);
+    cr_assert_eq(ask(ADD), 2);
+    simple(HX_JOB_ROLLBACK);
+    cr_assert_eq(memory(), before);
+    cr_assert_eq(ask(READ), 1, "not as at the swap");
 }
 
 Test(record, one_that_begins_to_keep_something_begins_with_nothing)
@@ -556,7 +575,6 @@ Test(record, versions_that_declare_the_same_share_it)
     const struct hx_version *running = account()->running;
     struct hx_version another = { .record_region = running->record_region,
                                   .record_fields = running->record_fields,
-                                  .record_fields_count = running->record_fields_count,
                                   .record_schema = running->record_schema };
     hx_ledger_init(&another.ledger);
     cr_assert_eq(hx_record_admit(account(), &another, &report), HX_OK);

@@ -4,9 +4,12 @@
 
 #include <criterion/criterion.h>
 #include <elf.h>
+#include <fnmatch.h>
+#include <lib/err.h>
 #include <lib/hash.h>
 #include <module/exports.h>
 #include <module/types.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +26,11 @@ static struct copy copy_of(const char *name)
 {
     struct hx_slice file = world_file(name);
     struct hx_types types;
+    char fault[HX_TYPES_FAULT_MAX];
     struct copy copy = { .data = malloc(file.bytes) };
     memcpy(copy.data, file.data, file.bytes);
     copy.file = hx_slice_of(copy.data, file.bytes);
-    cr_assert_eq(hx_types_read(copy.file, &types), HX_OK);
+    cr_assert_eq(hx_types_read(copy.file, &types, fault), HX_OK);
     cr_assert_gt(types.count, 0, "%s has no types", name);
     copy.section = copy.data + (types.section.data - copy.data);
     Elf64_Ehdr *elf = (Elf64_Ehdr *)copy.data;
@@ -41,7 +45,8 @@ static struct copy copy_of(const char *name)
 static hx_status_t read_copy(const struct copy *copy)
 {
     struct hx_types types;
-    return hx_types_read(copy->file, &types);
+    char fault[HX_TYPES_FAULT_MAX];
+    return hx_types_read(copy->file, &types, fault);
 }
 
 /* Modules carry it; whoever changes it changes HX_TYPES_FORMAT as well. */
@@ -55,10 +60,11 @@ Test(types, the_key_of_a_name_is_for_good)
 
 Test(types, of_a_module_have_names_and_are_in_order)
 {
+    char fault[HX_TYPES_FAULT_MAX];
     struct hx_types types;
     char name[HX_TYPES_NAME_MAX];
     bool import = false, operation = false, structure = false, state = false;
-    cr_assert_eq(hx_types_read(world_file("declares_all.hxm"), &types), HX_OK);
+    cr_assert_eq(hx_types_read(world_file("declares_all.hxm"), &types, fault), HX_OK);
     for (uint32_t i = 0; i < types.count; i++) {
         hx_types_name(&types, &types.record[i], name);
         cr_assert_eq(hx_types_key(name, strlen(name)), types.record[i].key, "%s", name);
@@ -93,10 +99,11 @@ Test(types, the_kernels_are_in_order)
 
 Test(types, a_file_without_the_section_does_not_say)
 {
+    char fault[HX_TYPES_FAULT_MAX];
     struct copy copy = copy_of("declares_all.hxm");
     struct hx_types types;
     copy.header->sh_type = SHT_NOTE;
-    cr_assert_eq(hx_types_read(copy.file, &types), HX_OK);
+    cr_assert_eq(hx_types_read(copy.file, &types, fault), HX_OK);
     cr_assert_eq(types.count, 0);
     cr_assert_null(hx_types_against_kernel(&types));
     free(copy.data);
@@ -131,12 +138,13 @@ Test(types, a_broken_section_is_refused)
 /* Names that lie outside, do not end or hold anything whatever are read all the same, and are printable. */
 Test(types, a_name_is_printable_whatever_the_file_holds)
 {
+    char fault[HX_TYPES_FAULT_MAX];
     struct copy copy = copy_of("declares_all.hxm");
     struct hx_types types;
     char name[HX_TYPES_NAME_MAX];
     struct hx_type_record *record = (struct hx_type_record *)(copy.section + sizeof(struct hx_types_head));
     memset(copy.section + record->name, 0xff, copy.header->sh_size - record->name);
-    cr_assert_eq(hx_types_read(copy.file, &types), HX_OK);
+    cr_assert_eq(hx_types_read(copy.file, &types, fault), HX_OK);
     hx_types_name(&types, types.record, name);
     cr_assert_eq(strspn(name, "?"), strlen(name));
     cr_assert_eq(strlen(name), sizeof(name) - 1);
@@ -155,10 +163,11 @@ Test(types, a_name_is_printable_whatever_the_file_holds)
 /* In order or not: whoever lies gets a wrong answer, and nothing is read outside. */
 Test(types, records_in_no_order_are_compared_without_harm)
 {
+    char fault[HX_TYPES_FAULT_MAX];
     struct copy copy = copy_of("declares_all.hxm");
     struct hx_types types, other;
-    cr_assert_eq(hx_types_read(copy.file, &types), HX_OK);
-    cr_assert_eq(hx_types_read(world_file("declares_all.hxm"), &other), HX_OK);
+    cr_assert_eq(hx_types_read(copy.file, &types, fault), HX_OK);
+    cr_assert_eq(hx_types_read(world_file("declares_all.hxm"), &other, fault), HX_OK);
     srand(1);
     for (uint32_t round = 0; round < 1000; round++) {
         copy.section[sizeof(struct hx_types_head) + (size_t)rand() % (types.count * sizeof(struct hx_type_record))] ^=
@@ -222,4 +231,69 @@ Test(types, a_provider_that_means_something_else_than_its_users_is_refused)
                    "that of types_user");
     cr_assert_str_eq(world_version("pairs"), "1.0.0");
     ASSERT_CENSUS(before);
+}
+
+/* What the line before each module in tests/malformed's file says. */
+struct malformed {
+    char *name, *error, *message, *other;
+    size_t bytes;
+};
+
+static bool next_case(FILE *file, struct malformed *out)
+{
+    static char line[1024];
+    char *rest = line;
+    if (!fgets(line, sizeof(line), file))
+        return false;
+    out->name = strsep(&rest, "\t");
+    out->error = strsep(&rest, "\t");
+    out->message = strsep(&rest, "\t");
+    out->other = strsep(&rest, "\t"); /* mkmodpack's */
+    out->bytes = strtoul(rest, NULL, 10);
+    return true;
+}
+
+Test(types, every_malformed_section_is_refused_and_the_old_version_runs_on)
+{
+    FILE *file = fopen(HX_MALFORMED_DIR "/malformed.types", "rb");
+    struct malformed malformed;
+    struct hx_job job;
+    unsigned int count = 0;
+    cr_assert_not_null(file);
+    world_begin(0);
+    cr_assert_eq(world_load("svc_kv.hxm", &job), HX_OK, "%s", job.report.message);
+    world_kv_fill(10);
+    struct census before = world_census();
+    for (; next_case(file, &malformed); count++) {
+        uint8_t *bytes = malloc(malformed.bytes);
+        cr_assert_eq(fread(bytes, 1, malformed.bytes, file), malformed.bytes);
+        hx_status_t err = world_reload_bytes("svc_kv", hx_slice_of(bytes, malformed.bytes), &job);
+        cr_expect_str_eq(hx_err_name(err), malformed.error, "%s: `%s' is expected, not `%s': %s", malformed.name,
+                         malformed.error, hx_err_name(err), job.swap.report.message);
+        cr_expect_eq(fnmatch(malformed.message, job.swap.report.message, 0), 0, "%s:\n  %s\nis expected, not\n  %s",
+                     malformed.name, malformed.message, job.swap.report.message);
+        cr_expect_str_eq(world_version("svc_kv"), "1.0.0", "after %s", malformed.name);
+        ASSERT_CENSUS(before);
+        free(bytes);
+    }
+    cr_assert_geq(count, 35u);
+    fclose(file);
+    cr_assert_eq(world_kv_count_intact(10), 10);
+    cr_assert_eq(world_reload("svc_kv", "svc_kv-2.hxm", &job), HX_OK, "the good one: %s", job.swap.report.message);
+}
+
+/* ---- the state and the record ------------------------------------------------------------------------------------------ */
+
+/* Of one declaration, and of two structures. */
+Test(types, a_state_of_another_type_is_converted_though_its_fields_are_the_same)
+{
+    struct hx_job job;
+    world_begin(0);
+    cr_assert_eq(world_load("types_state.hxm", &job), HX_OK, "%s", job.report.message);
+    cr_assert_eq(world_reload("types_state", "types_state.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_eq(job.swap.way, HX_STATE_SHARED);
+    cr_assert_eq(world_reload("types_state", "types_state_turned.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_eq(job.swap.way, HX_STATE_FIELDS);
+    cr_assert_eq(world_reload("types_state", "types_state_turned.hxm", &job), HX_OK, "%s", job.swap.report.message);
+    cr_assert_eq(job.swap.way, HX_STATE_SHARED);
 }

@@ -125,15 +125,18 @@ hx_status_t world_unload(const char *module, struct hx_job *out_job)
     return world_simple(HX_JOB_UNLOAD, module, out_job);
 }
 
-hx_status_t world_reload(const char *module, const char *file, struct hx_job *out_job)
+hx_status_t world_reload_bytes(const char *module, struct hx_slice file, struct hx_job *out_job)
 {
-    struct hx_job job = { .kind = HX_JOB_RELOAD,
-                          .file = world_file(file),
-                          .who = "test",
-                          .by = &hx_kernel_principal,
-                          .may_downgrade = true };
+    struct hx_job job = {
+        .kind = HX_JOB_RELOAD, .file = file, .who = "test", .by = &hx_kernel_principal, .may_downgrade = true
+    };
     snprintf(job.module, sizeof(job.module), "%s", module);
     return run(&job, out_job);
+}
+
+hx_status_t world_reload(const char *module, const char *file, struct hx_job *out_job)
+{
+    return world_reload_bytes(module, world_file(file), out_job);
 }
 
 const char *world_version(const char *module)

@@ -22,6 +22,8 @@ struct hx_slice world_file(const char *name);
 hx_status_t world_load(const char *file, struct hx_job *out_job);
 hx_status_t world_unload(const char *module, struct hx_job *out_job);
 hx_status_t world_reload(const char *module, const char *file, struct hx_job *out_job);
+/* @file: borrowed for as long as the version is there that it becomes. */
+hx_status_t world_reload_bytes(const char *module, struct hx_slice file, struct hx_job *out_job);
 hx_status_t world_simple(enum hx_job_kind kind, const char *module, struct hx_job *out_job);
 /* The version that runs under that name, as "1.0.0"; "-": none. */
 const char *world_version(const char *module);

@@ -18,8 +18,8 @@ struct wanted {
     char name[HX_PROVIDES_MAX + HX_REQUIRES_MAX][HX_NAME_MAX];
     char *prefix[HX_PROVIDES_MAX + HX_REQUIRES_MAX];
     struct hx_mp_imports imports;
-    char *state;                                     /* the variable. Owned. */
-    char state_type[sizeof("state ") + HX_NAME_MAX]; /* what its type is called */
+    char *state, *record; /* the variables. Owned. */
+    char state_type[sizeof("state ") + HX_NAME_MAX], record_type[sizeof("record ") + HX_NAME_MAX];
 };
 
 /* Names alone, so that the file need not be linked. One that is not proper is for the records' check to say. */
@@ -45,21 +45,25 @@ static void want_interfaces(struct wanted *out, struct hx_slice bytes, enum hx_i
 
 static bool want(struct wanted *out, struct hx_slice bytes)
 {
-    char module[HX_NAME_MAX];
+    char name[HX_NAME_MAX];
+    const char *module = hx_records_peek_name(bytes, name) == HX_OK ? name : "?";
 
     *out = (struct wanted){ 0 };
     want_interfaces(out, bytes, HX_RECORDS_PROVIDES, HX_PROVIDES_MAX);
     want_interfaces(out, bytes, HX_RECORDS_REQUIRES, HX_REQUIRES_MAX);
-    if (!hx_mp_object_imports(bytes, &out->imports) || !hx_mp_object_symbol_in(bytes, HX_STATE_SECTION, &out->state))
+    if (!hx_mp_object_imports(bytes, &out->imports) || !hx_mp_object_symbol_in(bytes, HX_STATE_SECTION, &out->state) ||
+        !hx_mp_object_symbol_in(bytes, HX_RECORD_SECTION, &out->record))
         return false;
-    snprintf(out->state_type, sizeof(out->state_type), "state %s",
-             hx_records_peek_name(bytes, module) == HX_OK ? module : "?");
+    snprintf(out->state_type, sizeof(out->state_type), "state %s", module);
+    snprintf(out->record_type, sizeof(out->record_type), "record %s", module);
     out->wanted.list = out->list;
     out->wanted.prefix = out->prefix;
     out->wanted.import = out->imports.name;
     out->wanted.import_count = out->imports.count;
     out->wanted.state = out->state;
     out->wanted.state_type = out->state_type;
+    out->wanted.record = out->record;
+    out->wanted.record_type = out->record_type;
     return true;
 }
 
@@ -67,6 +71,7 @@ static void wanted_free(struct wanted *wanted)
 {
     hx_mp_imports_free(&wanted->imports);
     free(wanted->state);
+    free(wanted->record);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------------- */
@@ -80,26 +85,18 @@ static bool read_recorded(struct hx_mp_types *out, struct hx_slice bytes, const 
                           struct hx_mp_findings *findings)
 {
     struct hx_types types;
-    hx_status_t err = hx_types_read(bytes, &types);
+    char fault[HX_TYPES_FAULT_MAX];
+    hx_status_t err = hx_types_read(bytes, &types, fault);
 
-    if (err != HX_OK) {
-        hx_mp_find_error(findings, err, path,
-                         err == HX_E_UNSUPPORTED
-                             ? "types recorded in another format; pack it with this kernel's mkmodpack"
-                             : "broken section " HX_MP_TYPES_SECTION "; build it again");
-        return false;
-    }
-    for (uint32_t i = 0; i < types.count; i++) {
-        char name[HX_TYPES_NAME_MAX];
-
-        hx_types_name(&types, &types.record[i], name);
-        if (hx_types_key(name, strlen(name)) != types.record[i].key ||
-            (i > 0 && types.record[i].key <= types.record[i - 1].key))
-            return find_broken(path, "broken section " HX_MP_TYPES_SECTION ": its records are not in order", findings);
-        if (!hx_mp_types_add(out, name, NULL, types.record[i].type))
+    for (uint32_t i = 0; i < types.count && err == HX_OK; i++) {
+        err = hx_types_check(&types, i, fault);
+        if (err == HX_OK &&
+            !hx_mp_types_add(out, hx_slice_string(types.section, types.record[i].name), NULL, types.record[i].type))
             return find_broken(path, "not enough memory for its types", findings);
     }
-    return true;
+    if (err != HX_OK)
+        hx_mp_find_error(findings, err, path, "%s", fault);
+    return err == HX_OK;
 }
 
 static bool read_debug(struct hx_mp_types *out, struct hx_slice bytes, const char *path,

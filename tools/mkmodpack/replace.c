@@ -184,11 +184,23 @@ static bool has_hook(const struct hx_mp_module *module, enum hx_hook hook)
     return hx_records_hook(module->record, hook) != NULL;
 }
 
-/* The name belongs to it: two modules that declare alike need not mean alike. */
-static bool declare_alike(const struct pair *pair)
+/* Whether they mean the same by "@what NAME", or one of them does not say. */
+static bool agree(const struct pair *pair, const char *what)
 {
-    return same_name(pair) &&
-           hx_fields_schema(&pair->old->records.fields, 0) == hx_fields_schema(&pair->new->records.fields, 0);
+    char name[sizeof("record ") + HX_NAME_MAX];
+    const struct hx_mp_type *old, *new;
+
+    snprintf(name, sizeof(name), "%s %s", what, pair->old->record->name);
+    old = hx_mp_types_find(&pair->old->types, name);
+    new = hx_mp_types_find(&pair->new->types, name);
+    return !old || !new || old->type == new->type;
+}
+
+/* The name belongs to it: two modules that declare alike need not mean alike. */
+static bool declare_alike(const struct pair *pair, const char *what, const struct hx_fields *from,
+                          const struct hx_fields *to)
+{
+    return same_name(pair) && hx_fields_schema(from, 0) == hx_fields_schema(to, 0) && agree(pair, what);
 }
 
 /* What becomes of @old where it can be carried over. */
@@ -264,7 +276,7 @@ static void judge_state(struct pair *pair)
     if (declared == 0 && !saves) {
         pair->verdict->state = "none";
         (void)compare_fields(pair, false);
-    } else if (declared > 0 && declare_alike(pair)) {
+    } else if (declared > 0 && declare_alike(pair, "state", &pair->old->records.fields, &pair->new->records.fields)) {
         pair->verdict->state = "shared";
     } else if (declared == 0 && !hooks) {
         pair->verdict->state = "refused";
@@ -272,6 +284,25 @@ static void judge_state(struct pair *pair)
     } else {
         pair->verdict->state = !compare_fields(pair, hooks) ? "refused" : hooks ? "hooks" : "fields";
     }
+}
+
+/* What is kept finds its place, or the swap is refused. */
+static void judge_record(struct pair *pair)
+{
+    const struct hx_fields *from = &pair->old->records.record_fields, *to = &pair->new->records.record_fields;
+    bool refused = false;
+
+    for (size_t i = 0; i < from->count; i++)
+        if (!hx_fields_place(&from->field[i], to)) {
+            refused = true;
+            refuse(pair, "record", "what it keeps in %s has no place: missing, smaller or of another type",
+                   from->field[i].name);
+        }
+    for (size_t i = 0; i < to->count; i++)
+        if (!hx_fields_find(from, to->field[i].name))
+            note(pair, "record", "%s is added, with zeros in it", to->field[i].name);
+    if (!refused && from->count > 0 && !declare_alike(pair, "record", from, to))
+        note(pair, "record", "it is copied by the names of its fields, and a revert has it as it was");
 }
 
 /* ---- what is declared ------------------------------------------------------------------------------------------------ */
@@ -498,6 +529,7 @@ void hx_mp_judge(struct hx_mp_verdict *out, const struct hx_mp_module *old, cons
     judge_provides(&pair);
     judge_requires(&pair);
     judge_state(&pair);
+    judge_record(&pair);
     judge_types(&pair);
     judge_irqs(&pair);
     judge_callbacks(&pair);

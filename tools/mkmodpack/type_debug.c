@@ -545,11 +545,16 @@ static void take_function(struct describer *describer, Dwarf_Die *die, const cha
 
 static void take_variable(struct describer *describer, Dwarf_Die *die, const char *name)
 {
+    const struct hx_mp_types_wanted *wanted = describer->wanted;
     Dwarf_Die type;
 
-    if (describer->wanted->state && strcmp(name, describer->wanted->state) == 0 && type_of(die, &type) &&
-        look_through(&type, true))
-        describe(describer, &type, describer->wanted->state_type);
+    if (!type_of(die, &type) || !look_through(&type, true))
+        return;
+    if (wanted->state && strcmp(name, wanted->state) == 0)
+        describe(describer, &type, wanted->state_type);
+    else if (wanted->record && strcmp(name, wanted->record) == 0 && dwarf_tag(&type) == DW_TAG_pointer_type &&
+             type_of(&type, &type) && look_through(&type, true))
+        describe(describer, &type, wanted->record_type);
 }
 
 static void take_unit(struct describer *describer, Dwarf_Die *unit)

@@ -18,7 +18,8 @@
 #include <stdio.h>
 
 struct hx_mp_type {
-    char *name;    /* "import hx_log", "operation hx_kv_get", "struct hx_message", "state svc_kv". Owned, as is text. */
+    char *
+        name; /* "import hx_log", "operation hx_kv_get", "struct hx_message", "state svc_kv", "record svc_kv". Owned, as is text. */
     char *text;    /* NULL: only its hash is known */
     uint64_t type; /* hash of the text */
 };
@@ -42,8 +43,8 @@ struct hx_mp_types_wanted {
     size_t import_count;
     char *const *prefix; /* [prefix_count] of interfaces; structures that are called so, or hx_, are looked for */
     size_t prefix_count;
-    const char *state;      /* the variable; NULL: there is none */
-    const char *state_type; /* what its type is to be called */
+    const char *state, *record;           /* the variables, of which the second is a pointer; NULL: there is none */
+    const char *state_type, *record_type; /* what the types are to be called, that of the second what it leads to */
 };
 
 /* Adds a type; its name and text are copied, @text may be NULL. False: not enough memory. */
