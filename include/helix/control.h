@@ -11,7 +11,8 @@
  *           (HX_CONTROL_DAMAGED, request 0). Whoever has sent what was lost sends it again.
  * Requests: one at a time, numbered by who asks, from 1 on. Each ends with exactly one HX_CONTROL_END. Another request before
  *           that is refused with HX_E_BUSY, but for CANCEL and HELLO. HELLO gives up whatever a peer before has left half
- *           done: a command that runs is interrupted, a file that is being pushed is dropped.
+ *           done: a command that runs is interrupted, a file that is being pushed is dropped. A load or a swap that has been
+ *           asked for is not broken off: CANCEL ends its request with HX_E_CANCELED, and what comes next is obeyed behind it.
  * Output:   of EXEC comes as text without colours, in OUTPUT frames; of QUERY as JSON objects, one a line, in ROWS frames.
  *           Frames cut anywhere; a line may lie in two of them.
  * Push:     PUSH, then the file in DATA frames of one request, in order and without gaps; each is answered by ACK with the

@@ -64,16 +64,24 @@ static hx_status_t join_parameters(int argc, char **argv, char *out, size_t byte
     return HX_OK;
 }
 
+static void begin_job(enum hx_job_kind kind, struct hx_job *job)
+{
+    const struct hx_sink *sink = hx_console_sink();
+    *job = (struct hx_job){ .kind = kind,
+                            .priority = CONSOLE_PRIORITY,
+                            .who = sink->principal->name,
+                            .by = sink->principal,
+                            .meanwhile = sink->meanwhile };
+}
+
 static hx_status_t load_file(int argc, char **argv)
 {
     char params[HX_PARAM_TEXT_MAX], version[16];
-    struct hx_job job = { .kind = HX_JOB_LOAD,
-                          .priority = CONSOLE_PRIORITY,
-                          .params = params,
-                          .who = hx_console_sink()->principal->name,
-                          .by = hx_console_sink()->principal };
+    struct hx_job job;
     if (argc < 2)
         return hx_command_usage(argv[0]);
+    begin_job(HX_JOB_LOAD, &job);
+    job.params = params;
     if (hx_names_find_file(argv[1], &job.file) != HX_OK)
         return hx_names_refuse_file(argv[0], argv[1]);
     if (join_parameters(argc - 2, argv + 2, params, sizeof(params)) != HX_OK)
@@ -102,8 +110,7 @@ static hx_status_t prepare_job(const char *command, enum hx_job_kind kind, const
     hx_preempt_enable();
     if (!exists)
         return hx_names_refuse_module(command, name);
-    struct hx_principal *by = hx_console_sink()->principal;
-    *job = (struct hx_job){ .kind = kind, .priority = CONSOLE_PRIORITY, .who = by->name, .by = by };
+    begin_job(kind, job);
     hx_fmt(job->module, sizeof(job->module), "%s", name);
     return HX_OK;
 }

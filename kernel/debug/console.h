@@ -50,6 +50,7 @@ struct hx_sink {
     void (*write)(const char *text, size_t bytes);     /* as it is to go out */
     bool (*pause)(uint64_t deadline_ns, bool any_key); /* see hx_console_pause() */
     void (*poll)(void);                                /* looks for what interrupts; NULL: that comes by itself */
+    void (*meanwhile)(void);                           /* of jobs for the engine (struct hx_job); may be NULL */
     void (*finish)(void);                              /* the machine ends in this command; may be NULL */
     bool is_terminal;                                  /* colours, CR before LF, the log between lines */
     bool wants_rows;                                   /* objects, one a line, not text */

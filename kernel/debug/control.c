@@ -3,7 +3,8 @@
  * control.c - see control.h: frames in, commands run, frames out.
  *
  * Why one task: while a command runs, it looks itself for what may interrupt it (hx_console_interrupted), and what has come until
- * its end is refused or obeyed before the end is told. So nothing here is shared.
+ * its end is refused or obeyed before the end is told; when it waits for the engine it looks by end_early(). So nothing here is
+ * shared.
  * Why it waits to send: the line is slower than a command, and a peer may not read; others run meanwhile, and what it has sent
  * to us stays in its hands.
  * Context: the control channel's task, but for hx_entry_control().
@@ -32,8 +33,10 @@ static struct hx_waitq changes = HX_WAITQ_INIT(changes);
 static struct {
     uint32_t push;        /* of the file that is being pushed; 0: none */
     uint32_t request;     /* that is being served; 0: none */
-    uint32_t hello;       /* that came meanwhile, where */
-    bool is_given_up;     /* by a HELLO: nobody wants what it prints */
+    uint32_t hello;       /* that came meanwhile and waits for its answer; 0: none */
+    bool is_given_up;     /* nobody wants what the command prints: a HELLO has come, or: */
+    bool is_ended;        /* its peer has had an answer already; what comes now is for after it */
+    bool is_held;         /* `held` has come meanwhile; it lies in the decoder, which rests */
     uint32_t gaps_told;   /* of the decoder's */
     uint32_t kind;        /* of the frame that is being filled */
     uint32_t used;        /* bytes of its payload */
@@ -43,6 +46,7 @@ static struct {
     uint8_t piece[PIECE_BYTES]; /* received, and not with the decoder yet */
     uint8_t frame[HX_CONTROL_FRAME_MAX];
     char line[HX_EDITOR_LINE_MAX + 1];
+    struct hx_control_frame held;
     struct hx_control_decoder decoder;
 } control;
 
@@ -213,13 +217,35 @@ static bool next_frame(struct hx_control_frame *out)
     }
 }
 
+/* The others belong to one. */
+static bool is_request(const struct hx_control_frame *frame)
+{
+    return frame->kind != HX_CONTROL_HELLO && frame->kind != HX_CONTROL_DATA && frame->kind != HX_CONTROL_CANCEL;
+}
+
+/* Begins anew with whoever says hello. */
+static void introduce(uint32_t request)
+{
+    hx_control_push_drop();
+    control.push = control.hello = 0;
+    control.is_given_up = false;
+    control.kind = HX_CONTROL_END;
+    begin_end(HX_OK);
+    put_member("text", "helix " HX_HELIX_VERSION);
+    put_member("version", HX_HELIX_VERSION);
+    put_format(",\"abi\":\"%u.%u.%u\",\"protocol\":%u,\"cpus\":%u,\"uptime_ns\":%llu}", HX_VERSION_MAJOR(HX_ABI),
+               HX_VERSION_MINOR(HX_ABI), HX_VERSION_PATCH(HX_ABI), HX_CONTROL_VERSION, hx_hal_cpu_count(),
+               (unsigned long long)hx_hal_clock_ns());
+    flush_as(request);
+}
+
 /* While a command runs: what may be said to it. */
 static void take_meanwhile(const struct hx_control_frame *frame)
 {
     bool is_hello = frame->kind == HX_CONTROL_HELLO;
     if (is_hello || (frame->kind == HX_CONTROL_CANCEL && frame->request == control.request))
         atomic_store_explicit(&sink.interrupted, true, memory_order_relaxed);
-    else if (frame->kind != HX_CONTROL_CANCEL && frame->kind != HX_CONTROL_DATA && !control.is_given_up)
+    else if (is_request(frame) && !control.is_given_up)
         refuse(frame->request, HX_E_BUSY);
     if (!is_hello)
         return;
@@ -228,12 +254,28 @@ static void take_meanwhile(const struct hx_control_frame *frame)
     control.used = 0;
 }
 
+/* While it runs on although it has been answered: what comes is for after it, but for HELLO. */
+static void take_behind(const struct hx_control_frame *frame)
+{
+    if (frame->kind == HX_CONTROL_HELLO) {
+        introduce(frame->request);
+        control.is_given_up = true;
+    } else if (is_request(frame)) {
+        control.held = *frame;
+        control.is_held = true;
+    }
+}
+
 static void poll(void)
 {
     struct hx_control_frame frame;
     look();
-    while (next_frame(&frame))
-        take_meanwhile(&frame);
+    while (!control.is_held && next_frame(&frame)) {
+        if (frame.request == 0)
+            refuse(0, HX_E_INVAL);
+        else
+            (control.is_ended ? take_behind : take_meanwhile)(&frame);
+    }
 }
 
 static bool pause(uint64_t deadline_ns, bool any_key)
@@ -251,19 +293,17 @@ static bool pause(uint64_t deadline_ns, bool any_key)
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
-/* Begins anew with whoever says hello. */
-static void introduce(uint32_t request)
+/* What the engine has begun cannot be broken off. Who gives it up is answered at once. */
+static void end_early(void)
 {
-    hx_control_push_drop();
-    control.push = 0;
-    control.kind = HX_CONTROL_END;
-    begin_end(HX_OK);
-    put_member("text", "helix " HX_HELIX_VERSION);
-    put_member("version", HX_HELIX_VERSION);
-    put_format(",\"abi\":\"%u.%u.%u\",\"protocol\":%u,\"cpus\":%u,\"uptime_ns\":%llu}", HX_VERSION_MAJOR(HX_ABI),
-               HX_VERSION_MINOR(HX_ABI), HX_VERSION_PATCH(HX_ABI), HX_CONTROL_VERSION, hx_hal_cpu_count(),
-               (unsigned long long)hx_hal_clock_ns());
-    flush_as(request);
+    poll();
+    if (control.is_ended || !atomic_load_explicit(&sink.interrupted, memory_order_relaxed))
+        return;
+    if (control.hello)
+        introduce(control.hello);
+    else
+        end(control.request, HX_E_CANCELED, "it goes on in the kernel; swaps and lsmod tell what came of it");
+    control.is_given_up = control.is_ended = true;
 }
 
 /* The machine ends in the command that runs. */
@@ -302,10 +342,9 @@ static void run(const struct hx_control_frame *frame)
     if (!control.is_given_up)
         end(control.request, err, err == HX_OK ? "" : sink.error[0] ? sink.error : hx_err_text(err));
     control.request = 0;
-    if (control.is_given_up) {
-        control.is_given_up = false;
+    if (control.hello)
         introduce(control.hello);
-    }
+    control.is_given_up = control.is_ended = false;
 }
 
 static void begin_push(const struct hx_control_frame *frame)
@@ -352,8 +391,7 @@ static void take(const struct hx_control_frame *frame)
         refuse(0, HX_E_INVAL);
         return;
     }
-    bool is_request = frame->kind >= HX_CONTROL_EXEC && frame->kind <= HX_CONTROL_PUSH;
-    if (is_request && control.push) {
+    if (is_request(frame) && control.push) {
         refuse(frame->request, HX_E_BUSY);
         return;
     }
@@ -369,9 +407,12 @@ static void take(const struct hx_control_frame *frame)
 }
 
 /* ---- the task ------------------------------------------------------------------------------------------------------- */
-static struct hx_sink sink = {
-    .principal = &hx_control_principal, .write = put, .pause = pause, .poll = poll, .finish = finish
-};
+static struct hx_sink sink = { .principal = &hx_control_principal,
+                               .write = put,
+                               .pause = pause,
+                               .poll = poll,
+                               .meanwhile = end_early,
+                               .finish = finish };
 
 static hx_status_t control_body(void *unused)
 {
@@ -381,8 +422,12 @@ static hx_status_t control_body(void *unused)
     hx_console_bind_sink(&sink);
     while (err == HX_OK) {
         look();
-        while (next_frame(&frame))
+        while (control.is_held || next_frame(&frame)) {
+            if (control.is_held)
+                frame = control.held;
+            control.is_held = false;
             take(&frame);
+        }
         err = wait(patience_ns());
     }
     return err;

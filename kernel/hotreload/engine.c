@@ -372,6 +372,19 @@ static void enqueue(struct hx_job *job)
                                         "a later request for %s took its place", replaced->module));
 }
 
+static hx_status_t wait_for(struct hx_job *job)
+{
+    static const uint64_t look_ns = 20000000;
+    hx_status_t err = HX_E_TIMEOUT;
+    while (err == HX_E_TIMEOUT) {
+        uint64_t deadline_ns = job->meanwhile ? hx_hal_clock_ns() + look_ns : UINT64_MAX;
+        err = hx_waitq_wait(&engine.clients, job_done, job, deadline_ns);
+        if (err == HX_E_TIMEOUT)
+            job->meanwhile();
+    }
+    return err == HX_OK ? job->result : err;
+}
+
 hx_status_t hx_engine_run(struct hx_job *job)
 {
     hx_status_t allowed = hx_capability_check(job->by, HX_CAPABILITY_MODULES, 0, 0, 0);
@@ -387,6 +400,5 @@ hx_status_t hx_engine_run(struct hx_job *job)
         return hx_report_fail(&job->report, HX_E_STATE, job->module, "nobody may wait for a job here");
     enqueue(job);
     hx_waitq_wake_all(&engine.worker);
-    hx_status_t err = hx_waitq_wait(&engine.clients, job_done, job, UINT64_MAX);
-    return err == HX_OK ? job->result : err;
+    return wait_for(job);
 }

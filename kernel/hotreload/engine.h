@@ -40,7 +40,8 @@ struct hx_job {
     const char *who;
     struct hx_principal *by; /* it must hold HX_CAPABILITY_MODULES; NULL is nobody */
     bool may_downgrade;
-    uint32_t with_count; /* RELOAD: others that go with it */
+    void (*meanwhile)(void); /* called now and then by the requester while it waits; NULL: nothing */
+    uint32_t with_count;     /* RELOAD: others that go with it */
     struct hx_job_part with[HX_SET_MAX - 1];
 
     /* Filled by the worker. */

@@ -3,6 +3,7 @@
  * test_control.c - the control channel as a program meets it: frames in, frames out, and what has become of the machine.
  */
 #include <debug/control.h>
+#include <helix/kv.h>
 #include <lib/control_frame.h>
 #include <lib/crc.h>
 #include <module/pushed.h>
@@ -108,6 +109,42 @@ static void expect_end(uint32_t request, hx_status_t status, const char *words)
 static void expect_output(const char *words)
 {
     cr_assert_not_null(strstr(said.output, words), "`%s' is not in: %s", words, said.output);
+}
+
+static void begin_push(uint32_t request, const char *name, struct hx_slice file)
+{
+    struct hx_control_push push = { .bytes = (uint32_t)file.bytes, .crc = hx_crc32c(0, file.data, file.bytes) };
+    snprintf(push.name, sizeof(push.name), "%s", name);
+    send(request, HX_CONTROL_PUSH, &push, sizeof(push));
+}
+
+static void send_data(uint32_t request, uint32_t offset, const uint8_t *data, size_t bytes)
+{
+    uint8_t payload[HX_CONTROL_PAYLOAD_MAX];
+    memcpy(payload, &offset, sizeof(offset));
+    memcpy(payload + sizeof(offset), data, bytes);
+    send(request, HX_CONTROL_DATA, payload, sizeof(offset) + bytes);
+}
+
+static uint32_t acknowledged(void)
+{
+    uint32_t offset = UINT32_MAX;
+    cr_assert_eq(said.frame[0].kind, (uint32_t)HX_CONTROL_ACK);
+    memcpy(&offset, said.frame[0].text, sizeof(offset));
+    return offset;
+}
+
+static void push(uint32_t request, const char *name, struct hx_slice file)
+{
+    begin_push(request, name, file);
+    for (size_t at = 0, part; at < file.bytes; at += part) {
+        part = file.bytes - at < 4000 ? file.bytes - at : 4000;
+        cr_assert_eq(said.count, 0u, "%s", said.frame[0].text);
+        send_data(request, (uint32_t)at, file.data + at, part);
+        cr_assert_eq(acknowledged(), at + part);
+        if (at + part < file.bytes)
+            said.count = 0;
+    }
 }
 
 static void start(bool is_signed, const uint8_t *key)
@@ -239,6 +276,103 @@ Test(control, hello_gives_up_what_a_peer_before_has_begun)
     expect_end(2, HX_OK, "");
 }
 
+Test(control, what_a_command_prints_after_hello_is_dropped)
+{
+    uint8_t both[2 * HX_CONTROL_FRAME_MAX];
+    push(1, "a.hxm", world_file("svc_kv.hxm"));
+    run(2, "modinfo");
+    expect_output("1 pushed");
+    size_t used = hx_control_frame_encode(both, 3, HX_CONTROL_EXEC, "modinfo", 7);
+    used += hx_control_frame_encode(both + used, 4, HX_CONTROL_HELLO, "", 0);
+    send_bytes(both, used); /* it looks for that before it prints anything */
+    expect_end(4, HX_OK, "\"protocol\"");
+    cr_assert_eq(said.count, 1u, "%s", said.frame[0].text);
+    run(5, "modinfo");
+    expect_output("1 pushed");
+}
+
+static hx_status_t sleep_inside(void *unused)
+{
+    char value[8];
+    (void)unused;
+    return (hx_status_t)hx_kv_get("sleep", 5, value, sizeof(value));
+}
+
+/* Request 1 swaps a module in which somebody sleeps: for a second the engine waits for him. */
+static void wait_for_engine(void)
+{
+    hx_handle_t task;
+    cr_assert_eq(world_load("kv_sleeps.hxm", NULL), HX_OK);
+    cr_assert_eq(hx_task_create(HX_TASK_CORE, "dreamer", 100, sleep_inside, NULL, &task), HX_OK);
+    push(1, "svc_kv.hxm", world_file("svc_kv-2.hxm"));
+    run(1, "reload svc_kv svc_kv.hxm");
+    cr_assert_eq(said.count, 0u, "%s", said.frame[0].text);
+    run(2, "version");
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(2, HX_E_BUSY, "\"busy\"");
+}
+
+static void expect_refused_swap(uint32_t request)
+{
+    query(request, "swaps");
+    expect_end(request, HX_OK, "");
+    expect_output("\"outcome\":\"refused\",\"step\":\"drain\"");
+}
+
+Test(control, cancel_ends_a_command_that_waits_for_the_engine_and_what_that_has_begun_goes_on)
+{
+    wait_for_engine();
+    send(1, HX_CONTROL_CANCEL, "", 0);
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(1, HX_E_CANCELED, "it goes on in the kernel");
+    cr_assert_eq(said.count, 1u);
+    run(3, "version");
+    hal_host_advance(100 * ms);
+    listen();
+    cr_assert_eq(said.count, 0u, "it comes behind the swap: %s", said.frame[0].text);
+    hal_host_advance(1000 * ms);
+    listen();
+    expect_end(3, HX_OK, "");
+    cr_assert_eq(said.count, 2u, "its output and its end");
+    expect_refused_swap(4);
+}
+
+Test(control, hello_is_answered_while_a_command_waits_for_the_engine)
+{
+    wait_for_engine();
+    send(3, HX_CONTROL_HELLO, "", 0);
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(3, HX_OK, "\"protocol\"");
+    cr_assert_eq(said.count, 1u);
+    send(4, HX_CONTROL_HELLO, "", 0);
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(4, HX_OK, "\"protocol\"");
+    cr_assert_eq(said.count, 1u);
+    begin_push(5, "a.hxm", hx_slice_of("abc", 3)); /* waits for the engine */
+    send_data(5, 0, (const uint8_t *)"abc", 3);
+    hal_host_advance(30 * ms);
+    listen();
+    cr_assert_eq(said.count, 0u, "%s", said.frame[0].text);
+    hal_host_advance(1000 * ms);
+    listen();
+    cr_assert_eq(acknowledged(), 3u);
+    expect_end(5, HX_OK, "");
+    expect_refused_swap(6);
+}
+
+Test(control, hello_without_a_number_is_refused_while_a_command_runs)
+{
+    run(1, "dmesg -f");
+    send(0, HX_CONTROL_HELLO, "", 0);
+    expect_end(0, HX_E_INVAL, "\"invalid\"");
+    send(1, HX_CONTROL_CANCEL, "", 0);
+    expect_end(1, HX_OK, "");
+}
+
 Test(control, what_is_printed_waits_for_room_in_the_line)
 {
     hal_host_control_room(100);
@@ -291,42 +425,6 @@ Test(control, a_frame_that_stops_is_given_up_and_the_next_is_whole)
 }
 
 /* ---- pushes --------------------------------------------------------------------------------------------------------- */
-static void begin_push(uint32_t request, const char *name, struct hx_slice file)
-{
-    struct hx_control_push push = { .bytes = (uint32_t)file.bytes, .crc = hx_crc32c(0, file.data, file.bytes) };
-    snprintf(push.name, sizeof(push.name), "%s", name);
-    send(request, HX_CONTROL_PUSH, &push, sizeof(push));
-}
-
-static void send_data(uint32_t request, uint32_t offset, const uint8_t *data, size_t bytes)
-{
-    uint8_t payload[HX_CONTROL_PAYLOAD_MAX];
-    memcpy(payload, &offset, sizeof(offset));
-    memcpy(payload + sizeof(offset), data, bytes);
-    send(request, HX_CONTROL_DATA, payload, sizeof(offset) + bytes);
-}
-
-static uint32_t acknowledged(void)
-{
-    uint32_t offset = UINT32_MAX;
-    cr_assert_eq(said.frame[0].kind, (uint32_t)HX_CONTROL_ACK);
-    memcpy(&offset, said.frame[0].text, sizeof(offset));
-    return offset;
-}
-
-static void push(uint32_t request, const char *name, struct hx_slice file)
-{
-    begin_push(request, name, file);
-    for (size_t at = 0, part; at < file.bytes; at += part) {
-        part = file.bytes - at < 4000 ? file.bytes - at : 4000;
-        cr_assert_eq(said.count, 0u, "%s", said.frame[0].text);
-        send_data(request, (uint32_t)at, file.data + at, part);
-        cr_assert_eq(acknowledged(), at + part);
-        if (at + part < file.bytes)
-            said.count = 0;
-    }
-}
-
 Test(control, a_pushed_file_stands_before_others_and_is_reloaded)
 {
     cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
@@ -463,28 +561,58 @@ Test(control, there_is_an_end_to_what_can_be_pushed)
     cr_assert_eq(world_census().heap_objects, before.heap_objects + 4);
 }
 
-/* A peer pushes a good file and dies after any byte of it; another says hello. */
-Test(control, a_push_cut_at_any_byte_changes_nothing)
+/* All that goes over the line when a file is pushed and takes its module's place. Returns how many bytes; *@out_there: behind
+ * which of them the kernel has the file. */
+static size_t lay_push(uint8_t *line, struct hx_slice file, const char *command, size_t *out_there)
 {
-    static uint8_t file[5000], line[6000];
-    struct hx_control_push push = { .bytes = sizeof(file), .crc = hx_crc32c(0, file, sizeof(file)), .name = "a.hxm" };
-    uint8_t data[HX_CONTROL_PAYLOAD_MAX] = { 0 };
-    struct census before = world_census();
-    size_t used = hx_control_frame_encode(line, 1, HX_CONTROL_PUSH, &push, sizeof(push));
-    used += hx_control_frame_encode(line + used, 1, HX_CONTROL_DATA, data, sizeof(data));
-    uint32_t second = HX_CONTROL_PAYLOAD_MAX - 4;
-    memcpy(data, &second, sizeof(second));
-    used += hx_control_frame_encode(line + used, 1, HX_CONTROL_DATA, data, 4 + sizeof(file) - second);
-    for (size_t cut = 1; cut < used; cut += cut < 200 || cut > used - 200 ? 1 : 37) {
+    struct hx_control_push push = { .bytes = (uint32_t)file.bytes, .crc = hx_crc32c(0, file.data, file.bytes) };
+    uint8_t data[HX_CONTROL_PAYLOAD_MAX];
+    snprintf(push.name, sizeof(push.name), "a.hxm");
+    size_t used = hx_control_frame_encode(line, 1, HX_CONTROL_HELLO, "", 0);
+    used += hx_control_frame_encode(line + used, 2, HX_CONTROL_PUSH, &push, sizeof(push));
+    for (uint32_t at = 0, part; at < file.bytes; at += part) {
+        part = file.bytes - at < 1000 ? (uint32_t)file.bytes - at : 1000;
+        memcpy(data, &at, sizeof(at));
+        memcpy(data + sizeof(at), file.data + at, part);
+        used += hx_control_frame_encode(line + used, 2, HX_CONTROL_DATA, data, sizeof(at) + part);
+    }
+    *out_there = used;
+    return used + hx_control_frame_encode(line + used, 3, HX_CONTROL_EXEC, command, strlen(command));
+}
+
+/* Somebody else says hello, and asks the module; it was swapped @swaps times. */
+static void expect_old_version_answers(uint32_t swaps, size_t cut)
+{
+    send(10, HX_CONTROL_HELLO, "", 0);
+    expect_end(10, HX_OK, "\"protocol\"");
+    run(11, "request keeper 1");
+    expect_end(11, HX_OK, "");
+    cr_assert_not_null(strstr(said.output, "code 1: 0000000000000000"), "cut behind byte %zu: %s", cut, said.output);
+    cr_assert_eq(hx_module_find("keeper")->swaps, swaps, "cut behind byte %zu", cut);
+}
+
+/* A peer pushes a good module, has it replace what runs, and dies behind any byte of all that; another comes. */
+Test(control, a_push_cut_at_any_byte_leaves_the_old_version_answering_and_nothing_behind, .timeout = 60)
+{
+    static uint8_t line[64 * 1024];
+    struct hx_slice file = world_file("keeper.hxm");
+    size_t there = 0, whole = lay_push(line, file, "reload keeper a.hxm", &there);
+    cr_assert_eq(world_load("keeper.hxm", NULL), HX_OK);
+    expect_old_version_answers(0, 0);
+    struct census before = world_census(), with_file = before;
+    for (size_t cut = 1; cut < whole; cut++) {
         send_bytes(line, cut);
         hal_host_advance(600 * ms);
         listen();
-        send(2, HX_CONTROL_HELLO, "", 0);
-        expect_end(2, HX_OK, "");
-        ASSERT_CENSUS(before);
+        expect_old_version_answers(0, cut);
+        if (cut == there)
+            with_file = world_census();
+        ASSERT_CENSUS(cut < there ? before : with_file);
     }
-    send_bytes(line, used);
-    expect_end(1, HX_OK, "");
+    cr_assert_eq(with_file.heap_objects, before.heap_objects + 1);
+    send_bytes(line, whole);
+    expect_end(3, HX_OK, "");
+    expect_old_version_answers(1, whole);
 }
 
 /* ---- who may -------------------------------------------------------------------------------------------------------- */

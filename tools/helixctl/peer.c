@@ -341,6 +341,8 @@ enum hx_ctl_exit hx_ctl_peer_ask(struct hx_ctl_peer *peer, const struct hx_ctl_a
         return out->status == 0 ? HX_CTL_OK : HX_CTL_REFUSED;
     if (event == HX_CTL_EVENT_STOPPED) {
         hx_ctl_peer_cancel(peer, out);
+        if (out->end && strcmp(out->error, "canceled") == 0)
+            hx_ctl_complain("%s: %s", ask->command, out->text);
         return HX_CTL_STOPPED;
     }
     return hx_ctl_peer_lost(peer, event, ask->command);
