@@ -30,6 +30,21 @@ static void list_owners(uint32_t number, char *out, size_t bytes)
     hx_preempt_enable();
 }
 
+/* "module/key" of a declared channel, else "-". */
+static void find_name(uint32_t number, char out[2 * HX_NAME_MAX])
+{
+    hx_handle_t mine = HX_HANDLE_NONE;
+    bool found = false;
+    hx_preempt_disable();
+    for (uint32_t i = 0; !found && hx_declared_channel_name(i, out, &mine); i++) {
+        const struct hx_handle_entry *entry = &hx_handles[hx_handle_index(mine) % HX_HANDLES_MAX];
+        found = hx_handle_is(entry, mine) && hx_channel_number(entry) == number;
+    }
+    hx_preempt_enable();
+    if (!found)
+        hx_fmt(out, 2 * HX_NAME_MAX, "-");
+}
+
 static hx_status_t cmd_chan(int argc, char **argv)
 {
     struct hx_channel_info info;
@@ -38,16 +53,17 @@ static hx_status_t cmd_chan(int argc, char **argv)
         return hx_command_usage(argv[0]);
     hx_console_table(NULL);
     for (uint32_t from = 1; !hx_console_interrupted() && hx_channel_describe(from, &info); from = info.number + 1) {
-        char owners[128];
+        char owners[128], name[2 * HX_NAME_MAX];
         list_owners(info.number, owners, sizeof(owners));
+        find_name(info.number, name);
         if (shown++ == 0)
-            hx_console_printf("%6s %6s %-6s %11s %11s %15s  %s\n", "number", "room", "state", "queued", "waiting",
-                              "sent", "owners");
-        hx_console_row("number room state queued_0 queued_1 waiting_0 waiting_1 sent_0 sent_1 owners",
-                       "%6u %6u %-6s %5u %5u %5u %5u %7llu %7llu  %s\n", info.number, info.capacity,
+            hx_console_printf("%6s %6s %-6s %11s %11s %15s  %-16s %s\n", "number", "room", "state", "queued", "waiting",
+                              "sent", "name", "owners");
+        hx_console_row("number room state queued_0 queued_1 waiting_0 waiting_1 sent_0 sent_1 name owners",
+                       "%6u %6u %-6s %5u %5u %5u %5u %7llu %7llu  %-16s %s\n", info.number, info.capacity,
                        info.open ? "open" : "closed", info.queued[0], info.queued[1],
                        info.receivers[0] + info.senders[0], info.receivers[1] + info.senders[1],
-                       (unsigned long long)info.sent[0], (unsigned long long)info.sent[1], owners);
+                       (unsigned long long)info.sent[0], (unsigned long long)info.sent[1], name, owners);
     }
     if (shown == 0)
         hx_console_printf("chan: there are no channels\n");
@@ -95,7 +111,7 @@ static hx_status_t cmd_ipc(int argc, char **argv)
 static void complete_channels(uint32_t position, struct hx_editor_matches *matches)
 {
     char name[2 * HX_NAME_MAX];
-    for (uint32_t i = 0; position == 1 && hx_declared_channel_name(i, name); i++)
+    for (uint32_t i = 0; position == 1 && hx_declared_channel_name(i, name, NULL); i++)
         hx_editor_offer(matches, name);
 }
 
@@ -132,7 +148,7 @@ static hx_status_t connect(const char *command, const char *name, hx_handle_t *o
     if (err != HX_E_NOENT)
         return hx_command_refuse(command, name, err, NULL);
     hx_nearest_init(&nearest, name);
-    for (uint32_t i = 0; hx_declared_channel_name(i, other); i++)
+    for (uint32_t i = 0; hx_declared_channel_name(i, other, NULL); i++)
         hx_nearest_offer(&nearest, other);
     return hx_command_unknown(command, "channel", name, hx_nearest_name(&nearest), "see chan");
 }

@@ -234,7 +234,7 @@ void hx_declared_check_connections(bool (*may)(const struct hx_module *module, c
     }
 }
 
-bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX])
+bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX], hx_handle_t *out_mine)
 {
     bool found = false;
     const struct hx_module *module = NULL;
@@ -244,6 +244,8 @@ bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX])
         LIST_FOREACH(claim, &module->claims, link)
             if (!found && claim->capacity && index-- == 0) {
                 hx_fmt(out, 2 * HX_NAME_MAX, "%s/%s", module->name, claim->key);
+                if (out_mine)
+                    *out_mine = claim->mine;
                 found = true;
             }
     hx_module_registry_unlock(flags);

@@ -38,5 +38,6 @@ HX_NODISCARD hx_status_t hx_declared_connect(const char *name, struct hx_holder 
 /* Takes back what was connected, whoever has it by now, by a module that has gone or that @may not do so any more; clones as well.
  * @may is called with the registry of modules locked. */
 void hx_declared_check_connections(bool (*may)(const struct hx_module *module, const char *name));
-/* Name number @index of all declared channels, as above; false: there are no more. For those who offer them. */
-bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX]);
+/* Name number @index of all declared channels, as above, and the end that its module keeps (NULL: not wanted); false: there are no
+ * more. For those who offer and show them. */
+bool hx_declared_channel_name(uint32_t index, char out[2 * HX_NAME_MAX], hx_handle_t *out_mine);

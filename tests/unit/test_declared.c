@@ -183,7 +183,7 @@ Test(declared, a_channel_is_found_by_its_module_and_key_and_goes_with_it)
     struct hx_message message = { .payload = HX_PAYLOAD_INLINE, .bytes = 3, .data = "abc" };
     begin();
     bool named = false;
-    for (uint32_t i = 0; hx_declared_channel_name(i, name); i++)
+    for (uint32_t i = 0; hx_declared_channel_name(i, name, NULL); i++)
         named |= strcmp(name, "listener/in") == 0;
     cr_assert(named, "it is not among the channels that there are");
     cr_assert_eq(hx_declared_connect("listener/out", &hx_kernel_holder, &far), HX_E_NOENT);
@@ -200,7 +200,7 @@ Test(declared, a_channel_is_found_by_its_module_and_key_and_goes_with_it)
     cr_assert_eq(hx_ipc_receive(mine, &module->holder, &message, 0), HX_E_EMPTY, "others may come");
     cr_assert_eq(hx_declared_connect("listener/in", &hx_kernel_holder, &far), HX_OK);
     cr_assert_eq(world_unload("listener", NULL), HX_OK);
-    for (uint32_t i = 0; hx_declared_channel_name(i, name); i++)
+    for (uint32_t i = 0; hx_declared_channel_name(i, name, NULL); i++)
         cr_assert_neq(strncmp(name, "listener/", 9), 0, "%s is still there", name);
     cr_assert_eq(hx_ipc_receive(far, &hx_kernel_holder, &message, 0), HX_E_CLOSED);
     cr_assert_eq(hx_handle_close(far, &hx_kernel_holder), HX_OK);

@@ -129,9 +129,11 @@ static void write_channels(const json_t *rows, FILE *to)
 
     json_array_foreach(rows, i, row)
     {
-        char name[32];
+        char number[32];
+        const char *name = NULL;
 
-        snprintf(name, sizeof(name), "channel %.0f", hx_ctl_member_number(row, "number", 0));
+        snprintf(number, sizeof(number), "channel %.0f", hx_ctl_member_number(row, "number", 0));
+        name = hx_ctl_member(row, "name", number);
         write_node("c:", name, "cds", to);
         write_arrows(hx_ctl_member(row, "owners", ""), "c:", name, to);
     }
