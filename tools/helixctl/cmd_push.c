@@ -45,13 +45,11 @@ static enum hx_ctl_parse parse(int argc, char **argv, struct hx_ctl_options *opt
     return hx_ctl_count_fits(options, argc - optind, 1, 1) ? HX_CTL_PARSE_OK : HX_CTL_PARSE_WRONG;
 }
 
-static void say(const struct hx_ctl_options *options, const struct hx_ctl_deploy *deploy, bool good)
+static void say(const struct hx_ctl_options *options, const struct hx_ctl_deploy *deploy, enum hx_ctl_exit status)
 {
-    if (options->json && deploy->pushed[0]) {
-        hx_ctl_print_json(hx_ctl_deploy_json(deploy));
-        return;
-    }
-    if (!good || options->quiet || options->json)
+    if (options->json)
+        hx_ctl_print_json(hx_ctl_deploy_json(deploy, status));
+    if (status != HX_CTL_OK || options->quiet || options->json)
         return;
     printf("push: %s, %zu bytes in %.3f s%s\n", deploy->pushed, deploy->bytes, deploy->push_s,
            deploy->resumed ? ", parts of it again" : "");
@@ -73,7 +71,7 @@ int hx_ctl_cmd_push(int argc, char **argv)
     status = hx_ctl_peer_open(&peer, &options, false);
     if (status == HX_CTL_OK) {
         status = hx_ctl_deploy_run(&peer, &deploy);
-        say(&options, &deploy, status == HX_CTL_OK);
+        say(&options, &deploy, status);
     }
     hx_ctl_deploy_free(&deploy);
     hx_ctl_peer_close(&peer);

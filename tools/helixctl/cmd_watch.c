@@ -90,16 +90,13 @@ static enum hx_ctl_exit take_turn(struct watch *watch, struct turn *turn)
 
 static void say_json(const struct watch *watch, const struct turn *turn, enum hx_ctl_exit status)
 {
-    json_t *out = hx_ctl_deploy_json(&turn->deploy);
+    json_t *out = hx_ctl_deploy_json(&turn->deploy, status);
 
-    if (!out) /* it did not come to a file */
-        out = json_object();
     json_object_set_new(out, "changed", json_string(watch->tree.changed));
     json_object_set_new(out, "same", json_boolean(turn->same));
     json_object_set_new(out, "build_s", json_real(turn->build_s));
     json_object_set_new(out, "ask_s", json_real(turn->ask_s));
     json_object_set_new(out, "live_s", json_real(turn->live_s));
-    json_object_set_new(out, "exit", json_integer(status));
     if (turn->answer.text)
         json_object_set_new(out, "answer", json_string(turn->answer.text));
     hx_ctl_print_json(out);

@@ -141,12 +141,13 @@ void hx_ctl_deploy_free(struct hx_ctl_deploy *deploy)
     deploy->end = NULL;
 }
 
-json_t *hx_ctl_deploy_json(const struct hx_ctl_deploy *deploy)
+json_t *hx_ctl_deploy_json(const struct hx_ctl_deploy *deploy, enum hx_ctl_exit status)
 {
-    json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "file", deploy->path, "name",
-                            deploy->pushed, "module", deploy->target, "version", deploy->version, "bytes",
-                            (json_int_t)deploy->bytes, "resumed", (json_int_t)deploy->resumed, "check_s",
-                            deploy->check_s, "push_s", deploy->push_s, "reload_s", deploy->reload_s);
+    json_t *out =
+        json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:i}", "file", deploy->path, "name", deploy->pushed,
+                  "module", deploy->target, "version", deploy->version, "bytes", (json_int_t)deploy->bytes, "resumed",
+                  (json_int_t)deploy->resumed, "check_s", deploy->check_s, "push_s", deploy->push_s, "reload_s",
+                  deploy->reload_s, "exit", (int)status);
 
     if (deploy->said.text)
         json_object_set_new(out, "output", json_string(deploy->said.text));

@@ -27,8 +27,8 @@ struct hx_ctl_deploy {
 /* Complains of what was refused. @deploy is to be freed either way. */
 enum hx_ctl_exit hx_ctl_deploy_run(struct hx_ctl_peer *peer, struct hx_ctl_deploy *deploy);
 void hx_ctl_deploy_free(struct hx_ctl_deploy *deploy);
-/* The outcome as one object. Owned. */
-json_t *hx_ctl_deploy_json(const struct hx_ctl_deploy *deploy);
+/* The outcome, with the exit status @status, as one object. Owned. */
+json_t *hx_ctl_deploy_json(const struct hx_ctl_deploy *deploy, enum hx_ctl_exit status);
 
 /* Runs a command that changes something; its text is added to @out, and a refusal complained of. @end may be NULL. */
 enum hx_ctl_exit hx_ctl_change(struct hx_ctl_peer *peer, const char *command, struct hx_ctl_text *out, json_t **end);

@@ -11,7 +11,10 @@ void hx_ctl_interrupt_init(void);
 bool hx_ctl_interrupted(void);
 /* Forgets it: what it was meant for has been told. */
 void hx_ctl_interrupt_clear(void);
-/* poll() until @deadline_ns of hx_ctl_clock_ns(), UINT64_MAX for ever: interrupted, it returns 0. */
+/* From here on it ends as well when nobody reads its standard output any more, though there may be nothing to write. */
+void hx_ctl_interrupt_needs_reader(void);
+enum { HX_CTL_POLL_MAX = 2 };
+/* poll() of up to HX_CTL_POLL_MAX until @deadline_ns of hx_ctl_clock_ns(), UINT64_MAX for ever: interrupted, it returns 0. */
 int hx_ctl_poll(struct pollfd *fds, nfds_t count, uint64_t deadline_ns);
 /* The signals as they were, for a program that is started from here. */
 const sigset_t *hx_ctl_interrupt_mask(void);

@@ -37,7 +37,8 @@ struct command {
     "  -h, --help                show this\n"
 #define FOLLOW "  -f, --follow              go on until Ctrl-C\n"
 #define PUSH                                                                                                           \
-    "      --key KEY.pem         sign with this Ed25519 key; without it FILE.sig is taken, if there\n"                 \
+    "      --key KEY.pem         sign with this Ed25519 key; without it FILE.sig is taken, if there, as made by\n"     \
+    "                            mkmodpack strip -o FILE MODULE; mkmodpack sign --key KEY.pem FILE\n"                  \
     "      --keep-debug          send debug information too\n"                                                         \
     "      --no-check            leave it to the kernel to find out what is wrong with the file\n"
 #define ROWS "With FILE, or - for standard input, takes rows from there instead of asking a kernel.\n"

@@ -2,7 +2,7 @@
 /*
  * timeline.c - see timeline.h.
  *
- * Why probation is no bar to scale: it is a thousand times as long as the rest. It is written behind the bar.
+ * Why probation is not to scale: it is a thousand times as long as the rest. How long it was is written behind the bar.
  * Source: SVG 1.1 (second edition), W3C.
  */
 #include "timeline.h"
@@ -12,7 +12,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { ROW_PX = 34, BAR_PX = 16, LABEL_PX = 300, PLOT_PX = 620, TAIL_PX = 280, HEAD_PX = 70, MARGIN_PX = 12 };
+enum {
+    ROW_PX = 34,
+    BAR_PX = 16,
+    LABEL_PX = 300,
+    PLOT_PX = 620,
+    PROBATION_PX = 24,
+    TAIL_PX = 280,
+    TAIL_AT_PX = LABEL_PX + PLOT_PX + PROBATION_PX + 12,
+    HEAD_PX = 70,
+    MARGIN_PX = 12,
+};
+static const char other_colour[] = "#c8c8c8", probation_colour[] = "#9c755f";
 
 /* What of the kernel's steps is shown as one. */
 static const struct phase {
@@ -60,6 +71,16 @@ static double other_us(const json_t *row)
     return rest > 0 ? rest : 0;
 }
 
+/* 0: there was none; less: it goes on. */
+static double probation_us(const json_t *row)
+{
+    double decided = time_us(row, "decided"), open = time_us(row, "open");
+
+    if (strcmp(hx_ctl_member(row, "outcome", ""), "probation") == 0)
+        return -1;
+    return decided > open && open > 0 ? decided - open : 0;
+}
+
 static double longest_us(const json_t *swaps)
 {
     double longest = 1;
@@ -103,17 +124,21 @@ static void write_box(FILE *to, double x, double y, double width, const char *co
     fputs("</title></rect>\n", to);
 }
 
+static void write_key(FILE *to, size_t at, const char *colour, const char *name)
+{
+    double x = LABEL_PX + 74.0 * (double)at;
+
+    write_box(to, x, 12, 14, colour, name);
+    write_text(to, x + 18, 25, "", name);
+}
+
 static void write_head(FILE *to, double longest)
 {
-    double x = LABEL_PX;
-
     write_text(to, MARGIN_PX, 24, "font-weight=\"bold\" font-size=\"15\"", "Swaps of modules");
-    for (size_t i = 0; i < PHASE_COUNT; i++, x += 74) {
-        write_box(to, x, 12, 14, phases[i].colour, phases[i].name);
-        write_text(to, x + 18, 25, "", phases[i].name);
-    }
-    write_box(to, x, 12, 14, "#c8c8c8", "other");
-    write_text(to, x + 18, 25, "", "other");
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        write_key(to, i, phases[i].colour, phases[i].name);
+    write_key(to, PHASE_COUNT, other_colour, "other");
+    write_key(to, PHASE_COUNT + 1, probation_colour, "probation");
     for (int i = 0; i <= 4; i++) {
         char label[32];
         double at = LABEL_PX + PLOT_PX * i / 4.0;
@@ -127,7 +152,7 @@ static void write_head(FILE *to, double longest)
 static void write_bar(FILE *to, const json_t *row, double y, double scale)
 {
     char title[96];
-    double x = LABEL_PX, other = other_us(row);
+    double x = LABEL_PX, other = other_us(row), probation = probation_us(row);
 
     for (size_t i = 0; i < PHASE_COUNT; i++) {
         double us = phase_us(row, &phases[i]);
@@ -139,7 +164,10 @@ static void write_bar(FILE *to, const json_t *row, double y, double scale)
     }
     snprintf(title, sizeof(title), "other %.3f us", other);
     if (other > 0)
-        write_box(to, x, y, other * scale, "#c8c8c8", title);
+        write_box(to, x, y, other * scale, other_colour, title);
+    snprintf(title, sizeof(title), probation > 0 ? "probation %.3f us, not to scale" : "probation goes on", probation);
+    if (probation != 0)
+        write_box(to, x + other * scale, y, PROBATION_PX, probation_colour, title);
 }
 
 static void write_label(FILE *to, const json_t *row, double y)
@@ -157,7 +185,7 @@ static void write_label(FILE *to, const json_t *row, double y)
 static void write_tail(FILE *to, const json_t *row, double y)
 {
     char tail[200];
-    double decided = time_us(row, "decided"), probation = decided > 0 ? decided - time_us(row, "open") : 0;
+    double probation = probation_us(row);
     size_t used = (size_t)snprintf(tail, sizeof(tail), "%.0f us, gate closed %.0f us", time_us(row, "total"),
                                    time_us(row, "blackout"));
 
@@ -165,7 +193,7 @@ static void write_tail(FILE *to, const json_t *row, double y)
         used += (size_t)snprintf(tail + used, sizeof(tail) - used, ", probation %.2f s", probation / 1e6);
     if (used < sizeof(tail))
         snprintf(tail + used, sizeof(tail) - used, ", %s", hx_ctl_member(row, "outcome", "?"));
-    write_text(to, LABEL_PX + PLOT_PX + 12, y + BAR_PX - 4, "fill=\"#444\"", tail);
+    write_text(to, TAIL_AT_PX, y + BAR_PX - 4, "fill=\"#444\"", tail);
 }
 
 void hx_ctl_timeline_write(const json_t *swaps, FILE *to)
@@ -177,7 +205,7 @@ void hx_ctl_timeline_write(const json_t *swaps, FILE *to)
     fprintf(to,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" font-family=\"monospace\" "
             "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-            LABEL_PX + PLOT_PX + TAIL_PX + MARGIN_PX, HEAD_PX + ROW_PX * json_array_size(swaps) + MARGIN_PX);
+            TAIL_AT_PX + TAIL_PX + MARGIN_PX, HEAD_PX + ROW_PX * json_array_size(swaps) + MARGIN_PX);
     write_head(to, longest);
     json_array_foreach(swaps, i, row)
     {

@@ -72,6 +72,13 @@ static int add_watch(struct hx_ctl_tree *tree, char *path)
     return watch;
 }
 
+static void note(struct hx_ctl_tree *tree, const char *name)
+{
+    snprintf(tree->changed, sizeof(tree->changed), "%s", name);
+    tree->saved = true;
+}
+
+/* What lies in @path; files as saved, which counts if nobody watched when they were. */
 static void add_below(struct hx_ctl_tree *tree, const char *path)
 {
     DIR *directory = opendir(path);
@@ -83,7 +90,10 @@ static void add_below(struct hx_ctl_tree *tree, const char *path)
 
         if (entry->d_name[0] == '.' || asprintf(&below, "%s/%s", path, entry->d_name) < 0)
             continue;
-        if (lstat(below, &found) == 0 && S_ISDIR(found.st_mode) && !is_built_in(below))
+        bool is_there = lstat(below, &found) == 0;
+        if (is_there && S_ISREG(found.st_mode) && is_source(entry->d_name))
+            note(tree, entry->d_name);
+        if (is_there && S_ISDIR(found.st_mode) && !is_built_in(below))
             (void)add_watch(tree, below);
         else
             free(below);
@@ -106,7 +116,9 @@ static bool add_all(struct hx_ctl_tree *tree, const char *directory)
 bool hx_ctl_tree_open(struct hx_ctl_tree *out, const char *directory)
 {
     *out = (struct hx_ctl_tree){ .fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC) };
-    if (out->fd >= 0 && add_all(out, directory))
+    bool good = out->fd >= 0 && add_all(out, directory);
+    out->changed[0] = '\0'; /* as it is */
+    if (good)
         return true;
     hx_ctl_complain("%s: cannot be watched: %s; name a directory that can be read", directory, strerror(errno));
     return false;
@@ -123,43 +135,45 @@ void hx_ctl_tree_close(struct hx_ctl_tree *tree)
 }
 
 /* ---- events -------------------------------------------------------------------------------------------------------------- */
-static bool take(struct hx_ctl_tree *tree, const struct inotify_event *event)
+/* A directory that came, perhaps with files in it. */
+static void take_directory(struct hx_ctl_tree *tree, const struct inotify_event *event)
+{
+    char *below = NULL;
+
+    if (!(event->mask & (IN_CREATE | IN_MOVED_TO)) || event->name[0] == '.' ||
+        asprintf(&below, "%s/%s", tree->path[event->wd], event->name) < 0)
+        return;
+    if (!is_built_in(below))
+        (void)add_all(tree, below);
+    free(below);
+}
+
+static void take(struct hx_ctl_tree *tree, const struct inotify_event *event)
 {
     bool known = event->wd >= 0 && (size_t)event->wd < tree->count && tree->path[event->wd];
 
-    if (event->mask & IN_Q_OVERFLOW)
-        return true;
+    tree->saved |= (event->mask & IN_Q_OVERFLOW) != 0;
     if (!known || event->len == 0)
-        return false;
-    if (event->mask & IN_ISDIR) {
-        char *below = NULL;
-        if ((event->mask & (IN_CREATE | IN_MOVED_TO)) && event->name[0] != '.' &&
-            asprintf(&below, "%s/%s", tree->path[event->wd], event->name) >= 0) {
-            if (!is_built_in(below))
-                (void)add_all(tree, below);
-            free(below);
-        }
-        return false;
-    }
-    if (!(event->mask & SAVED) || !is_source(event->name))
-        return false;
-    snprintf(tree->changed, sizeof(tree->changed), "%s", event->name);
-    return true;
+        return;
+    if (event->mask & IN_ISDIR)
+        take_directory(tree, event);
+    else if ((event->mask & SAVED) && is_source(event->name))
+        note(tree, event->name);
 }
 
 bool hx_ctl_tree_read(struct hx_ctl_tree *tree)
 {
     _Alignas(struct inotify_event) char data[8192];
-    bool saved = false;
     ssize_t got;
 
+    tree->saved = false;
     while ((got = read(tree->fd, data, sizeof(data))) > 0) {
         for (const char *at = data; at < data + got;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
 
-            saved |= take(tree, event);
+            take(tree, event);
             at += sizeof(*event) + event->len;
         }
     }
-    return saved;
+    return tree->saved;
 }

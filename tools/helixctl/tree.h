@@ -12,7 +12,8 @@ struct hx_ctl_tree {
     int fd;
     char **path; /* [count], by the descriptor of its watch; NULL: none of that. Owned. */
     size_t count;
-    char changed[256]; /* the last that was */
+    char changed[256]; /* the last that was saved */
+    bool saved;        /* something was, while hx_ctl_tree_read() reads */
 };
 
 /* False: complained of. Either way to be closed. */

@@ -49,8 +49,11 @@ enum hx_ctl_exit hx_ctl_view(struct hx_ctl_peer *peer, const char *command, bool
                               .take = print,
                               .context = &output };
     struct hx_ctl_answer answer;
-    enum hx_ctl_exit status = hx_ctl_peer_ask(peer, &ask, &answer);
+    enum hx_ctl_exit status = HX_CTL_ABSENT;
 
+    if (endless)
+        hx_ctl_interrupt_needs_reader();
+    status = hx_ctl_peer_ask(peer, &ask, &answer);
     if (status == HX_CTL_REFUSED && answer.end)
         hx_ctl_peer_complain(command, &answer);
     hx_ctl_answer_free(&answer);
