@@ -7,7 +7,7 @@ import struct
 import time
 
 from harness import boot, built, case, contains, counted, equal, log, main, mkmodpack, scratch
-from peer import (ACK, CANCEL, DAMAGED, DATA, END, EXEC, HELLO, PAYLOAD_MAX, PUSH, QUERY, Peer, connected, frame,
+from peer import (ACK, CANCEL, DAMAGED, DATA, END, EXEC, HELLO, OUTPUT, PAYLOAD_MAX, PUSH, QUERY, Peer, connected, frame,
                   push_payload)
 from views import shipped
 
@@ -58,7 +58,7 @@ def push():
         inside = sum(row[f"{phase}_ns"] for phase in ("drain", "save", "load", "publish"))
         assert 0 < inside <= row["blackout_ns"], row
         assert row["link_ns"] + row["admit_ns"] + row["init_ns"] + row["reserve_ns"] + inside <= row["total_ns"], row
-        guest.wait(lambda: peer.query("swaps")[1][0]["decided_ns"] > row["open_ns"], 20, "the end of probation")
+        guest.wait(lambda: peer.query("swaps")[1][0]["decided_ns"] > row["open_ns"], 60, "the end of probation")
         equal(peer.push("svc_kv.hxm", b"no module")["status"], 0, "push of what replaces it")
         contains(guest.run("restart svc_kv"), "2.0.0")
         contains(peer.run("sym kv_find")[1], "svc_kv 2.0.0")
@@ -89,6 +89,32 @@ def together():
                 seen[request] = payload
         contains([seen[peer.number].decode()], '"busy"')
         equal(peer.run("version")[0]["status"], 0, "afterwards")
+
+
+@case("during a push other requests are busy, and what a command says after HELLO is dropped")
+def one_at_a_time():
+    content = module("svc_kv-2")
+    with connected() as (_, peer):
+        push_number = peer.begin(PUSH, push_payload("svc_kv.hxm", content))
+        peer.send(frame(push_number, DATA, bytes(4) + content[:100]))
+        equal(peer.next(), (push_number, ACK, struct.pack("<I", 100)), "the first bytes")
+        for kind, payload in ((EXEC, b"version"), (QUERY, b"lsmod"), (PUSH, push_payload("other.hxm", content))):
+            equal(peer.finish(peer.begin(kind, payload))[0]["error"], "busy", kind)
+        for at in range(100, len(content), PAYLOAD_MAX - 4):
+            peer.send(frame(push_number, DATA, struct.pack("<I", at) + content[at:at + PAYLOAD_MAX - 4]))
+            equal(peer.next()[:2], (push_number, ACK), f"at {at}")
+        equal(peer.finish(push_number)[0]["status"], 0, "the push")
+        number = peer.begin(EXEC, b"dmesg -f")
+        while peer.next()[:2] != (number, OUTPUT):
+            pass
+        hello = peer.begin(HELLO)
+        while True:  # what was under way before the kernel has read it
+            request, kind, payload = peer.next()
+            assert (request, kind) in ((number, OUTPUT), (hello, END)), (request, kind, payload)
+            if kind == END:
+                break
+        equal(peer.run("insmod svc_echo.hxm")[1], ["insmod: loaded svc_echo 1.0.0"], "alone, though the log has more")
+        equal(peer.run("lsmod")[0]["status"], 0, "and no end of what was given up")
 
 
 @case("damaged and hostile bytes are skipped and told, and what is whole behind them is obeyed")
@@ -207,7 +233,7 @@ def last():
             peer.hello()
             number = peer.begin(EXEC, b"poweroff 7")
             equal(peer.next()[:2], (number, END), "the answer")
-            equal(guest.wait_end(20), 7, "the machine's end")
+            equal(guest.wait_end(60), 7, "the machine's end")
 
 
 if __name__ == "__main__":

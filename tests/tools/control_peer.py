@@ -105,6 +105,7 @@ class Peer:
         self.signatures = {}
         self.commands = []  # (kind, line), as they were obeyed
         self.cancelled = 0
+        self.cancel_says = (-4, "interrupted", "interrupted")
         self.frames_in = self.frames_out = self.bytes_in = 0
         self.most_under_way = 0
         self.connection = None
@@ -196,7 +197,7 @@ class Peer:
             if request == self.running or (self.push and request == self.push["request"]):
                 self.cancelled += 1
                 self.push, self.running = None, 0
-                self._end(request, -4, "interrupted", "interrupted")
+                self._end(request, *self.cancel_says)
         elif kind in (EXEC, QUERY, PUSH) and (self.running or self.push):
             self._end(request, -6, "busy", "a request runs")
         elif kind in (EXEC, QUERY):

@@ -55,7 +55,8 @@ ANSWERS = {"lsmod": LSMOD, "swaps": SWAPS, "reload": RELOADED, "insmod": Answer(
            "ps": Answer(text="NUM NAME\n  1 console\n", rows=[{"number": 1, "name": "console"}]),
            "rollback": Answer(text="rollback: svc_kv 2.0.0 -> 1.0.0\n"),
            "services": Answer(rows=[{"service": "kv", "owner": "svc_kv"}]),
-           "chan": Answer(rows=[{"number": 1, "owners": "svc_kv,kernel"}]),
+           "chan": Answer(rows=[{"number": 1, "name": None, "owners": "svc_kv,kernel"},
+                                {"number": 2, "name": "svc_kv/kv", "owners": "svc_kv"}]),
            "dmesg": Answer(text="[1.0] one\n[2.0] two\n", rows=[{"at": 1, "text": "one"}]),
            "events": Answer(text="TIME\n1 task created\n", rows=[{"topic": "task"}])}
 
@@ -191,7 +192,7 @@ def push_damaged():
     for number in range(1, last):
         for fault in ("damage_in", "damage_out", "lose_out"):
             with peer(faults=Faults(**{fault: {number}})) as kernel:
-                tool("push", MODULE, "--timeout", "1")
+                tool("push", MODULE, "--timeout", "4")
                 pushed(kernel, f"{fault} {number}", svc_kv_2=MODULE_BYTES)
     for number in (2, 3, FRAMES):
         with peer(faults=Faults(lose_in={number})) as kernel:
@@ -211,9 +212,9 @@ def hopeless():
     with peer(faults=Faults(damage_in=set(range(4, 1000)))):
         contains(refused("push", MODULE, status=DAMAGED), "the line damages")
     with peer(faults=Faults(lose_in=set(range(2, 1000)))):
-        contains(refused("lsmod", "--timeout", "0.5", status=ABSENT), "no answer")
+        contains(refused("lsmod", "--timeout", "3", status=ABSENT), "no answer")
     with peer(faults=Faults(damage_out=set(range(2, 1000)))):
-        contains(refused("reload", "svc_kv", "--timeout", "1", status=DAMAGED), "the line damages")
+        contains(refused("reload", "svc_kv", "--timeout", "3", status=DAMAGED), "the line damages")
 
 
 @case("debug information stays here, unless it is asked for or a signature holds for it")
@@ -363,7 +364,7 @@ def noise():
 def again():
     for fault, number in (("damage_in", 1), ("damage_in", 2), ("damage_out", 1), ("damage_out", 2), ("damage_out", 3)):
         with peer(faults=Faults(**{fault: {number}})) as kernel:
-            equal(tool("lsmod", "--timeout", "3")[0], LSMOD.text, f"{fault} {number}")
+            equal(tool("lsmod", "--timeout", "20")[0], LSMOD.text, f"{fault} {number}")
             assert kernel.commands, "nothing was asked"
     with peer(faults=Faults(damage_in={2})) as kernel:
         tool("reload", "svc_kv")
@@ -396,11 +397,23 @@ def started(*arguments, **options):
                             stderr=subprocess.PIPE, text=True, env=environment(), **options)
 
 
-def until(condition, what, limit_s=15):
+def until(condition, what, limit_s=60):
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.01)
+
+
+@case("what the kernel cannot break off is told at Ctrl-C")
+def goes_on():
+    with peer(answers={"reload": Answer(silent=True)}) as kernel:
+        kernel.cancel_says = (-30, "canceled", "it goes on in the kernel")
+        process = started("reload", "x", "--json")
+        until(lambda: kernel.commands, "nothing was asked")
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+        equal((process.returncode, errors), (STOPPED, "helixctl: reload x: it goes on in the kernel\n"), "what is said")
+        equal(json.loads(out)["error"], "canceled", "the object")
 
 
 @case("Ctrl-C cancels what runs in the kernel")
@@ -412,22 +425,22 @@ def interrupted():
         with peer(answers=answers) as kernel:
             process = started(*arguments)
             until(lambda kernel=kernel: kernel.commands, "nothing was asked")
-            time.sleep(0.1)
+            said = process.stdout.read(len(text))
             process.send_signal(signal.SIGINT)
-            out, errors = process.communicate(timeout=10)
-            equal((process.returncode, out, kernel.cancelled), (status, text, 1), f"{arguments} {errors}")
+            out, errors = process.communicate(timeout=60)
+            equal((process.returncode, said + out, kernel.cancelled), (status, text, 1), f"{arguments} {errors}")
 
 
 @case("who reads no more ends what is followed")
 def closed_pipe():
-    answers = {"events": Answer(text="TIME\none\n" * 2000, endless=True)}
-    with peer(answers=answers) as kernel:
-        process = started("events", "-f")
-        process.stdout.readline()
-        process.stdout.close()
-        process.wait(10)
-        process.stderr.close()
-        until(lambda: kernel.cancelled, "it was not cancelled")
+    for text in ("TIME\none\n" * 20000, "TIME\n"):  # also when there is nothing more to write
+        with peer(answers={"events": Answer(text=text, endless=True)}) as kernel:
+            process = started("events", "-f")
+            process.stdout.readline()
+            process.stdout.close()
+            process.wait(60)
+            process.stderr.close()
+            until(lambda kernel=kernel: kernel.cancelled, "it was not cancelled")
 
 
 # ---- terminals -------------------------------------------------------------------------------------------------------
@@ -435,16 +448,16 @@ def at_terminal(*arguments, env=None):
     """What it writes when both channels are a terminal."""
     leader, follower = pty.openpty()
     with subprocess.Popen([TOOL, arguments[0], "--connect", SOCKET, *arguments[1:]], stdin=follower, stdout=follower,
-                          stderr=follower, env=environment(TERM="xterm", **(env or {}))) as process:
+                          stderr=follower, env=environment(**{"TERM": "xterm", **(env or {})})) as process:
         os.close(follower)
         out = b""
-        while select.select([leader], [], [], 20)[0]:
+        while select.select([leader], [], [], 60)[0]:
             try:
                 data = os.read(leader, 4096)
             except OSError:
                 break
             out += data
-        process.wait(20)
+        process.wait(60)
     os.close(leader)
     return out.decode()
 
@@ -453,8 +466,16 @@ def at_terminal(*arguments, env=None):
 def colours():
     with peer():
         contains(at_terminal("lsmod"), "\033[1mNAME")
-        assert "\033" not in at_terminal("lsmod", env={"NO_COLOR": "1"})
+        contains(at_terminal("lsmod", env={"NO_COLOR": ""}), "\033[1mNAME")
         contains(at_terminal("exec", "nonsense"), "\033[31mhelixctl: ")
+        for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            for command in (("lsmod",), ("exec", "nonsense")):
+                assert "\033" not in at_terminal(*command, env=env), (command, env)
+        for command in (("lsmod",), ("exec", "nonsense"), ("push", MODULE, "--reload")):  # into pipes
+            for wanted in ({"TERM": "xterm"}, {"TERM": "xterm", "NO_COLOR": ""}):
+                done = subprocess.run([TOOL, command[0], "--connect", SOCKET, *command[1:]], capture_output=True, text=True,
+                                      timeout=60, env=environment(**wanted), check=False)
+                assert done.stdout + done.stderr and "\033" not in done.stdout + done.stderr, (command, done)
 
 
 @case("a long push shows how far it is, where there is a terminal")
@@ -540,12 +561,12 @@ def watch():
         for other in ("src/.m.c.swp", "src/m.c~", "src/m.o", "build/x.c"):
             with open(os.path.join(folder, other), "w", encoding="ascii"):
                 pass
+        time.sleep(0.2)  # for what must not happen
         os.makedirs(os.path.join(folder, "new", "deep"))
-        time.sleep(0.2)
         save(folder, "new/deep/x.c", "")
         fifth = json.loads(process.stdout.readline())
         equal(fifth["changed"], "x.c", "fifth")
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
         equal(process.returncode, OK, "exit status")
         contains(errors, "m.c: no good")
         contains(errors, "failed with status 2; what runs in the kernel runs on")
@@ -567,7 +588,7 @@ def watch_on():
         equal(process.stdout.readline(), RELOADED.text, "what the kernel said")
         equal(kernel.files["svc_kv.hxm"] != b"", True, "the file")
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=10)
+        out, errors = process.communicate(timeout=60)
         equal((process.returncode, out, errors), (OK, "", ""), "the end")
 
 
@@ -596,6 +617,8 @@ def graph():
         contains(out, '"s:kv" [shape=hexagon')
         contains(out, '"m:svc_kv" -> "c:channel 1"')
         contains(out, '"m:kernel" -> "c:channel 1"')
+        contains(out, '"c:svc_kv/kv" [shape=cds, label="svc_kv/kv"]')
+        contains(out, '"m:svc_kv" -> "c:svc_kv/kv"')
         rows, _ = tool("lsmod", "--json")
     equal(tool("graph", "-", input=rows)[0].count("shape=box"), 2, "boxes")
     if shutil.which("dot"):
@@ -618,6 +641,10 @@ def timeline():
     assert abs(boxes["link 1000.000 us"] - 2 * boxes["drain 500.000 us"]) < 0.02, boxes
     assert abs(boxes["link 2000.000 us"] - 2 * boxes["link 1000.000 us"]) < 0.02, boxes
     assert abs(boxes["other 500.000 us"] - boxes["drain 500.000 us"]) < 0.02, boxes
+    equal([title for title in boxes if " " not in title],
+          ["link", "init", "drain", "save", "load", "publish", "check", "other", "probation"], "the key to the colours")
+    assert 0 < boxes["probation 1000000.000 us, not to scale"] < 40, boxes
+    equal(sum(title.startswith("probation ") for title in boxes), 1, "what was refused has had none")
     text = "".join(xml.fromstring(out).itertext())
     contains(text, "svc_kv 1.0.0 -> 2.0.0")
     contains(text, "a<b 1.0.0 -> c&d 1.0.1")
