@@ -685,6 +685,25 @@ def source(*name):
         return file.read()
 
 
+@case("the manual page tells the protocol as the header has it")
+def protocol():
+    with open(os.path.join(ROOT, "include", "helix", "control.h"), encoding="ascii") as file:
+        header = file.read()
+    manual = source("helixctl.1.scd")
+    numbers, number = {}, 0
+    for name, value in re.findall(r"HX_CONTROL_([A-Z]+)(?: = (\w+))?,", header[header.index("enum hx_control_kind"):]):
+        number = int(value, 0) if value else number + 1
+        numbers[name] = number
+    equal(len(numbers), 11, "kinds of frames")
+    said = re.findall(r"^\t_(\w+)_ ([A-Z]+)\t", manual, re.MULTILINE)
+    equal({name: int(value, 0) for value, name in said}, numbers, "kinds of frames")
+    for name, part in (("MAGIC", "magic, {:#x}"), ("PAYLOAD_MAX", "a payload of up to {} bytes"),
+                       ("IDLE_MS", "does not go on for {} ms"), ("SIGNATURE_BYTES", "signature ({} bytes"),
+                       ("NAME_MAX", "name ({} bytes)")):
+        value = int(re.search(rf"HX_CONTROL_{name} = (\w+)", header)[1], 0)
+        contains(manual, part.format(value), name)
+
+
 @case("the manual page and both completions know every command and every option")
 def documented():
     manual, zsh = source("helixctl.1.scd"), source("completion", "_helixctl")
