@@ -22,7 +22,7 @@ def heap(guest):
     return guest.run("mem")[0].split("heap ")[1].split(", images")[0]
 
 
-@case("hello is answered, commands print, queries give rows, and an unknown command says so")
+@case("hello is answered, commands print, queries give rows, and an unknown command says so", limit_s=300)
 def commands():
     with connected() as (guest, peer):
         equal((peer.introduction["status"], peer.introduction["protocol"]), (0, 1), "introduction")
@@ -45,7 +45,7 @@ def commands():
         equal(peer.damaged, [], "damage")
 
 
-@case("a changed version is pushed and reloaded, state kept; it lives on when its file has another's name")
+@case("a changed version is pushed and reloaded, state kept; it lives on when its file has another's name", limit_s=300)
 def push():
     with connected("probation_ms=100") as (guest, peer):
         guest.run("kv put key value")
@@ -67,7 +67,7 @@ def push():
         equal(guest.run("kv get key"), ["value"], "what it kept in its record")
 
 
-@case("console and channel run commands at the same time")
+@case("console and channel run commands at the same time", limit_s=300)
 def together():
     with connected() as (guest, peer):
         number = peer.begin(EXEC, b"reload sched_rr sched_rr.hxm --repeat 30")
@@ -91,7 +91,7 @@ def together():
         equal(peer.run("version")[0]["status"], 0, "afterwards")
 
 
-@case("during a push other requests are busy, and what a command says after HELLO is dropped")
+@case("during a push other requests are busy, and what a command says after HELLO is dropped", limit_s=300)
 def one_at_a_time():
     content = module("svc_kv-2")
     with connected() as (_, peer):
@@ -117,7 +117,7 @@ def one_at_a_time():
         equal(peer.run("lsmod")[0]["status"], 0, "and no end of what was given up")
 
 
-@case("damaged and hostile bytes are skipped and told, and what is whole behind them is obeyed")
+@case("damaged and hostile bytes are skipped and told, and what is whole behind them is obeyed", limit_s=300)
 def hostile():
     rounds = counted(20, 200)
     with connected() as (guest, peer):
@@ -142,7 +142,7 @@ def hostile():
         equal(heap(guest), before, "the heap")
 
 
-@case("a push that is cut anywhere leaves everything as it was, also for who connects next")
+@case("a push that is cut anywhere leaves everything as it was, also for who connects next", limit_s=300)
 def cut():
     content = module("svc_kv-2")
     with connected() as (guest, peer):
@@ -165,7 +165,7 @@ def cut():
         equal(heap(guest), before, "the heap")
 
 
-@case("control=off leaves the line alone, a word that is none too, and without the line the log says so once")
+@case("control=off leaves the line alone, a word that is none too, and without the line the log says so once", limit_s=300)
 def off():
     for option in ("off", "sined"):
         with scratch() as folder, boot(cmdline=f"control={option}", control=os.path.join(folder, "control")) as guest:
@@ -180,7 +180,7 @@ def off():
         equal(sum("no control channel" in line for line in guest.run("dmesg")), 1, "lines about it")
 
 
-@case("control=signed takes what the key built in has signed, and nothing when there is none")
+@case("control=signed takes what the key built in has signed, and nothing when there is none", limit_s=300)
 def signed():
     with connected("control=signed") as (_, peer):
         equal(peer.push("svc_kv.hxm", module("svc_kv"))["error"], "disabled", "without a key")
@@ -200,7 +200,7 @@ def signed():
         contains(peer.run("reload svc_kv svc_kv.hxm")[1], "2.0.0")
 
 
-@case("files and texts go over the line at some speed, which is told")
+@case("files and texts go over the line at some speed, which is told", limit_s=300)
 def speed():
     content = random.Random(9).randbytes(200000)
     with connected() as (_, peer):
@@ -224,7 +224,7 @@ def speed():
         log(f"from the kernel: {count / 1024 / (time.monotonic() - began):.0f} KB/s")
 
 
-@case("a command that ends the machine is answered first")
+@case("a command that ends the machine is answered first", limit_s=300)
 def last():
     with scratch() as folder:
         path = os.path.join(folder, "control")

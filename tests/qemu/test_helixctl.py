@@ -78,7 +78,7 @@ def machine(**options):
             yield Machine(guest, path)
 
 
-@case("a module is pushed and replaced from outside, its state kept; what the kernel shows comes as text and as rows")
+@case("a module is pushed and replaced from outside, its state kept; what the kernel shows comes as text and as rows", limit_s=300)
 def push():
     with machine() as helix:
         ready = json.loads(helix.run("wait-ready", "--json"))
@@ -130,7 +130,7 @@ def judge_timeline(picture, rows):
             assert abs(width - ns * scale) < 0.02 and abs(x + width - next_x) < 0.02, f"{title}: {bar}"
 
 
-@case("pictures are drawn from the kernel's rows")
+@case("pictures are drawn from the kernel's rows", limit_s=300)
 def pictures():
     with machine(cmdline="probation_ms=200") as helix:
         helix.run("reload", "svc_kv", "svc_kv-2.hxm")
@@ -148,7 +148,7 @@ def pictures():
         equal(helix.guest.poweroff(), 0, "exit code")
 
 
-@case("what is followed goes on until Ctrl-C, and the kernel goes on too")
+@case("what is followed goes on until Ctrl-C, and the kernel goes on too", limit_s=300)
 def follow():
     with machine() as helix:
         for arguments, before, command, wanted in (
@@ -189,7 +189,7 @@ def fits(rows, members, what, may_lack=()):
             f"{what}: {sorted(row)}; not documented: {sorted(set(row) - usual)}, not there: {sorted(usual - set(row))}")
 
 
-@case("what --json writes is what the manual page says")
+@case("what --json writes is what the manual page says", limit_s=300)
 def rows():
     members = documented()
     with scratch() as folder, machine() as helix:
@@ -296,7 +296,7 @@ def cut():
         equal(helix.guest.poweroff(), 0, "exit code")
 
 
-@case("a helixctl that is killed or interrupted in the middle of a push is followed by one that is served")
+@case("a helixctl that is killed or interrupted in the middle of a push is followed by one that is served", limit_s=300)
 def killed():
     with scratch() as folder, machine() as helix:
         through = Machine(helix.guest, os.path.join(folder, "cutter"))
@@ -314,7 +314,7 @@ def killed():
         equal(helix.guest.poweroff(), 0, "exit code")
 
 
-@case("a wrong checksum is told, the file is not there and the old version answers")
+@case("a wrong checksum is told, the file is not there and the old version answers", limit_s=300)
 def checksum():
     with machine() as helix:
         helix.run("exec", "kv fill 10")
@@ -422,7 +422,7 @@ def packed(*arguments):
     equal(status, 0, out + errors)
 
 
-@case("control=signed takes by helixctl what the owner has signed, and refuses the rest with the reason")
+@case("control=signed takes by helixctl what the owner has signed, and refuses the rest with the reason", limit_s=300)
 def signed():
     keys = os.path.join(ROOT, "tests", "fixtures", "keys")
     with scratch() as folder:
@@ -466,11 +466,11 @@ def signed():
             equal(helix.guest.poweroff(), 0, "exit code")
 
 
-@case("Ctrl-C does not wait for the engine: what that has begun goes on, and the next command is obeyed behind it")
+@case("Ctrl-C does not wait for the engine: what that has begun goes on, and the next command is obeyed behind it", limit_s=300)
 def interrupted():
     with machine() as helix:
         helix.run("push", fixture("slow_start"))
-        process = helix.start("exec", "insmod", "slow_start.hxm", "nap_ms=8000")
+        process = helix.start("exec", "insmod", "slow_start.hxm", "nap_ms=12000")
         helix.guest.wait_line("slow_start: naps")
         process.send_signal(signal.SIGINT)
         _, errors = helix.wait(process)
@@ -481,7 +481,7 @@ def interrupted():
         equal(helix.guest.poweroff(), 0, "exit code")
 
 
-@case("a kernel that ends is told from one that refuses")
+@case("a kernel that ends is told from one that refuses", limit_s=300)
 def gone():
     for arguments in (("events", "-f"), ("dmesg", "-f", "--json")):
         with machine() as helix:
