@@ -25,14 +25,16 @@ INTERFACE = {
     "descriptor_missing": "descriptor", "descriptor_twice": ".hx.module", "name_empty": "name", "name_unprintable": "name",
     "name_unterminated": "name", "summary_unterminated": "summary", "vtable_outside": "outside", "vtable_op_null": "outside",
     "vtable_op_in_data": "outside the module's code", "vtable_short": "vtable", "hook_outside": "outside",
-    "irq_handler_in_data": "outside",    "irq_line_absurd": "line 99", "op_in_init": "given back after init", "caps_broken": "", "caps_flags": "",
+    "irq_handler_in_data": "outside", "irq_line_absurd": "line 99", "op_in_init": "given back after init",
+    "caps_broken": "", "caps_flags": "",
     "state_undeclared": "state", "missing_symbol": "hx_no_such", "missing_dependency": "requires", "ops_differ": "version",
     "types_struct": "struct hx_message: its type differs", "types_import": "import hx_sleep_ns: its type differs",
     "constructor_faults": "relies",
 }
 SCHEDULER = {
     "sched_init_fails": "init", "sched_init_faults": "fault", "sched_field_dropped": "state field",
-    "sched_load_refuses": "refused the state", "sched_load_faults": "fault", "sched_start_fails": "start", "sched_check_fails": "check",
+    "sched_load_refuses": "refused the state", "sched_load_faults": "fault", "sched_start_fails": "start",
+    "sched_check_fails": "check",
 }
 
 

@@ -801,7 +801,8 @@ def records():
         equal(text, "struct 24\n0 8 served u64\n8 16 lines [4]u32\n", "the record")
     judged("old.hxm", "old.hxm", True, "state: declared alike")
     with_types("more.hxm", KEEPS + named("keeps"), "-DMORE(SCALAR)=SCALAR(u32,extra)")
-    judged("old.hxm", "more.hxm", True, "record: extra is added, with zeros in it", "record: it is copied by the names of its fields",
+    judged("old.hxm", "more.hxm", True, "record: extra is added, with zeros in it",
+           "record: it is copied by the names of its fields",
            "type: record keeps: field `extra': offset 24, 4 bytes here; none there")
     judged("more.hxm", "old.hxm", False, "refused: record: what it keeps in extra has no place", refusals=1)
     with_types("none.hxm", named("keeps"))
@@ -813,7 +814,8 @@ def records():
     # The same fields, and another type.
     with_types("turned.hxm", "typedef volatile uint64_t restless;\n#define hx_u64 restless\n" + KEEPS + named("keeps"))
     judged("old.hxm", "turned.hxm", True, "state: converted field by field", "record: it is copied by the names of its fields",
-           "type: record keeps: field `served': volatile u64 here; u64 there", "type: state keeps: field `count': volatile u64 here")
+           "type: record keeps: field `served': volatile u64 here; u64 there",
+           "type: state keeps: field `count': volatile u64 here")
 
 
 @case("types: a damaged section of them is refused")
