@@ -66,7 +66,7 @@ hx_status_t hx_channel_end_pack(hx_handle_t *handle, const struct hx_holder *own
     if (err == HX_OK)
         err = hx_handle_give(*handle, owner, &hx_channel_transit, handle);
     if (err == HX_OK) {
-        entry->queued_at = hx_channel_end_number(to) + 1;
+        entry->queued_at = (uint16_t)(hx_channel_end_number(to) + 1);
         to->ends_inside++;
     }
     hx_lock_release(&lock, flags);

@@ -262,7 +262,8 @@ hx_status_t hx_ipc_create(uint32_t capacity, struct hx_holder *owner, struct hx_
     struct hx_channel_ends ends = { { HX_HANDLE_NONE, HX_HANDLE_NONE } };
     if (capacity == 0 || capacity > HX_CHANNEL_CAPACITY_MAX)
         return HX_E_INVAL;
-    void *lanes = hx_hal_alloc(2 * (sizeof(struct hx_lane) + capacity * sizeof(struct hx_lane_slot)));
+    uint64_t bytes = sizeof(struct hx_lane) + capacity * sizeof(struct hx_lane_slot); /* of one end */
+    void *lanes = hx_hal_alloc(2 * bytes);
     if (!lanes)
         return HX_E_NOMEM;
     struct hx_channel *channel = enter();
@@ -272,9 +273,9 @@ hx_status_t hx_ipc_create(uint32_t capacity, struct hx_holder *owner, struct hx_
     }
     hx_handle_bind(HX_HANDLE_CHANNEL, release);
     give_lanes(channel, lanes, capacity);
-    err = hx_handle_open(HX_HANDLE_CHANNEL, &channel->end[0], owner, HX_RIGHT_ALL, &ends.end[0]);
+    err = hx_handle_open_for(HX_HANDLE_CHANNEL, &channel->end[0], owner, HX_RIGHT_ALL, bytes, &ends.end[0]);
     if (err == HX_OK)
-        err = hx_handle_open(HX_HANDLE_CHANNEL, &channel->end[1], owner, HX_RIGHT_ALL, &ends.end[1]);
+        err = hx_handle_open_for(HX_HANDLE_CHANNEL, &channel->end[1], owner, HX_RIGHT_ALL, bytes, &ends.end[1]);
     if (err == HX_OK) {
         *out = ends;
         return HX_OK;

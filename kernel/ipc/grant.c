@@ -164,7 +164,8 @@ static hx_status_t make(uint64_t device, uint64_t bytes, uint32_t permissions, s
     err = map(grant, permissions);
     uintptr_t va = hx_hal_grant_va(grant->slot);
     if (err == HX_OK)
-        err = hx_handle_open(HX_HANDLE_GRANT, grant, owner, permissions, &name);
+        err = hx_handle_open_for(HX_HANDLE_GRANT, grant, owner, permissions,
+                                 device == NO_DEVICE ? grant->pages * (uint64_t)HX_PAGE_BYTES : 0, &name);
     if (err != HX_OK) {
         grant_end(grant);
         return err;

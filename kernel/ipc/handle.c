@@ -16,12 +16,30 @@ static struct {
 struct hx_handle_entry hx_handles[HX_HANDLES_MAX];
 struct hx_holder hx_kernel_holder = { .name = "kernel" };
 
+static hx_status_t (*pay_memory)(const struct hx_holder *holder, uint64_t bytes, bool back);
+
+void hx_handle_bind_memory(hx_status_t (*pay)(const struct hx_holder *holder, uint64_t bytes, bool back))
+{
+    __atomic_store_n(&pay_memory, pay, __ATOMIC_RELEASE);
+}
+
+void hx_handle_settle(void)
+{
+    hx_lock_release(&table.lock, hx_lock_acquire(&table.lock));
+}
+
 void hx_handle_bind(enum hx_handle_type type, void (*release)(struct hx_handle_entry *entry))
 {
     __atomic_store_n(&table.release[type], release, __ATOMIC_RELEASE);
 }
 
 /* ---- lists: locked --------------------------------------------------------------------------------------------------- */
+static hx_status_t pay(const struct hx_holder *payer, uint32_t weight, bool back)
+{
+    return weight && pay_memory ? pay_memory(payer, (uint64_t)weight * HX_HANDLE_WEIGHT, back) : HX_OK;
+}
+
+/* He has been charged for its memory. */
 static void charge(struct hx_holder *payer, uint32_t index)
 {
     struct hx_handle_entry *entry = &hx_handles[index];
@@ -44,6 +62,7 @@ static void uncharge(uint32_t index)
     if (entry->next)
         hx_handles[entry->next].before = entry->before;
     entry->payer->count--;
+    (void)!pay(entry->payer, entry->weight, true); /* giving back is never refused */
 }
 
 /* 0: none is free. */
@@ -63,9 +82,10 @@ static void put_back(uint32_t index)
     table.free = index;
 }
 
-static bool may_have_more(const struct hx_holder *owner)
+/* HX_OK: he may have one more, and has been charged for it. */
+static hx_status_t admit(const struct hx_holder *owner, uint32_t weight)
 {
-    return owner->count < (owner->limit ? owner->limit : HX_HANDLES_MAX);
+    return owner->count < (owner->limit ? owner->limit : HX_HANDLES_MAX) ? pay(owner, weight, false) : HX_E_LIMIT;
 }
 
 /* The next name of an entry. The bits of a generation that is 0 are left out: so no name is HX_HANDLE_NONE, whatever its type. */
@@ -103,23 +123,26 @@ hx_status_t hx_handle_refusal(hx_handle_t handle, enum hx_handle_type type, cons
     return hx_handle_type(handle) == (uint32_t)type ? HX_E_PERM : HX_E_INVAL;
 }
 
-hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_holder *owner, uint32_t rights,
-                           hx_handle_t *out)
+hx_status_t hx_handle_open_for(enum hx_handle_type type, void *object, struct hx_holder *owner, uint32_t rights,
+                               uint64_t bytes, hx_handle_t *out)
 {
-    hx_status_t err = HX_E_LIMIT;
+    uint32_t weight = (uint32_t)((bytes + HX_HANDLE_WEIGHT - 1) / HX_HANDLE_WEIGHT);
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
-    uint32_t index = may_have_more(owner) ? take() : 0;
-    if (index) {
+    uint32_t index = take();
+    hx_status_t err = index ? admit(owner, weight) : HX_E_LIMIT;
+    if (err == HX_OK) {
         struct hx_handle_entry *entry = &hx_handles[index];
         __atomic_store_n(&entry->object, object, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->rights, rights, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, rights), __ATOMIC_RELAXED);
         entry->authority = HX_HANDLE_NONE;
+        entry->weight = (uint16_t)weight;
         set_owner(entry, owner);
         charge(owner, index);
         *out = next_name(type, index);
         set_name(entry, *out);
-        err = HX_OK;
+    } else if (index) {
+        put_back(index);
     }
     hx_lock_release(&table.lock, flags);
     return err;
@@ -154,22 +177,22 @@ hx_status_t hx_handle_close(hx_handle_t handle, const struct hx_holder *owner)
 
 hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, struct hx_holder *to, hx_handle_t *out)
 {
-    hx_status_t err = HX_E_STALE;
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
     struct hx_handle_entry *entry = find(handle, from);
-    if (entry && !to->in_transit && entry->payer != to && !may_have_more(to)) {
-        err = HX_E_LIMIT;
-    } else if (entry) {
+    hx_status_t err = entry ? HX_OK : HX_E_STALE;
+    bool new_payer = entry && !to->in_transit && entry->payer != to;
+    if (new_payer)
+        err = admit(to, entry->weight);
+    if (err == HX_OK) {
         uint32_t index = hx_handle_index(handle);
         set_name(entry, HX_HANDLE_NONE);
         set_owner(entry, to);
-        if (!to->in_transit) {
+        if (new_payer) {
             uncharge(index);
             charge(to, index);
         }
         *out = next_name((enum hx_handle_type)hx_handle_type(handle), index);
         set_name(entry, *out);
-        err = HX_OK;
     }
     hx_lock_release(&table.lock, flags);
     return err;

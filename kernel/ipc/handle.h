@@ -35,11 +35,13 @@ struct hx_handle_entry {
     uint32_t denied;         /* the reverse of HX_HANDLE_MAY() when it was opened: for types whose rights stay */
     uint32_t generation;     /* outlives the handle */
     uint32_t next, before;   /* in the payer's list; free: next of those */
-    uint32_t queued_at; /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
+    uint16_t queued_at;      /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
+    uint16_t weight;         /* of memory that it stands for, for which the payer pays: in units of HX_HANDLE_WEIGHT bytes */
     /* Whose capability let it be opened: struct hx_holder.self; HX_HANDLE_NONE: it needs none. A clone has that of what it is a
      * clone of, and who is given it keeps it. */
     hx_handle_t authority;
 } __attribute__((aligned(64)));
+enum { HX_HANDLE_WEIGHT = 64 };
 /* A type and rights in one word. */
 #define HX_HANDLE_MAY(type, rights) ((uint32_t)(rights) | UINT32_C(0x10000) << (type))
 _Static_assert(HX_HANDLE_TYPE_COUNT <= 16, "a type is a bit of sixteen");
@@ -48,9 +50,21 @@ extern struct hx_handle_entry hx_handles[HX_HANDLES_MAX];
 /* How an object of a type is given back when its handle is given up; bound once by each type's room. */
 void hx_handle_bind(enum hx_handle_type type, void (*release)(struct hx_handle_entry *entry));
 
-/* A new handle for @object, which is not NULL. HX_E_LIMIT: the table or the owner's share of it is full. */
-HX_NODISCARD hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_holder *owner,
-                                        uint32_t rights, hx_handle_t *out);
+/* How a holder is charged for memory, or (@back) given back what he was charged: called with the table locked, any context. Bound
+ * once; before that nobody is. */
+void hx_handle_bind_memory(hx_status_t (*pay)(const struct hx_holder *holder, uint64_t bytes, bool back));
+/* Nobody is in the middle of charging any more who had begun before. */
+void hx_handle_settle(void);
+
+/* A new handle for @object, which is not NULL, and stands for @bytes of memory, up to 4 MiB. HX_E_LIMIT: the table or the owner's
+ * share of it is full; or why he cannot be charged. */
+HX_NODISCARD hx_status_t hx_handle_open_for(enum hx_handle_type type, void *object, struct hx_holder *owner,
+                                            uint32_t rights, uint64_t bytes, hx_handle_t *out);
+static inline HX_NODISCARD hx_status_t hx_handle_open(enum hx_handle_type type, void *object, struct hx_holder *owner,
+                                                      uint32_t rights, hx_handle_t *out)
+{
+    return hx_handle_open_for(type, object, owner, rights, 0, out);
+}
 /* Why hx_handle_look() and hx_handle_find() refuse @handle: HX_E_STALE (none, or not @owner's), HX_E_INVAL (of another type),
  * HX_E_PERM (a right is missing). */
 HX_NODISCARD hx_status_t hx_handle_refusal(hx_handle_t handle, enum hx_handle_type type, const struct hx_holder *owner);
@@ -94,8 +108,8 @@ static inline struct hx_handle_entry *hx_handle_look(hx_handle_t handle, enum hx
 }
 /* Gives @handle up and releases what it stands for. HX_E_STALE. */
 HX_NODISCARD hx_status_t hx_handle_close(hx_handle_t handle, const struct hx_holder *owner);
-/* The handle is @to's from now on, under a new name: the old one is stale. HX_E_STALE; HX_E_LIMIT: he has as many as he may. To
- * one in transit it can always be given. */
+/* The handle is @to's from now on, under a new name: the old one is stale. HX_E_STALE; HX_E_LIMIT: he has as many as he may;
+ * or why he cannot be charged for its memory. To one in transit it can always be given, and who gave it pays on. */
 HX_NODISCARD hx_status_t hx_handle_give(hx_handle_t handle, const struct hx_holder *from, struct hx_holder *to,
                                         hx_handle_t *out);
 /* All that @holder has, newest first: part of its end. What he has sent stays, and counts for the messages. */

@@ -8,6 +8,7 @@
 #include <interrupts/router.h>
 #include <ipc/channel.h>
 #include <ipc/grant.h>
+#include <ipc/handle.h>
 #include <orchestrator/callbacks.h>
 #include <orchestrator/capability_broker.h>
 #include <orchestrator/lifecycle.h>
@@ -45,6 +46,7 @@ hx_status_t hx_compose_core(const struct hx_compose_ties *ties)
     hx_capability_init();
     hx_capability_bind(ties->capability_happened);
     hx_channel_bind_capabilities(hx_capability_carry);
+    hx_handle_bind_memory(hx_resource_pay);
     hx_lifecycle_bind(&observer);
     hx_irq_bind_policy(&irq_policy);
     hx_engine_bind(ties->tell);

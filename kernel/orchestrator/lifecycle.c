@@ -95,9 +95,11 @@ hx_status_t hx_lifecycle_watch(const struct hx_lifecycle_watcher *watcher)
 
 void hx_lifecycle_unwatch(const struct hx_lifecycle_watcher *watcher)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < watcher_count; i++)
-        if (memcmp(&watchers[i], watcher, sizeof(*watcher)) == 0)
-            watchers[i--] = watchers[--watcher_count];
+        if (memcmp(&watchers[i], watcher, sizeof(*watcher)) != 0)
+            watchers[kept++] = watchers[i];
+    watcher_count = kept;
 }
 
 void hx_lifecycle_bind(const struct hx_lifecycle_observer *bound)

@@ -20,8 +20,9 @@ struct books {
 static void release_books(struct hx_ledger_node *node)
 {
     struct books *books = (struct books *)((char *)node - offsetof(struct books, node));
+    __atomic_store_n(&books->module->resources, NULL, __ATOMIC_RELEASE);
+    hx_handle_settle();
     hx_resource_release_all(&books->holder);
-    books->module->resources = NULL;
     hx_hal_free(books);
 }
 
@@ -133,6 +134,19 @@ hx_status_t hx_resource_charge(const struct hx_version *version, uint64_t bytes,
     const struct hx_module *module = version->module;
     hx_status_t err = hx_resource_charge_memory(module->resources, bytes);
     return err == HX_OK ? HX_OK : refuse(version, module->running == version, err, bytes, report);
+}
+
+hx_status_t hx_resource_pay(const struct hx_holder *holder, uint64_t bytes, bool back)
+{
+    if (hx_handle_type(holder->self) != HX_HANDLE_MODULE)
+        return HX_OK;
+    const struct hx_module *module =
+        (const struct hx_module *)(const void *)((const char *)holder - offsetof(struct hx_module, holder));
+    struct hx_resource_holder *books = __atomic_load_n(&module->resources, __ATOMIC_ACQUIRE);
+    if (!back)
+        return hx_resource_charge_memory(books, bytes);
+    hx_resource_uncharge_memory(books, bytes);
+    return HX_OK;
 }
 
 void hx_resource_settle(const struct hx_version *version)

@@ -18,6 +18,7 @@
 #include <helix/resource.h>
 
 struct hx_gate_frame;
+struct hx_holder;
 struct hx_module;
 struct hx_report;
 struct hx_version;
@@ -128,6 +129,8 @@ HX_NODISCARD hx_status_t hx_resource_admit(struct hx_version *version, bool firs
 /* Charges @version's module for @bytes that it asks for beside that, without a record: hx_resource_uncharge_memory(). The errors
  * of that, reported as those above. */
 HX_NODISCARD hx_status_t hx_resource_charge(const struct hx_version *version, uint64_t bytes, struct hx_report *report);
+/* For hx_handle_bind_memory(): what grants and channels of a module's take. */
+hx_status_t hx_resource_pay(const struct hx_holder *holder, uint64_t bytes, bool back);
 /* Its init is over: some of its memory is not needed any more. */
 void hx_resource_settle(const struct hx_version *version);
 /* A tick has found the running task innermost in @frame, which is sound. */

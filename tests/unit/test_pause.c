@@ -452,3 +452,16 @@ Test(pause, watchers_hear_of_each_change_in_order_and_one_who_comes_meanwhile_of
     cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
     cr_assert_str_eq(changes, "", "%s", changes);
 }
+
+Test(pause, who_stops_watching_does_not_change_the_order_of_the_others)
+{
+    static const struct hx_lifecycle_watcher first = { .changed = hear, .context = "1:" },
+                                             third = { .changed = hear, .context = "3:" };
+    begin("svc_kv.hxm", "");
+    cr_assert_eq(hx_lifecycle_watch(&first), HX_OK);
+    cr_assert_eq(hx_lifecycle_watch(&second), HX_OK);
+    cr_assert_eq(hx_lifecycle_watch(&third), HX_OK);
+    hx_lifecycle_unwatch(&first);
+    expect(HX_JOB_PAUSE, "svc_kv", HX_OK);
+    cr_assert_str_eq(changes, "2:svc_kv Running-Paused\n3:svc_kv Running-Paused\n");
+}
