@@ -86,7 +86,8 @@ enum hx_log_level {
  * not have the right. What waits: HX_E_TIMEOUT, HX_E_KILLED, HX_E_STATE (a context that may not); thread. Otherwise any context.
  *
  * hx_channel_create:  `ends`: struct hx_channel_ends, with all rights; `capacity`: messages each way, 1 to
- *                     HX_CHANNEL_CAPACITY_MAX. HX_E_INVAL, HX_E_NOMEM, HX_E_LIMIT. Thread.
+ *                     HX_CHANNEL_CAPACITY_MAX. The module pays for the memory of each end as long as it has that handle.
+ *                     HX_E_INVAL, HX_E_NOMEM, HX_E_LIMIT, HX_E_QUOTA, HX_E_EXHAUSTED. Thread.
  * hx_channel_clone:   returns a further handle of the end, with `rights` (bits of enum hx_right) out of its own; it has to have
  *                     HX_RIGHT_CLONE. HX_E_PERM, HX_E_LIMIT. Thread.
  * hx_channel_send:    `message`: struct hx_message. Waits while the other end's queue is full. HX_E_FULL: it may not wait;
@@ -94,7 +95,8 @@ enum hx_log_level {
  *                     capability that may not be passed on; HX_E_EXPIRED: one that is over. On any error what the message
  *                     carries is the module's still; sent, it counts among its handles until it is received.
  * hx_channel_receive: the most urgent message, the oldest of several. HX_E_EMPTY: none, and it may not wait; HX_E_CLOSED: none,
- *                     and nobody sends any more; HX_E_LIMIT: there is no room for what it carries, and it stays where it is.
+ *                     and nobody sends any more; HX_E_LIMIT: there is no room for what it carries, and it stays where it is;
+ *                     HX_E_QUOTA, HX_E_EXHAUSTED: the same, of the memory that the module may have.
  * hx_channel_select:  waits until a message is at one of `ends` (hx_handle_t, up to HX_SELECT_MAX), or it is closed. Returns its
  *                     index. HX_E_TIMEOUT also where it may not wait.
  * hx_channel_count:   returns the messages that can be received at the end.
@@ -127,8 +129,9 @@ enum hx_log_level {
  * hx_grant_create: makes a grant of `bytes`, rounded up to pages of 4096 and zeroed, that the module reads and writes, and
  *                 says in `memory` where it is. It is never executable. Sent in a message it is gone from here: what still
  *                 reads or writes it faults. hx_handle_drop gives it back, and so does the module's end; a swap does not.
+ *                 It counts as memory of whoever has it, and of who has sent it until it is received.
  *                 HX_E_INVAL: no bytes, more than HX_GRANT_BYTES_MAX, or another span; HX_E_NOMEM; HX_E_LIMIT: the module has
- *                 too many handles, or there are too many grants; HX_E_STATE: in an interrupt.
+ *                 too many handles, or there are too many grants; HX_E_QUOTA, HX_E_EXHAUSTED; HX_E_STATE: in an interrupt.
  * hx_memory_map:  maps the registers of a device, `bytes` from physical address `first` on, whole pages, uncached, for which the
  *                 module holds HX_CAP_MEMORY with the rights of `permissions` (bits of enum hx_grant_permission, reading among
  *                 them), and says in `memory` where. A handle like a grant's, but it cannot be sent; it ends with the

@@ -35,8 +35,8 @@ struct hx_handle_entry {
     uint32_t denied;         /* the reverse of HX_HANDLE_MAY() when it was opened: for types whose rights stay */
     uint32_t generation;     /* outlives the handle */
     uint32_t next, before;   /* in the payer's list; free: next of those */
-    uint16_t queued_at;      /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
-    uint16_t weight;         /* of memory that it stands for, for which the payer pays: in units of HX_HANDLE_WEIGHT bytes */
+    uint16_t queued_at; /* a channel's end in a message: towards which end, see channel_circle.c; 0: it is in none */
+    uint16_t weight;    /* of memory that it stands for, for which the payer pays: in units of HX_HANDLE_WEIGHT bytes */
     /* Whose capability let it be opened: struct hx_holder.self; HX_HANDLE_NONE: it needs none. A clone has that of what it is a
      * clone of, and who is given it keeps it. */
     hx_handle_t authority;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""test_resources.py - what modules may have: memory at load and swap, the CPU time of its tasks, a share of pools; what is told."""
+"""test_resources.py - what a module may have: memory at load and swap, CPU time of its tasks, a share of pools; what is told."""
 import re
 import time
 

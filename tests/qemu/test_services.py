@@ -116,6 +116,19 @@ def storm():
         equal(guest.poweroff(), 0, "exit code")
 
 
+@case("events -f shows what happens as it does, until a key is pressed; topics counts it")
+def follow():
+    with boot(smp=2) as guest:
+        since = len(guest.screen.lines)
+        guest.send("events hx.time -f")
+        guest.wait_line(r"hx.time +\d+ timer +\S+ +second \d+", since=since)
+        guest.type("q")
+        guest.wait(guest.screen.at_prompt, 20, "the prompt, after a key")
+        row = next(line.split() for line in guest.run("topics") if line.startswith("hx.time"))
+        assert row[1] == "kernel" and int(row[2]) >= 1 and row[3] == "0", row
+        equal(guest.poweroff(), 0, "exit code")
+
+
 @case("send and receive say what is wrong and what to do")
 def refusals():
     with boot(cmdline="probation_ms=0") as guest:
