@@ -46,6 +46,7 @@
     HX_EXPORT(hx_cap_revoke, HX_VAL(capability))                                                                       \
     HX_EXPORT(hx_res_allocate, HX_IN(name), HX_VAL(amount))                                                            \
     HX_EXPORT(hx_res_use, HX_VAL(allocation), HX_VAL(used))                                                            \
+    HX_EXPORT(hx_res_spend, HX_IN(name), HX_VAL(amount))                                                               \
     HX_EXPORT(hx_res_look, HX_IN(name), HX_OUT(account))                                                               \
     HX_EXPORT(hx_record_begin, HX_NOTHING)                                                                             \
     HX_EXPORT(hx_record_put, HX_VAL(offset), HX_IN(data))                                                              \
@@ -159,6 +160,9 @@ enum hx_log_level {
  *                  there is left; HX_E_LIMIT: it has HX_RES_ALLOCATIONS_MAX. Any context.
  * hx_res_use:      says how much of the allocation is in use, for those who look (`res'). HX_E_RANGE: more than it is; HX_E_STALE:
  *                  it is none of the module's, or not any more. Any context.
+ * hx_res_spend:    says that the module has used `amount` of a rate ("io": bytes). Returns for how many nanoseconds it should use
+ *                  no more, because it is over its quota; 0: it is not. HX_E_NOENT; HX_E_INVAL: it is no rate, or "cpu", which the
+ *                  kernel charges. Any context.
  * hx_res_look:     says in `account', a struct hx_resource_account, exactly, how the module stands with the pool. HX_E_NOENT,
  *                  HX_E_INVAL. Any context.
  */

@@ -61,20 +61,42 @@ hx_ret_t hx_export_allocation_drop(hx_handle_t allocation)
     return err == HX_E_NOENT ? HX_E_STALE : err;
 }
 
-hx_ret_t hx_export_hx_res_look(const void *name, uint64_t name_bytes, void *account, uint64_t account_bytes)
+/* The pool of that name. */
+static hx_status_t find_pool(const void *name, uint64_t name_bytes, enum hx_resource *out,
+                             struct hx_resource_pool *out_pool)
 {
     char text[HX_NAME_MAX];
+    hx_status_t err = hx_export_copy_name(text, name, name_bytes);
+    if (err == HX_OK)
+        err = hx_resource_find(text, strlen(text), out);
+    return err == HX_OK ? hx_resource_pool_get(*out, out_pool) : err;
+}
+
+hx_ret_t hx_export_hx_res_spend(const void *name, uint64_t name_bytes, uint64_t amount)
+{
     enum hx_resource resource = HX_RESOURCES_MAX;
-    struct hx_resource_pool pool = { .total = 0 };
+    struct hx_resource_pool pool;
+    struct hx_resource_holder *holder = caller();
+    hx_status_t err = holder ? find_pool(name, name_bytes, &resource, &pool) : HX_E_STATE;
+    if (err != HX_OK)
+        return err;
+    if (!pool.is_rate || resource == HX_RESOURCE_CPU_TIME)
+        return HX_E_INVAL;
+    uint64_t now_ns = hx_hal_clock_ns(), until_ns = hx_resource_spend(holder, resource, amount, now_ns);
+    return until_ns > now_ns ? (hx_ret_t)(until_ns - now_ns) : 0;
+}
+
+hx_ret_t hx_export_hx_res_look(const void *name, uint64_t name_bytes, void *account, uint64_t account_bytes)
+{
+    enum hx_resource resource = HX_RESOURCES_MAX;
+    struct hx_resource_pool pool;
     struct hx_resource_share share;
     const struct hx_resource_holder *holder = caller();
-    hx_status_t err = holder ? hx_export_copy_name(text, name, name_bytes) : HX_E_STATE;
+    hx_status_t err = holder ? HX_OK : HX_E_STATE;
     if (err == HX_OK && account_bytes != sizeof(struct hx_resource_account))
         err = HX_E_INVAL;
     if (err == HX_OK)
-        err = hx_resource_find(text, strlen(text), &resource);
-    if (err == HX_OK)
-        err = hx_resource_pool_get(resource, &pool);
+        err = find_pool(name, name_bytes, &resource, &pool);
     if (err != HX_OK)
         return err;
     hx_resource_usage(holder, resource, &share);

@@ -34,6 +34,7 @@
     NEEDS(hx_cap_revoke, NONE)                                                                                         \
     NEEDS(hx_res_allocate, RESOURCE)                                                                                   \
     NEEDS(hx_res_use, NONE)                                                                                            \
+    NEEDS(hx_res_spend, NONE)                                                                                          \
     NEEDS(hx_res_look, NONE)                                                                                           \
     NEEDS(hx_log, NONE)                                                                                                \
     NEEDS(hx_clock_ns, NONE)                                                                                           \

@@ -127,6 +127,12 @@ def pools():
             contains(guest.run(f"revoke {capability}"), "revoked")
             contains(guest.run("request hoarder 0 licences"), "denied")
             contains(guest.run("request hoarder 2 licences"), "code 2:")
+            contains(guest.run("request hoarder 7 100"), "not-found")
+            contains(guest.run("pool io=1M"), "pool: io=1M")
+            contains(guest.run("quota hoarder io=10"), "io=10")
+            wait_ms = int(re.search(r"code (\d+):", guest.run("request hoarder 7 150")[0])[1])
+            assert 13000 < wait_ms <= 14000, f"{wait_ms} ms for 140 bytes at 10 a second"
+            equal(shares(guest, "hoarder")["io"][2:], ("10", 1), "quota and throttled")
             contains(guest.run("rmmod hoarder"), "unloaded")
             row = next(line.split() for line in guest.run("res") if line.startswith("licences"))
             equal(row, ["licences", "5", "5", "0"], "the pool")

@@ -366,6 +366,29 @@ static hx_status_t take_and_keep(void *unused)
     return HX_OK;
 }
 
+static hx_status_t spend(void *unused)
+{
+    struct hx_resource_account account;
+    (void)unused;
+    cr_assert_eq(CALL(hx_res_spend, "io", 2, 5000, 0, 0), 0, "it has no quota");
+    cr_assert_eq(hx_resource_set_quota(hx_module_find("caps_calls")->resources, HX_RESOURCE_IO, 1000), HX_OK);
+    cr_assert_eq(CALL(hx_res_spend, "io", 2, 1000, 0, 0), 0, "the burst");
+    hx_ret_t wait_ns = CALL(hx_res_spend, "io", 2, 100, 0, 0);
+    cr_assert(wait_ns >= 100000000 && wait_ns < 101000000, "%ld", (long)wait_ns);
+    hal_host_advance((uint64_t)wait_ns);
+    cr_assert_eq(CALL(hx_res_spend, "io", 2, 0, 0, 0), 0);
+    cr_assert_eq(CALL(hx_res_look, "io", 2, &account, sizeof(account), 0), HX_OK);
+    cr_assert(account.used == 6100 && account.quota == 1000 && account.throttled == 1, "%lu", account.used);
+    return HX_OK;
+}
+
+Test(module_capability, what_a_module_spends_of_a_rate_is_counted_and_it_is_told_how_long_to_wait)
+{
+    load_caller();
+    cr_assert_eq(hx_resource_pool_add("io=1M", 5), HX_OK);
+    cr_assert_eq(world_run(spend, NULL), HX_OK);
+}
+
 static hx_status_t look_after_swap(void *unused)
 {
     struct hx_resource_account account;

@@ -158,6 +158,7 @@ Test(exports, outside_of_every_module_nothing_is_done)
     cr_expect_eq(hx_export_hx_request(none, &message, sizeof(message), 0), HX_E_STATE);
     cr_expect_eq(hx_export_hx_res_allocate(HX_TEXT("memory"), 1), HX_E_STATE);
     cr_expect_eq(hx_export_hx_res_use(none, 0), HX_E_STATE);
+    cr_expect_eq(hx_export_hx_res_spend(HX_TEXT("cpu"), 1), HX_E_STATE);
     cr_expect_eq(hx_export_hx_res_look(HX_TEXT("memory"), &account, sizeof(account)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_handle_drop(hx_handle_make(HX_HANDLE_ALLOCATION, 1, 0)), HX_E_STATE);
     cr_expect_eq(hx_export_hx_reply(0, &message, sizeof(message)), HX_E_STALE);
