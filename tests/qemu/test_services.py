@@ -122,7 +122,7 @@ def follow():
         since = len(guest.screen.lines)
         guest.send("events hx.time -f")
         guest.wait_line(r"hx.time +\d+ timer +\S+ +second \d+", since=since)
-        guest.type("q")
+        guest.type(b"q")
         guest.wait(guest.screen.at_prompt, 20, "the prompt, after a key")
         row = next(line.split() for line in guest.run("topics") if line.startswith("hx.time"))
         assert row[1] == "kernel" and int(row[2]) >= 1 and row[3] == "0", row

@@ -370,6 +370,7 @@ static hx_status_t spend(void *unused)
 {
     struct hx_resource_account account;
     (void)unused;
+    hal_host_advance(5000000000);
     cr_assert_eq(CALL(hx_res_spend, "io", 2, 5000, 0, 0), 0, "it has no quota");
     cr_assert_eq(hx_resource_set_quota(hx_module_find("caps_calls")->resources, HX_RESOURCE_IO, 1000), HX_OK);
     cr_assert_eq(CALL(hx_res_spend, "io", 2, 1000, 0, 0), 0, "the burst");
