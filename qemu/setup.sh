@@ -23,7 +23,7 @@ helix_build_needs=(
     libxxhash-dev:/usr/include/xxhash.h libelf-dev:/usr/include/gelf.h libdw-dev:/usr/include/elfutils/libdwfl.h
     libarchive-dev:/usr/include/archive.h
     libcapstone-dev:/usr/include/capstone/capstone.h libjansson-dev:/usr/include/jansson.h
-    libssl-dev:/usr/include/openssl/evp.h libxen-dev:/usr/include/xen/arch-x86/hvm/start_info.h
+    libssl-dev:/usr/include/openssl/evp.h scdoc:scdoc libxen-dev:/usr/include/xen/arch-x86/hvm/start_info.h
 )
 helix_qemu_needs=(qemu-system-x86:qemu-system-x86_64)
 helix_iso_needs=(
@@ -34,7 +34,7 @@ helix_uefi_needs=(ovmf:/usr/share/ovmf/OVMF.fd)
 helix_test_needs=(
     libcriterion-dev:/usr/include/criterion/criterion.h g++:g++ clang:clang clang-format:clang-format
     clang-tidy:clang-tidy
-    libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a spin:spin cpio:cpio scdoc:scdoc
+    libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a spin:spin cpio:cpio
     gdb:gdb openssl:openssl
 )
 
@@ -113,4 +113,29 @@ helix_build() {
     else
         helix_quiet ninja -C "$directory" "$@"
     fi
+}
+
+# helix_installed: what is built to be installed, as Ninja calls it.
+helix_installed() {
+    meson introspect "$HELIX_BUILD" --targets | python3 -c '
+import json, os, sys
+for target in json.load(sys.stdin):
+    for name in target["filename"] if target["installed"] else []:
+        print(os.path.relpath(name, sys.argv[1]))
+' "$HELIX_BUILD"
+}
+
+# helix_install_sdk DIRECTORY: what `meson install' gives, which lies anywhere, whatever prefix was configured.
+helix_install_sdk() {
+    local stage bin targets
+    mapfile -t targets < <(helix_installed)
+    helix_build "$HELIX_BUILD" "${targets[@]}"
+    stage=$(mktemp -d)
+    helix_quiet meson install -C "$HELIX_BUILD" --no-rebuild --quiet --destdir "$stage"
+    bin=$(find "$stage" -path '*/bin/helix-newmodule')
+    mkdir -p "$1"
+    cp -a "${bin%/bin/helix-newmodule}/." "$1/" || sdk_failed=1
+    rm -rf "$stage"
+    [[ ! ${sdk_failed:-} ]] || helix_die "$1: the SDK cannot be put there"
+    helix_say "the SDK is in $1"
 }
