@@ -615,6 +615,62 @@ Test(control, a_push_cut_at_any_byte_leaves_the_old_version_answering_and_nothin
     expect_old_version_answers(1, whole);
 }
 
+/* A number below @bound, the next of a sequence. Source: Knuth's MMIX. */
+static uint32_t draw(uint32_t bound)
+{
+    static uint64_t state = 1;
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(state >> 33) % bound;
+}
+
+/* A payload as @kind has it, or nearly so. */
+static size_t draw_payload(uint32_t kind, uint8_t *out)
+{
+    static const char *const lines[] = { "version", "dmesg -f", "modinfo", "events -f",
+                                         "",        "nonsense", "'",       "reload svc_kv svc_kv.hxm" };
+    const char *line = lines[draw(HX_ARRAY_SIZE(lines))];
+    struct hx_control_push push = { .bytes = draw(2) ? 3 : draw(5000000), .crc = hx_crc32c(0, "abc", 3) };
+    uint32_t offset = draw(4);
+    switch (kind) {
+    case HX_CONTROL_EXEC:
+    case HX_CONTROL_QUERY: memcpy(out, line, strlen(line)); return strlen(line);
+    case HX_CONTROL_PUSH:
+        snprintf(push.name, sizeof(push.name), "%s", draw(4) ? "a.hxm" : "a.txt");
+        memcpy(out, &push, sizeof(push));
+        return sizeof(push) - (draw(8) == 0);
+    case HX_CONTROL_DATA:
+        memcpy(out, &offset, sizeof(offset));
+        memcpy(out + sizeof(offset), "abcd", 4);
+        return draw(4) ? 4 + draw(5) : draw(4);
+    default: return draw(3);
+    }
+}
+
+Test(control, any_sequence_of_whole_frames_leaves_a_channel_that_answers, .timeout = 60)
+{
+    static uint8_t payload[256], frame[HX_CONTROL_FRAME_MAX];
+    cr_assert_eq(world_load("svc_kv.hxm", NULL), HX_OK);
+    push(1, "svc_kv.hxm", world_file("svc_kv.hxm"));
+    send(2, HX_CONTROL_HELLO, "", 0);
+    for (uint32_t round = 1; round <= 500; round++) {
+        for (uint32_t i = 1 + draw(6); i > 0; i--) {
+            uint32_t kind = draw(9);
+            size_t bytes = draw_payload(kind, payload);
+            bytes = hx_control_frame_encode(frame, draw(5), kind, payload, bytes);
+            hal_host_control_send(frame, bytes);
+            if (draw(2))
+                settle();
+        }
+        hal_host_advance(draw(40) * ms);
+        listen();
+        send(1000 + round, HX_CONTROL_HELLO, "", 0);
+        expect_end(1000 + round, HX_OK, "\"protocol\"");
+    }
+    run(2000, "version");
+    expect_end(2000, HX_OK, "");
+    cr_assert_str_eq(world_version("svc_kv"), "1.0.0");
+}
+
 /* ---- who may -------------------------------------------------------------------------------------------------------- */
 TestSuite(control_signed, .timeout = 30);
 
