@@ -80,7 +80,7 @@ def machine(**options):
 
 @case("a module is pushed and replaced from outside, its state kept; what the kernel shows comes as text and as rows", limit_s=300)
 def push():
-    with machine() as helix:
+    with machine(cmdline="probation_ms=100000") as helix:
         ready = json.loads(helix.run("wait-ready", "--json"))
         equal(ready["protocol"], 1, "protocol")
         contains(helix.run("exec", "kv", "fill", "100"), "put 100 keys")
@@ -192,7 +192,7 @@ def fits(rows, members, what, may_lack=()):
 @case("what --json writes is what the manual page says", limit_s=300)
 def rows():
     members = documented()
-    with scratch() as folder, machine() as helix:
+    with scratch() as folder, machine(cmdline="probation_ms=100000") as helix:
         project = os.path.join(folder, "project")
         os.mkdir(project)
         fits([json.loads(helix.run("wait-ready", "--json"))], members["wait-ready"], "wait-ready")
