@@ -48,6 +48,13 @@ __attribute__((target("crc32"))) static uint32_t by_instruction(uint32_t crc, co
     const uint8_t *at = data;
     uint64_t sum = ~crc;
 
+    for (; bytes >= 4 * sizeof(word_t); bytes -= 4 * sizeof(word_t), at += 4 * sizeof(word_t)) {
+        const word_t *word = (const word_t *)at;
+        sum = __builtin_ia32_crc32di(sum, word[0]);
+        sum = __builtin_ia32_crc32di(sum, word[1]);
+        sum = __builtin_ia32_crc32di(sum, word[2]);
+        sum = __builtin_ia32_crc32di(sum, word[3]);
+    }
     for (; bytes >= sizeof(word_t); bytes -= sizeof(word_t), at += sizeof(word_t))
         sum = __builtin_ia32_crc32di(sum, *(const word_t *)at);
     for (; bytes; bytes--, at++)

@@ -63,6 +63,16 @@ static void seal(struct hx_record *record, size_t offset, size_t bytes)
         record->sums[i] = sum_of(record, i);
 }
 
+/* All of it is zeros: each block has the checksum of the first, but the last, which may be shorter. */
+static void seal_zeros(struct hx_record *record)
+{
+    size_t last = (record->bytes - 1) / HX_RECORD_BLOCK_BYTES;
+    seal(record, 0, 1);
+    for (size_t i = 1; i < last; i++)
+        record->sums[i] = record->sums[0];
+    seal(record, record->bytes - 1, 1);
+}
+
 /* ---- versions -------------------------------------------------------------------------------------------------------- */
 
 static void release(struct hx_ledger_node *node)
@@ -96,7 +106,7 @@ static hx_status_t create(struct hx_version *version, struct hx_report *report)
     record->bytes = bytes;
     record->sums = (uint32_t *)(void *)(record->data + padded(bytes));
     hx_waitq_init(&record->waiters);
-    seal(record, 0, bytes);
+    seal_zeros(record);
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
     LIST_INSERT_HEAD(&records, record, link);
     hx_lock_release(&lock, flags);
@@ -169,7 +179,7 @@ enum hx_record_state hx_record_recover(const struct hx_version *version)
     if (!record->damaged && is_whole(record, 0, record->bytes))
         return record->commits ? HX_RECORD_SOUND : HX_RECORD_NONE;
     memset(record->data, 0, record->bytes);
-    seal(record, 0, record->bytes);
+    seal_zeros(record);
     record->damaged = false;
     record->commits = 0;
     return HX_RECORD_DAMAGED;
