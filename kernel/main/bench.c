@@ -111,6 +111,7 @@ static const struct {
     { "swap_sched", hx_bench_swap_sched },
     { "swap_kv", hx_bench_swap_kv },
     { "swap_rtc", hx_bench_swap_rtc },
+    { "kv_put", hx_bench_kv_put }, /* last: it wants another store */
 };
 
 /* Whether @name is in the comma-separated @names; a name there stands for all that begin with it. */

@@ -41,6 +41,7 @@ hx_status_t hx_bench_channel_self(const char *name);
 hx_status_t hx_bench_channel_pair(const char *name);
 hx_status_t hx_bench_event_publish(const char *name);
 hx_status_t hx_bench_router_request(const char *name);
+hx_status_t hx_bench_kv_put(const char *name);
 hx_status_t hx_bench_grant(const char *name);
 hx_status_t hx_bench_interrupt(const char *name);
 hx_status_t hx_bench_self_ipi(const char *name);

@@ -11,14 +11,19 @@
 #include <helix/module.h>
 #include <helix/state.h>
 
-/* What every store keeps, whatever its layout; a key_bytes of 0 says that there is no entry (kept.h). */
+/* An entry as it is kept, in one piece: so a change is one put, and touches one or two blocks of the record. */
+struct __attribute__((may_alias)) kept_entry {
+    uint64_t modified;
+    uint8_t key_bytes; /* 0: there is no entry (kept.h) */
+    uint8_t value_bytes;
+    uint8_t key[HX_KV_KEY_MAX];
+    uint8_t value[HX_KV_VALUE_MAX];
+};
+
+/* What every store keeps, whatever its layout. */
 #define KEPT_FIELDS(SCALAR, ARRAY)                                                                                     \
     SCALAR(u64, changes)                                                                                               \
-    ARRAY(u64, modified, HX_KV_ENTRIES_MAX)                                                                            \
-    ARRAY(u8, key_bytes, HX_KV_ENTRIES_MAX)                                                                            \
-    ARRAY(u8, value_bytes, HX_KV_ENTRIES_MAX)                                                                          \
-    ARRAY(u8, keys, HX_KV_ENTRIES_MAX *HX_KV_KEY_MAX)                                                                  \
-    ARRAY(u8, values, HX_KV_ENTRIES_MAX *HX_KV_VALUE_MAX)
+    ARRAY(u8, entries, HX_KV_ENTRIES_MAX * sizeof(struct kept_entry))
 HX_RECORD(kept, KEPT_FIELDS);
 
 /* The entries that the call under way has changed, for it to keep. */

@@ -13,47 +13,48 @@
 #pragma once
 #include "entry.h"
 
-#define KEPT_PUT(member, data, bytes) hx_record_put(HX_RECORD_AT(kept, member), (data), (bytes))
+static const struct kept_entry *kept_at(uint32_t e)
+{
+    return (const struct kept_entry *)(const void *)kept->entries + e;
+}
 
 static bool kept_in_use(uint32_t e)
 {
-    return entry_fits(kept->key_bytes[e], kept->value_bytes[e]);
+    return entry_fits(kept_at(e)->key_bytes, kept_at(e)->value_bytes);
 }
 
-/* Entry @to becomes this one. */
-static hx_ret_t kept_write(uint32_t to, const uint8_t lengths[2], const uint8_t *key, const uint8_t *value,
-                           uint64_t modified)
+/* Entry @to becomes @entry, as far as its value goes. */
+static hx_ret_t kept_write(uint32_t to, const struct kept_entry *entry)
 {
-    hx_ret_t err = KEPT_PUT(key_bytes[to], &lengths[0], 1);
-    if (err == HX_OK)
-        err = KEPT_PUT(value_bytes[to], &lengths[1], 1);
-    if (err == HX_OK)
-        err = KEPT_PUT(modified[to], &modified, sizeof(modified));
-    if (err == HX_OK)
-        err = KEPT_PUT(keys[to * HX_KV_KEY_MAX], key, lengths[0]);
-    return err == HX_OK ? KEPT_PUT(values[to * HX_KV_VALUE_MAX], value, lengths[1]) : err;
+    return hx_record_put(HX_RECORD_AT(kept, entries[to * sizeof(*entry)]), entry,
+                         offsetof(struct kept_entry, value) + entry->value_bytes);
 }
 
 /* The store's entry @e, or that there is none. */
 static hx_ret_t kept_put(uint32_t e)
 {
-    const uint8_t lengths[2] = { kv.key_bytes[e], kv.value_bytes[e] };
-    return kept_write(e, lengths, kv_key(e), kv_value(e), kv_modified_of(e));
+    struct kept_entry entry = { .modified = kv_modified_of(e),
+                                .key_bytes = kv.key_bytes[e],
+                                .value_bytes = kv.value_bytes[e] };
+    if (entry.key_bytes && !entry_fits(entry.key_bytes, entry.value_bytes))
+        return HX_E_CORRUPT;
+    __builtin_memcpy(entry.key, kv_key(e), entry.key_bytes);
+    __builtin_memcpy(entry.value, kv_value(e), entry.value_bytes);
+    return kept_write(e, &entry);
 }
 
 static hx_ret_t kept_put_changes(void)
 {
-    return KEPT_PUT(changes, &kv.changes, sizeof(kv.changes));
+    return hx_record_put(HX_RECORD_AT(kept, changes), &kv.changes, sizeof(kv.changes));
 }
 
 /* The last entry goes to @hole, in one change, so that it is never twice or nowhere. */
 static hx_ret_t kept_move(uint32_t hole, uint32_t last)
 {
-    const uint8_t lengths[2] = { kept->key_bytes[last], kept->value_bytes[last] }, none = 0;
-    hx_ret_t err = kept_write(hole, lengths, kept->keys + last * HX_KV_KEY_MAX, kept->values + last * HX_KV_VALUE_MAX,
-                              kept->modified[last]);
+    static const struct kept_entry none;
+    hx_ret_t err = kept_write(hole, kept_at(last));
     if (err == HX_OK)
-        err = KEPT_PUT(key_bytes[last], &none, 1);
+        err = kept_write(last, &none);
     if (err == HX_OK)
         err = hx_record_commit();
     return err == HX_OK ? hx_record_begin() : err;
@@ -81,9 +82,10 @@ static hx_ret_t kept_restore(uint32_t count)
 {
     hx_ret_t result = 1;
     __builtin_memset(&kv, 0, sizeof(kv));
-    for (uint32_t e = 0; result == 1 && e < count; e++)
-        result = kv_put_at(kept->keys + e * HX_KV_KEY_MAX, kept->key_bytes[e], kept->values + e * HX_KV_VALUE_MAX,
-                           kept->value_bytes[e], kept->modified[e]);
+    for (uint32_t e = 0; result == 1 && e < count; e++) {
+        const struct kept_entry *entry = kept_at(e);
+        result = kv_put_at(entry->key, entry->key_bytes, entry->value, entry->value_bytes, entry->modified);
+    }
     kv.changes = kept->changes;
     return result == 1 ? HX_OK : HX_E_CORRUPT;
 }
