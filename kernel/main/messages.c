@@ -4,9 +4,10 @@
  *
  * Producers ask the relay, one request after the other, and keep which numbers ended in an error; the relay sends what it was
  * asked with into a channel, from which consumers receive; the driver swaps the relay after so many requests, while others
- * go on, and brings it back when it has crashed. Nobody asks twice. What must hold: what was answered has been received, once;
- * what was received twice had an error; the relay's state has gone through all swaps; and each consumer receives a producer's
- * numbers of one priority in their order.
+ * go on. When it has crashed the worker restarts it, and what is queued stays; or, with restart=off and where it has crashed too
+ * often, the driver loads it anew, and what is queued is received from a channel that is closed. Nobody asks twice. What must
+ * hold: what was answered has been received, once; what was received twice had an error; the relay's state has gone through all
+ * swaps; and each consumer receives a producer's numbers of one priority in their order.
  */
 #include "messages.h"
 
@@ -14,6 +15,7 @@
 
 #include <hal/hx_hal.h>
 #include <hotreload/engine.h>
+#include <hotreload/history.h>
 #include <hotreload/probation.h>
 #include <interrupts/exception.h>
 #include <ipc/channel.h>
@@ -68,7 +70,8 @@ static struct {
     uint64_t ended;                /* a: requests */
     uint32_t producing, consuming; /* a: tasks */
     uint32_t life;                 /* a: of the relay, which has another channel in each */
-    uint32_t restarts, refusals, refusals_together, complaints;
+    uint32_t restarts, reloads, refusals, refusals_together, complaints;
+    uint64_t seen;       /* of the history's entries */
     bool over, trouble;  /* a */
     bool calm, swapping; /* a: wanted by one who makes it crash; the driver's */
     struct hx_waitq room, driver;
@@ -381,8 +384,19 @@ static hx_status_t load_relay(void)
     return err;
 }
 
-/* It is in Error, or gone already. */
-static void restart_relay(enum hx_module_state state)
+/* Those that the worker has decided on by itself. */
+static void count_restarts(void)
+{
+    hx_preempt_disable();
+    while (state_of_relay() == HX_MODULE_RUNNING && messages.seen < hx_history_last()) {
+        const struct hx_swap_record *entry = hx_history_get(++messages.seen);
+        messages.restarts += entry && entry->outcome == HX_SWAP_RESTARTED;
+    }
+    hx_preempt_enable();
+}
+
+/* It is in Error, where nobody restarts it, or gone already. */
+static void reload_relay(enum hx_module_state state)
 {
     if (state == HX_MODULE_ERROR && unload_relay() != HX_OK)
         return;
@@ -390,7 +404,7 @@ static void restart_relay(enum hx_module_state state)
         __atomic_add_fetch(&messages.life, 1, __ATOMIC_SEQ_CST);
     if (load_relay() != HX_OK)
         return;
-    messages.restarts++;
+    messages.reloads++;
     messages.refusals_together = 0;
 }
 
@@ -406,8 +420,8 @@ static void swap_relay(void)
     messages.refusals_together = 0;
     hx_waitq_wake_all(&messages.room);
     if (messages.trial.swaps % TELL_EVERY == 0)
-        hx_trial_print("# %u swaps, %u restarts, %llu requests\n", messages.trial.swaps, messages.restarts,
-                       (unsigned long long)ended());
+        hx_trial_print("# %u swaps, %u restarts, %u reloads, %llu requests\n", messages.trial.swaps, messages.restarts,
+                       messages.reloads, (unsigned long long)ended());
 }
 
 static bool is_swap_due(void)
@@ -428,9 +442,10 @@ static void drive_once(void)
     enum hx_module_state state = state_of_relay();
     __atomic_store_n(&messages.swapping, true, __ATOMIC_SEQ_CST);
     if (state == HX_MODULE_ERROR || state == HX_MODULE_UNLOADING)
-        restart_relay(state);
+        reload_relay(state);
     else if (state == HX_MODULE_RUNNING && is_swap_due())
         swap_relay();
+    count_restarts();
     __atomic_store_n(&messages.swapping, false, __ATOMIC_SEQ_CST);
     if (state != HX_MODULE_RUNNING || !is_swap_due())
         hx_trial_sleep(MOMENT_NS / 10);
@@ -586,10 +601,10 @@ static void print_verdict(const struct verdict *verdict, uint64_t took_ns)
                    (unsigned long long)verdict->lost, (unsigned long long)verdict->doubled,
                    (unsigned long long)verdict->doubled_silently, (unsigned long long)verdict->out_of_order,
                    (unsigned long long)verdict->wrong_checksums, (unsigned long long)verdict->sum.wrong_replies);
-    hx_trial_print("\"swaps\": %u, \"swaps_refused\": %u, \"crashes\": %llu, \"restarts\": %u, \"ms\": %llu, "
-                   "\"complaints\": %u}\n",
+    hx_trial_print("\"swaps\": %u, \"swaps_refused\": %u, \"crashes\": %llu, \"restarts\": %u, \"reloads\": %u, "
+                   "\"ms\": %llu, \"complaints\": %u}\n",
                    messages.trial.swaps, messages.refusals, (unsigned long long)verdict->sum.crashes, messages.restarts,
-                   (unsigned long long)(took_ns / 1000000), messages.complaints);
+                   messages.reloads, (unsigned long long)(took_ns / 1000000), messages.complaints);
 }
 
 hx_status_t hx_messages_run(const char *arguments, const struct hx_pack *initrd)
@@ -604,6 +619,7 @@ hx_status_t hx_messages_run(const char *arguments, const struct hx_pack *initrd)
     memcpy(messages.trial.module, relay_name, sizeof(relay_name));
     hx_waitq_init(&messages.room);
     hx_waitq_init(&messages.driver);
+    messages.seen = hx_history_last();
     uint64_t faults = hx_exception_unwound(), begun_ns = hx_hal_clock_ns();
     uint32_t handles = hx_kernel_holder.count;
     hx_status_t err = start_all();
