@@ -7,29 +7,47 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from spin import holds, is_found  # noqa: E402
 from tap import case, main  # noqa: E402
 
-ONE_EACH = ("SWAPS=1", "CRASHES=1")
+ONE_EACH = ("SWAPS=1", "CRASHES=1", "REVOKES=0")
+IN_A_CHANNEL = ("NO_RECHECK", "WAIT_UNLOCKED", "CLOSE_WAKES_NOBODY", "EMPTY_THEN_CLOSED", "CHECK_THEN_QUEUE")
+COMING_BACK = ("KILL_LOSES", "MAIL_LOSES", "BACK_AND_KEPT", "BACK_TO_AN_HEIR", "BACK_LAST", "BACK_IF_ROOM",
+               "BACK_PAST_WAITERS", "BACK_MAKES_ROOM")
+IN_REQUESTS = ("NO_DRAIN", "NO_FORSAKE", "REPEAT_ALL", "REPLY_AGAIN", "OPEN_FAULTED")
 
 
-@case("a channel loses, doubles and strands nothing, closed at any moment")
+@case("a channel loses, doubles and strands nothing, its receivers killed, and closed, at any moment", limit_s=900)
 def channel():
     holds("channel.pml")
 
 
-@case("a request ends once, and a service is whole, through swap and crash", limit_s=900)
+@case("a request ends once, a service is whole, and a swap ends, with a crash at any step", limit_s=900)
 def requests():
     holds("ipc.pml", *ONE_EACH)
 
 
-@case("each mistake in a channel is found")
+@case("the same while its handle is taken from the service at any moment: nothing is sent by it afterwards", limit_s=900)
+def revoking():
+    holds("ipc.pml", "SWAPS=1", "CRASHES=0", "REVOKES=1")
+    holds("ipc.pml", "SWAPS=0", "CRASHES=1", "REVOKES=1")
+
+
+@case("each mistake in a channel is found", limit_s=600)
 def channel_mistakes():
-    for mistake in ("NO_RECHECK", "WAIT_UNLOCKED", "CLOSE_WAKES_NOBODY", "EMPTY_THEN_CLOSED", "CHECK_THEN_QUEUE"):
+    for mistake in IN_A_CHANNEL:
+        is_found("channel.pml", mistake)
+
+
+@case("each mistake with what was handed to a killed receiver is found", limit_s=600)
+def coming_back_mistakes():
+    for mistake in COMING_BACK:
         is_found("channel.pml", mistake)
 
 
 @case("each mistake in router, swap and recovery is found", limit_s=600)
 def request_mistakes():
-    for mistake in ("NO_DRAIN", "NO_FORSAKE", "REPEAT_ALL", "REPLY_AGAIN", "OPEN_FAULTED"):
+    for mistake in IN_REQUESTS:
         is_found("ipc.pml", mistake, *ONE_EACH)
+    is_found("ipc.pml", "USE_REVOKED", "SWAPS=0", "CRASHES=0", "REVOKES=1")
+    is_found("ipc.pml", "KEEP_PENDING", "SWAPS=2", "CRASHES=0", "REVOKES=0")
 
 
 if __name__ == "__main__":
