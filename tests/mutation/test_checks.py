@@ -48,6 +48,8 @@ SUITES = {
     "kernel/ipc/channel.c": ("channel/*",),
     "kernel/ipc/channel_slow.c": ("channel/*",),
     "kernel/ipc/channel_life.c": ("channel/*", "channel_back/*"),
+    "kernel/ipc/channel_back.c": ("channel_back/*",),
+    "kernel/ipc/channel_circle.c": ("channel_circle/*",),
     "kernel/ipc/grant.c": ("@(grant|channel)/*", "module_capability/*"),
     "kernel/ipc/message_router.c": ("message_router/*",),
     "kernel/ipc/topic.c": ("event_bus/*",),

@@ -39,6 +39,14 @@ static inline hx_status_t send_as(struct hx_holder *who, hx_handle_t end, uint32
     return hx_ipc_send(end, who, &message, deadline_ns);
 }
 
+static inline struct hx_message carrying(hx_handle_t handle)
+{
+    struct hx_message message = numbered(1, 128);
+    message.payload = HX_PAYLOAD_CAPABILITY;
+    message.capability = handle;
+    return message;
+}
+
 static inline hx_status_t put(uint32_t code, uint8_t priority)
 {
     return send_as(&alice, ends.end[0], code, priority, HX_WAIT_NOT);

@@ -450,14 +450,6 @@ Test(channel, one_who_selects_and_is_killed_leaves_nothing_behind)
 }
 
 /* ---- what is carried ------------------------------------------------------------------------------------------------- */
-static struct hx_message carrying(hx_handle_t handle)
-{
-    struct hx_message message = numbered(1, 128);
-    message.payload = HX_PAYLOAD_CAPABILITY;
-    message.capability = handle;
-    return message;
-}
-
 Test(channel, an_end_goes_with_a_message)
 {
     start(2);
@@ -632,61 +624,6 @@ Test(channel, who_waits_with_a_handle_that_is_given_away_is_told)
     ends.end[1] = got.capability;
     expect_ok(put(4, 0));
     cr_assert_eq(next(), 4);
-    stop();
-}
-
-/* It would keep itself for ever. The other way it goes. */
-Test(channel, an_end_does_not_go_to_itself)
-{
-    start(2);
-    struct hx_message message = carrying(ends.end[1]);
-    cr_assert_eq(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT), HX_E_INVAL);
-    message = carrying(ends.end[0]);
-    expect_ok(hx_ipc_send(ends.end[0], &alice, &message, HX_WAIT_NOT));
-    stop();
-}
-
-/* Sends the other end of @what to who receives at @to's. */
-static hx_status_t send_end(const struct hx_channel_ends *to, const struct hx_channel_ends *what)
-{
-    struct hx_message message = carrying(what->end[1]);
-    return hx_ipc_send(to->end[0], &alice, &message, HX_WAIT_NOT);
-}
-
-Test(channel, ends_do_not_go_into_each_other_s_queues)
-{
-    struct hx_channel_ends a, b, c;
-    struct hx_message got;
-    start(1);
-    expect_ok(hx_ipc_create(2, &alice, &a));
-    expect_ok(hx_ipc_create(2, &alice, &b));
-    expect_ok(hx_ipc_create(2, &alice, &c));
-    expect_ok(send_end(&a, &b));
-    cr_assert_eq(send_end(&b, &a), HX_E_INVAL, "b's end is in a's queue");
-    expect_ok(send_end(&b, &c));
-    cr_assert_eq(send_end(&c, &a), HX_E_INVAL, "c's is in b's, and that in a's");
-    expect_ok(hx_ipc_receive(a.end[1], &alice, &got, HX_WAIT_NOT));
-    expect_ok(send_end(&c, &a)); /* b's is here again */
-    b.end[1] = got.capability;
-    cr_assert_eq(send_end(&a, &b), HX_E_INVAL, "b has c's, and that has a's");
-    expect_ok(hx_handle_close(b.end[1], &alice)); /* with all that is in it */
-    for (uint32_t i = 0; i < 2; i++)
-        cr_assert_eq(hx_ipc_is_open((i ? c : a).end[0], &alice), 0);
-    stop();
-}
-
-Test(channel, an_end_whose_queue_leads_too_deep_is_refused)
-{
-    enum { DEPTH = 20 };
-    struct hx_channel_ends chain[DEPTH];
-    start(2);
-    for (uint32_t i = DEPTH; i-- > 0;)
-        expect_ok(hx_ipc_create(1, &alice, &chain[i]));
-    for (uint32_t i = 1; i < DEPTH; i++)
-        expect_ok(send_end(&chain[i - 1], &chain[i]));
-    cr_assert_eq(send_end(&ends, &chain[0]), HX_E_LIMIT); /* each was made before that in whose queue it stands */
-    expect_ok(hx_handle_close(chain[0].end[0], &alice));
-    cr_assert_eq(hx_ipc_count(chain[0].end[1], &alice), 1, "it is where it was");
     stop();
 }
 
