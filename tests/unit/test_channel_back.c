@@ -161,13 +161,18 @@ Test(channel_back, without_memory_for_it_a_full_channel_keeps_what_it_has)
     stop();
 }
 
+static hx_status_t patient_selector(void *unused)
+{
+    hx_ret_t index = hx_ipc_select(&ends.end[1], 1, &alice, UINT64_MAX);
+    note("%s#%lld", me(), (long long)index);
+    return unused ? HX_E_INVAL : HX_OK;
+}
+
 Test(channel_back, who_selects_is_told)
 {
     start(2);
-    struct hx_channel_ends others;
-    expect_ok(hx_ipc_create(1, &alice, &others));
     hx_handle_t gone = spawn("gone", receiver, NULL);
-    spawn("s", selector, &others);
+    spawn("s", patient_selector, NULL);
     hx_preempt_disable();
     expect_ok(put(1, 128));
     expect_ok(hx_task_kill(gone));
@@ -187,6 +192,8 @@ Test(channel_back, it_goes_with_the_end_that_nobody_has_any_more)
     expect_ok(hx_handle_close(ends.end[1], &alice));
     expect_ok(hx_task_kill(gone));
     hx_preempt_enable();
+    struct hx_channel_info info;
+    cr_assert(hx_channel_describe(1, &info) && info.queued[1] == 0);
     stop();
 }
 
@@ -337,6 +344,44 @@ Test(channel_back, what_is_returned_is_whole_and_first_again)
     expect_ok(hx_handle_close(gone, &alice));
     hx_ipc_return(gone, &alice, &got); /* to nowhere: what it carries stays his who has it */
     expect_ok(hx_handle_close(got.capability, &alice));
+    stop();
+}
+
+/* An end of another channel's, the only handle of it, that alice has received. */
+static struct hx_message receive_an_end(struct hx_channel_ends *inner)
+{
+    struct hx_message got, carries = carrying(HX_HANDLE_NONE);
+    expect_ok(hx_ipc_create(1, &alice, inner));
+    carries.capability = inner->end[0];
+    expect_ok(hx_ipc_send(ends.end[0], &alice, &carries, HX_WAIT_NOT));
+    expect_ok(hx_ipc_receive(ends.end[1], &alice, &got, HX_WAIT_NOT));
+    return got;
+}
+
+Test(channel_back, who_waits_finds_what_is_returned)
+{
+    start(1);
+    struct hx_channel_ends inner;
+    struct hx_message got = receive_an_end(&inner);
+    spawn("r", receiver, NULL);
+    hal_host_run();
+    hx_ipc_return(ends.end[1], &alice, &got);
+    hal_host_run();
+    expect_trace("r=1");
+    stop();
+}
+
+Test(channel_back, without_memory_for_it_what_it_carries_is_released)
+{
+    start(1);
+    struct hx_channel_ends inner;
+    struct hx_message got = receive_an_end(&inner);
+    expect_ok(put(2, 128));
+    hal_host_fail_at(1);
+    hx_ipc_return(ends.end[1], &alice, &got);
+    cr_assert(hal_host_has_failed());
+    cr_assert_eq(hx_ipc_is_open(inner.end[1], &alice), 0);
+    cr_assert_eq(next(), 2);
     stop();
 }
 
