@@ -12,6 +12,7 @@
 #define HX_CPU_FRAME 0
 #define HX_CPU_SELF 8
 #define HX_CPU_PREEMPT_OFF 28
+#define HX_CPU_LOCK_RANK 44
 
 #define HX_SLOT_SHIFT 5
 #define HX_SLOT_VTABLE 0
@@ -40,6 +41,7 @@ _Static_assert(offsetof(struct hx_cpu, irq_depth) == offsetof(struct hx_cpu, pre
 _Static_assert(offsetof(struct hx_cpu, frame) == HX_CPU_FRAME, "known to assembly");
 _Static_assert(offsetof(struct hx_cpu, self) == HX_CPU_SELF, "known to assembly");
 _Static_assert(offsetof(struct hx_cpu, preempt_off) == HX_CPU_PREEMPT_OFF, "known to assembly");
+_Static_assert(offsetof(struct hx_cpu, lock_rank) == HX_CPU_LOCK_RANK, "known to assembly");
 
 /*
  * A slot. vtable is read and written through the symbol (shared); entered and left are counted through %gs (per CPU), each

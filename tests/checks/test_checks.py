@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""test_checks.py - the kernel built with its checks: lock ranks, and in each swap of the scheduler whom the new one knows.
+"""test_checks.py - the kernel built with its checks: locks, and in each swap of the scheduler whom the new one knows.
 
 In that kernel a swap compares the tasks that the new version would say it has with the core's own books, before anything is
 published (kernel/hotreload/audit.h). A version that loses a task must be found; those that do not must not, in a storm either.
@@ -8,7 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "qemu"))
-from harness import boot, case, contains, counted, main, scratch  # noqa: E402
+from harness import Guest, Machine, Panic, boot, built, case, contains, counted, main, scratch  # noqa: E402
 from storms import expect_calm  # noqa: E402
 from views import fixture, raw_pack, shipped  # noqa: E402
 
@@ -31,6 +31,18 @@ def loses_a_task():
                 said = "\n".join(guest.run(f"reload {before} {name}.hxm"))
                 contains(said, "probation")
                 before = name.split("-")[0]
+
+
+@case("a gate that is entered with a lock held is a panic")
+def lock_across_gate():
+    kernel = built("tests", "kernel", "helix-selftest.elf")
+    with Guest(Machine(kernel=kernel, initrd="", cmdline="lock_across_gate")) as guest:
+        try:
+            guest.wait_end(60)
+            raise AssertionError("nobody minded")
+        except Panic:
+            pass
+        contains(guest.screen.lines, "panic: invalid opcode")  # before anything else was looked at
 
 
 @case("a storm of swaps on four processors passes every check", limit_s=1800)

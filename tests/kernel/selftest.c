@@ -11,6 +11,7 @@
 #include <arch/x86_64/arch.h>
 #include <boot/boot_info.h>
 #include <gate/gate.h>
+#include <hal/hx_lock.h>
 #include <lib/fmt.h>
 #include <main/compose.h>
 #include <main/kmain.h>
@@ -137,6 +138,15 @@ static bool has_option(const char *name)
     return hx_boot_option(&boot, name, value, sizeof(value)) != HX_E_NOENT;
 }
 
+/* Only a kernel with its checks minds. */
+static void call_with_lock(void)
+{
+    static struct hx_lock lock = HX_LOCK_INIT(HX_RANK_REGISTRY);
+    hx_irq_flags_t flags = hx_lock_acquire(&lock);
+    (void)!module_call(OP_ANSWER, 0, 0);
+    hx_lock_release(&lock, flags);
+}
+
 /* What the benchmark, which is linked too, asks of the shipped kmain.c. */
 uint64_t hx_boot_insns(void)
 {
@@ -173,6 +183,8 @@ void kmain(uint32_t protocol, uint64_t info_pa)
     }
     if (has_option("panic_everywhere"))
         selftest_panic_everywhere();
+    if (has_option("lock_across_gate"))
+        call_with_lock();
     uint32_t failed = run_all();
     hx_hal_poweroff(failed < FAILURES_MAX ? failed : FAILURES_MAX);
 }

@@ -99,6 +99,16 @@
     .cfi_offset r15, -64
 .endm
 
+/* No spinlock is held across a gate: where that is checked, it ends here, before anything has changed. */
+.macro HOLDS_NO_LOCK
+#if defined(HX_CHECKS) && HX_CHECKS
+    cmpl $0, %gs:hx_cpu + HX_CPU_LOCK_RANK
+    je .Lholds_none_\@
+    ud2
+.Lholds_none_\@:
+#endif
+.endm
+
     .text
     .cfi_sections .debug_frame
 
@@ -108,6 +118,7 @@
  */
 .macro GATE_ENTRY name, slot, index
 FUNCTION \name
+    HOLDS_NO_LOCK
     PARK
     PUSH $hx_slots + (\slot << HX_SLOT_SHIFT)
     PUSH %gs:hx_cpu + HX_CPU_FRAME
@@ -129,6 +140,7 @@ HX_KERNEL_INTERFACES(ENTRIES_OF)
 
 /* hx_ret_t hx_gate_call(struct hx_slot *slot, uint32_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d) */
 FUNCTION hx_gate_call
+    HOLDS_NO_LOCK
     PARK
     PUSH %rdi
     PUSH %gs:hx_cpu + HX_CPU_FRAME
