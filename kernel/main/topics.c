@@ -61,16 +61,30 @@ static struct {
     bool armed; /* a: by whoever set it */
 } quotas;
 
+/* A module that has come over a quota, and of what; false: there is none. */
+static bool find_over(char out_name[HX_NAME_MAX], uint32_t *out)
+{
+    bool found = false;
+    hx_irq_flags_t flags = hx_module_registry_lock();
+    for (struct hx_module *module = hx_module_next(NULL); module && !found; module = hx_module_next(module))
+        for (uint32_t i = 0; module->resources && i < HX_RESOURCES_MAX && !found; i++)
+            if (hx_resource_take_news(module->resources, (enum hx_resource)i)) {
+                memcpy(out_name, module->name, HX_NAME_MAX);
+                *out = i;
+                found = true;
+            }
+    hx_module_registry_unlock(flags);
+    return found;
+}
+
 static void publish_quotas(struct hx_timer *timer)
 {
+    char name[HX_NAME_MAX];
+    uint32_t resource = 0;
     (void)timer;
     __atomic_store_n(&quotas.armed, false, __ATOMIC_SEQ_CST);
-    hx_irq_flags_t flags = hx_module_registry_lock();
-    for (struct hx_module *module = hx_module_next(NULL); module; module = hx_module_next(module))
-        for (uint32_t i = 0; module->resources && i < HX_RESOURCES_MAX; i++)
-            if (hx_resource_take_news(module->resources, (enum hx_resource)i))
-                publish(security, HX_EVENT_RESOURCE, module->name, i);
-    hx_module_registry_unlock(flags);
+    while (find_over(name, &resource))
+        publish(security, HX_EVENT_RESOURCE, name, resource);
 }
 
 /* Whoever runs out of time does so in the middle of a switch. */
