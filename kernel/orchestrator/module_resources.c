@@ -20,8 +20,9 @@ struct books {
 static void release_books(struct hx_ledger_node *node)
 {
     struct books *books = (struct books *)((char *)node - offsetof(struct books, node));
-    __atomic_store_n(&books->module->resources, NULL, __ATOMIC_RELEASE);
-    hx_handle_settle();
+    __atomic_store_n(&books->module->resources, NULL, __ATOMIC_SEQ_CST);
+    hx_handle_settle(); /* who has found them with one of these locks is done with them */
+    hx_module_registry_unlock(hx_module_registry_lock());
     hx_resource_release_all(&books->holder);
     hx_hal_free(books);
 }
