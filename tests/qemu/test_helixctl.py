@@ -347,7 +347,7 @@ def refuse(helix, file, module, says):
       limit_s=900)
 def malformed_objects():
     every = list(malformed.malformed(built("tests", "fixtures", "loader")))
-    step = -(-len(every) // counted(50, len(every)))
+    step = -(-len(every) // counted(20, len(every)))
     with scratch() as folder, machine() as helix:
         helix.run("exec", "kv fill 10")
         path = os.path.join(folder, "bad.hxm")
