@@ -28,7 +28,7 @@ from tap import FULL, ROOT, case, equal, log, main  # noqa: E402
 
 BUILD = os.path.realpath(os.environ.get("HELIX_BUILD") or os.path.join(ROOT, "build"))
 SECTION = "Ten minutes to a module of your own"
-PROMPT = re.compile(r"\[(\d+)\]ready> $")
+PROMPT = re.compile(r"\[(\d+)\]ready> ")
 PROMPTS = re.compile(r"^\[\d+\]ready> ", re.MULTILINE)  # what a command in the background writes stands behind one
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[()][A-Z0-9]|[\x00\x0e\x0f]")
 LIMIT_S = 1800 if FULL else 300

@@ -558,7 +558,7 @@ def watch():
         equal(json.loads(process.stdout.readline())["exit"], REFUSED, "third")
         save(folder, "src/m.c", "good again")
         equal(json.loads(process.stdout.readline())["same"], True, "fourth")
-        for other in ("src/.m.c.swp", "src/m.c~", "src/m.o", "build/x.c"):
+        for other in ("src/.m.c.swp", "src/m.c~", "src/m.o", "src/sedAb12yz", "build/x.c"):
             with open(os.path.join(folder, other), "w", encoding="ascii"):
                 pass
         time.sleep(0.2)  # for what must not happen

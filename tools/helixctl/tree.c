@@ -22,13 +22,19 @@ static bool ends_with(const char *name, const char *end)
     return length >= end_length && strcmp(name + length - end_length, end) == 0;
 }
 
+/* What `sed -i' writes before it takes the file's name. */
+static bool is_of_sed(const char *name)
+{
+    return strncmp(name, "sed", 3) == 0 && strlen(name) == 9 && !strchr(name, '.');
+}
+
 static bool is_source(const char *name)
 {
     static const char *const others[] = {
         "~", ".o", ".d", ".a", ".hxm", ".cpio", ".sig", ".swp", ".swx", ".tmp", ".log"
     };
 
-    if (name[0] == '.' || name[0] == '#' || strcmp(name, "4913") == 0) /* what vim tries whether it may write */
+    if (name[0] == '.' || name[0] == '#' || is_of_sed(name) || strcmp(name, "4913") == 0) /* vim's, to try to write */
         return false;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (ends_with(name, others[i]))
