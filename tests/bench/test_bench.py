@@ -22,7 +22,8 @@ GOALS = {"boot_to_prompt": 20000000, "gate_overhead": 16, "gate_caller": 18, "ga
          "channel_self_64": 150, "channel_round_trip_64": 700, "channel_handover_64": 600,
          "router_request": 700, "event_publish": 120, "capability_check": 40, "kv_put": 4000,
          "irq_self_ipi": 250, "timer_tick_busy": 400,
-         "module_load_10": 40000, "module_unload_10": 15000, "module_reloc_1000": 25, "module_reloc_20000": 25, "module_import": 250,
+         "module_load_10": 40000, "module_unload_10": 15000, "module_reloc_1000": 25,
+         "module_reloc_20000": 25, "module_import": 250,
          "swap_sched_blackout_16": 4500, "swap_sched_blackout_667": 4500, "swap_sched_blackout_4000": 4500,
          "swap_sched_convert_667": 250, "swap_sched_convert_4000": 250}
 
