@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from harness import ROOT, Guest, Machine, boot, build_dir, case, contains, equal, main
+from harness import ROOT, Guest, Machine, Panic, boot, build_dir, case, contains, equal, main
 
 SCRIPT = os.path.join(ROOT, "qemu", "gdb", "helix_gdb.py")
 LIMIT_S = 60
@@ -222,6 +222,22 @@ def paused():
         for name in ("sched_rr", "drv_rtc", "svc_kv", "svc_log"):
             contains(said, f"helix: {name} 1.0.0 at 0x")
         Call(guest, gdb, "kv put colour red", "kv_op_put").finish()
+
+
+@case("a stack that runs over in the core is a panic that names the task")
+def core_overflow():
+    with debugged() as (guest, gdb):
+        gdb.run("break cmd_version")
+        Call(guest, gdb, "version", "cmd_version")
+        # Stacks are the upper halves of slots of 32 KiB: two words are left, then comes the guard.
+        gdb.run("delete", "set $rsp = ((unsigned long) $rsp & ~0x7ffful) + 0x4010")
+        gdb.start("continue")
+        try:
+            guest.wait(lambda: False, LIMIT_S, "a panic")
+        except Panic as ended:
+            text = str(ended) + "\n".join(guest.tail(80))
+            for part in ("stack overflow at 0x", "panic: in task console on CPU 0", "cmd_version"):
+                contains(text, part)
 
 
 @case("each command has its help")
