@@ -25,6 +25,7 @@ struct record {
 };
 
 static const uint64_t second_ns = 1000000000u;
+static const uint64_t debt_max_s = 1000000000u; /* nobody is told to wait for longer: nanoseconds have an end */
 static const struct {
     const char *name;
     bool is_rate;
@@ -486,8 +487,8 @@ static uint64_t spend(struct hx_resource_share *share, uint64_t amount, uint64_t
         return 0;
     }
     note_over(share);
-    uint64_t debt = (uint64_t)-share->balance;
-    return share->filled_ns + debt / share->quota * second_ns +
+    uint64_t debt = (uint64_t)-share->balance, seconds = debt / share->quota;
+    return share->filled_ns + (seconds < debt_max_s ? seconds : debt_max_s) * second_ns +
            (debt % share->quota * 1000000 / share->quota + 1) * 1000;
 }
 

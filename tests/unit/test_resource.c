@@ -889,6 +889,20 @@ Test(resource, who_is_waited_for_to_leave_the_module_is_not_held_up, .timeout = 
     cr_assert_eq(world_run(watch_leaving, owner_with(1)), HX_OK);
 }
 
+Test(resource, who_has_spent_far_more_than_a_small_quota_is_told_a_time_that_can_be_told)
+{
+    struct hx_resource_holder holder;
+    begin();
+    hx_resource_holder_init(&holder);
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_IO, 100), HX_OK);
+    for (uint64_t quota = 1; quota <= 100000; quota *= 10) {
+        uint64_t now_ns = hx_hal_clock_ns();
+        cr_assert_eq(hx_resource_set_quota(&holder, HX_RESOURCE_IO, quota), HX_OK);
+        uint64_t until_ns = hx_resource_spend(&holder, HX_RESOURCE_IO, UINT64_MAX, now_ns);
+        cr_assert(until_ns > now_ns + 90000000 * second && until_ns <= INT64_MAX, "%lu: %lu", quota, until_ns);
+    }
+}
+
 static struct hx_slot *visited;
 
 HAL_HOST_MODULE static hx_ret_t ten_ticks(void)
