@@ -18,12 +18,16 @@
 
 #include "handle.h"
 
-/* @capacity: messages each way, 1 to HX_CHANNEL_CAPACITY_MAX. Both handles have all rights. HX_E_INVAL, HX_E_NOMEM, HX_E_LIMIT. */
+/* @capacity: messages each way, 1 to HX_CHANNEL_CAPACITY_MAX. Both handles have all rights. HX_E_INVAL, HX_E_NOMEM, HX_E_LIMIT, or
+ * why @owner cannot be charged for its memory. */
 HX_NODISCARD hx_status_t hx_ipc_create(uint32_t capacity, struct hx_holder *owner, struct hx_channel_ends *out);
 /* A further handle of the end, with @rights that it has, for @to. HX_E_STALE, HX_E_PERM (HX_RIGHT_CLONE, or more than it has),
  * HX_E_LIMIT. */
 HX_NODISCARD hx_status_t hx_ipc_clone(hx_handle_t end, const struct hx_holder *owner, uint32_t rights,
                                       struct hx_holder *to, hx_handle_t *out);
+/* The same by @authority (struct hx_handle_entry); HX_HANDLE_NONE: by that of @end. */
+HX_NODISCARD hx_status_t hx_ipc_clone_by(hx_handle_t end, const struct hx_holder *owner, uint32_t rights,
+                                         struct hx_holder *to, hx_handle_t authority, hx_handle_t *out);
 
 /*
  * Sends a copy of @message, stamped, from @end to whoever receives at the other. While the queue is full it waits until

@@ -290,8 +290,8 @@ hx_status_t hx_ipc_create(uint32_t capacity, struct hx_holder *owner, struct hx_
     return err;
 }
 
-hx_status_t hx_ipc_clone(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights, struct hx_holder *to,
-                         hx_handle_t *out)
+hx_status_t hx_ipc_clone_by(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights, struct hx_holder *to,
+                            hx_handle_t authority, hx_handle_t *out)
 {
     hx_status_t err = HX_E_STALE;
     struct hx_handle_entry *entry;
@@ -300,13 +300,16 @@ hx_status_t hx_ipc_clone(hx_handle_t handle, const struct hx_holder *owner, uint
     if (!end)
         return err;
     hx_irq_flags_t flags = hx_lock_acquire(&end->channel->lock);
-    err = hx_handle_is(entry, handle) ? hx_handle_open(HX_HANDLE_CHANNEL, end, to, rights, out) : HX_E_STALE;
-    if (err == HX_OK) {
-        end->handles++;
-        hx_handles[hx_handle_index(*out)].authority = entry->authority;
-    }
+    err = hx_handle_clone(handle, to, rights, authority, out);
+    end->handles += err == HX_OK;
     hx_lock_release(&end->channel->lock, flags);
     return err;
+}
+
+hx_status_t hx_ipc_clone(hx_handle_t handle, const struct hx_holder *owner, uint32_t rights, struct hx_holder *to,
+                         hx_handle_t *out)
+{
+    return hx_ipc_clone_by(handle, owner, rights, to, HX_HANDLE_NONE, out);
 }
 
 void hx_ipc_withdraw(hx_handle_t handle, const struct hx_holder *owner)

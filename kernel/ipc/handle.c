@@ -123,27 +123,53 @@ hx_status_t hx_handle_refusal(hx_handle_t handle, enum hx_handle_type type, cons
     return hx_handle_type(handle) == (uint32_t)type ? HX_E_PERM : HX_E_INVAL;
 }
 
-hx_status_t hx_handle_open_for(enum hx_handle_type type, void *object, struct hx_holder *owner, uint32_t rights,
-                               uint64_t bytes, hx_handle_t *out)
+/* A new entry like @like: what it stands for, owner, rights, weight and authority. Locked. */
+static hx_status_t open_like(enum hx_handle_type type, const struct hx_handle_entry *like, hx_handle_t *out)
 {
-    uint32_t weight = (uint32_t)((bytes + HX_HANDLE_WEIGHT - 1) / HX_HANDLE_WEIGHT);
-    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
     uint32_t index = take();
-    hx_status_t err = index ? admit(owner, weight) : HX_E_LIMIT;
+    hx_status_t err = index ? admit(like->owner, like->weight) : HX_E_LIMIT;
     if (err == HX_OK) {
         struct hx_handle_entry *entry = &hx_handles[index];
-        __atomic_store_n(&entry->object, object, __ATOMIC_RELAXED);
-        __atomic_store_n(&entry->rights, rights, __ATOMIC_RELAXED);
-        __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, rights), __ATOMIC_RELAXED);
-        entry->authority = HX_HANDLE_NONE;
-        entry->weight = (uint16_t)weight;
-        set_owner(entry, owner);
-        charge(owner, index);
+        __atomic_store_n(&entry->object, like->object, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->rights, like->rights, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->denied, ~HX_HANDLE_MAY(type, like->rights), __ATOMIC_RELAXED);
+        entry->authority = like->authority;
+        entry->weight = like->weight;
+        set_owner(entry, like->owner);
+        charge(like->owner, index);
         *out = next_name(type, index);
         set_name(entry, *out);
     } else if (index) {
         put_back(index);
     }
+    return err;
+}
+
+hx_status_t hx_handle_open_for(enum hx_handle_type type, void *object, struct hx_holder *owner, uint32_t rights,
+                               uint64_t bytes, hx_handle_t *out)
+{
+    const struct hx_handle_entry like = { .object = object,
+                                          .owner = owner,
+                                          .rights = rights,
+                                          .weight = (uint16_t)((bytes + HX_HANDLE_WEIGHT - 1) / HX_HANDLE_WEIGHT) };
+    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+    hx_status_t err = open_like(type, &like, out);
+    hx_lock_release(&table.lock, flags);
+    return err;
+}
+
+hx_status_t hx_handle_clone(hx_handle_t handle, struct hx_holder *to, uint32_t rights, hx_handle_t authority,
+                            hx_handle_t *out)
+{
+    hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
+    const struct hx_handle_entry *entry = &hx_handles[hx_handle_index(handle) % HX_HANDLES_MAX];
+    const struct hx_handle_entry like = { .object = entry->object,
+                                          .owner = to,
+                                          .rights = rights,
+                                          .authority = authority ? authority : entry->authority };
+    hx_status_t err = HX_E_STALE;
+    if (handle != HX_HANDLE_NONE && entry->name == handle)
+        err = open_like((enum hx_handle_type)hx_handle_type(handle), &like, out);
     hx_lock_release(&table.lock, flags);
     return err;
 }

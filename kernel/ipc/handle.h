@@ -65,6 +65,10 @@ static inline HX_NODISCARD hx_status_t hx_handle_open(enum hx_handle_type type, 
 {
     return hx_handle_open_for(type, object, owner, rights, 0, out);
 }
+/* A further handle of what @handle stands for, for @to; by @authority, or (HX_HANDLE_NONE) by that of @handle. It has that from the
+ * beginning, so nobody sees it without. HX_E_STALE; else as hx_handle_open(). */
+HX_NODISCARD hx_status_t hx_handle_clone(hx_handle_t handle, struct hx_holder *to, uint32_t rights,
+                                         hx_handle_t authority, hx_handle_t *out);
 /* Why hx_handle_look() and hx_handle_find() refuse @handle: HX_E_STALE (none, or not @owner's), HX_E_INVAL (of another type),
  * HX_E_PERM (a right is missing). */
 HX_NODISCARD hx_status_t hx_handle_refusal(hx_handle_t handle, enum hx_handle_type type, const struct hx_holder *owner);
