@@ -46,10 +46,10 @@ hx_ret_t hx_export_hx_channel_connect(const void *name, uint64_t name_bytes)
     if (err != HX_OK)
         return err;
     /* Who revokes it from now on finds the handle; who did so meanwhile has not. */
-    if (!hx_capability_warns &&
-        hx_capability_look_path(version->module->principal, HX_CAPABILITY_IPC, 0, text) != HX_OK) {
-        hx_ipc_withdraw(end, &version->module->holder);
-        return HX_E_PERM;
-    }
-    return (hx_ret_t)end;
+    if (!hx_capability_warns)
+        err = hx_capability_look_path(version->module->principal, HX_CAPABILITY_IPC, 0, text);
+    if (err == HX_OK)
+        return (hx_ret_t)end;
+    hx_ipc_withdraw(end, &version->module->holder);
+    return err;
 }
