@@ -190,7 +190,7 @@ enum { HX_RECORD_PUT_MAX = 512 };
  * hx_channel_mine:    returns the handle of the end that the module keeps of the channel that it declares under `key`; the same at
  *                     each call, and in each version. HX_E_NOENT. Thread.
  * hx_channel_connect: returns a new handle of the other end of a module's channel, "module/key". HX_E_NOENT, HX_E_INVAL,
- *                     HX_E_LIMIT. Thread.
+ *                     HX_E_LIMIT, HX_E_PERM, HX_E_EXPIRED. Thread.
  */
 #define HX_EXPORT_PROTOTYPE_(name, ...) hx_ret_t name(__VA_ARGS__);
 HX_EXTERN_C_BEGIN

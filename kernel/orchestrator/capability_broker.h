@@ -116,8 +116,8 @@ HX_NODISCARD hx_status_t hx_capability_transfer(struct hx_principal *by, hx_hand
 /* The first grant of @by's that covers @what, over or not. HX_E_NOENT, HX_E_INVAL. */
 HX_NODISCARD hx_status_t hx_capability_find(const struct hx_principal *by, const struct hx_capability *what,
                                             hx_handle_t *out);
-/* Ends it and all that descends from it, and unmaps and withdraws what nobody may have any more. For its holder, the holders of what
- * it comes from, and the kernel; others: HX_E_PERM. HX_E_STALE, HX_E_NOT_REVOCABLE. */
+/* Ends it and all that descends from it, and unmaps and withdraws what nobody may have any more. For its holder, the holders
+ * of what it comes from, and the kernel; others: HX_E_PERM. HX_E_STALE, HX_E_NOT_REVOCABLE. */
 HX_NODISCARD hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id);
 /* The same in any context, so nothing is unmapped or withdrawn: that goes at the next grant, revocation or purge. */
 HX_NODISCARD hx_status_t hx_capability_end(const struct hx_principal *by, hx_handle_t id);
