@@ -138,6 +138,20 @@ static void put_member(const char *key, const char *text)
 }
 
 /* ---- what the kernel says ------------------------------------------------------------------------------------------- */
+/* From here to hush(), which takes what this returns, the kernel's own words go out though the command that runs has been answered,
+ * and nobody wants what that prints. */
+static bool speak(void)
+{
+    bool was_given_up = control.is_given_up;
+    control.is_given_up = was_given_up && !control.is_ended;
+    return was_given_up;
+}
+
+static void hush(bool was_given_up)
+{
+    control.is_given_up = was_given_up;
+}
+
 static void begin_end(hx_status_t status)
 {
     flush();
@@ -150,11 +164,13 @@ static void begin_end(hx_status_t status)
 static void end(uint32_t request, hx_status_t status, const char *text)
 {
     uint32_t kind = control.kind;
+    bool was_given_up = speak();
     begin_end(status);
     put_member("text", text);
     put("}", 1);
     flush_as(request);
     control.kind = kind;
+    hush(was_given_up);
 }
 
 static void refuse(uint32_t request, hx_status_t err)
@@ -168,6 +184,7 @@ static void tell_gap(void)
     uint32_t kind = control.kind;
     if (decoder->gaps == control.gaps_told)
         return;
+    bool was_given_up = speak();
     flush();
     control.gaps_told = decoder->gaps;
     control.kind = HX_CONTROL_DAMAGED;
@@ -175,6 +192,7 @@ static void tell_gap(void)
                (unsigned long long)decoder->skipped);
     flush_as(0);
     control.kind = kind;
+    hush(was_given_up);
 }
 
 /* ---- frames --------------------------------------------------------------------------------------------------------- */
@@ -309,7 +327,8 @@ static void end_early(void)
 /* The machine ends in the command that runs. */
 static void finish(void)
 {
-    end(control.request, HX_OK, "");
+    if (!control.is_given_up)
+        end(control.request, HX_OK, "");
 }
 
 static hx_status_t run_line(bool wants_rows)

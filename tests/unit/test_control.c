@@ -364,6 +364,27 @@ Test(control, hello_is_answered_while_a_command_waits_for_the_engine)
     expect_refused_swap(6);
 }
 
+Test(control, what_is_damaged_or_has_no_number_is_told_while_the_engine_goes_on)
+{
+    wait_for_engine();
+    send(1, HX_CONTROL_CANCEL, "", 0);
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(1, HX_E_CANCELED, "it goes on in the kernel");
+    send(0, HX_CONTROL_HELLO, "", 0);
+    hal_host_advance(30 * ms);
+    listen();
+    expect_end(0, HX_E_INVAL, "\"invalid\"");
+    send_bytes("HXC1 is no frame", 16);
+    hal_host_advance(30 * ms);
+    listen();
+    cr_assert_eq(said.count, 1u);
+    cr_assert_eq(said.frame[0].kind, (uint32_t)HX_CONTROL_DAMAGED);
+    hal_host_advance(1000 * ms);
+    run(3, "version");
+    expect_end(3, HX_OK, "");
+}
+
 Test(control, hello_without_a_number_is_refused_while_a_command_runs)
 {
     run(1, "dmesg -f");
