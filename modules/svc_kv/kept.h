@@ -36,7 +36,7 @@ static hx_ret_t kept_put(uint32_t e)
     struct kept_entry entry = { .modified = kv_modified_of(e),
                                 .key_bytes = kv.key_bytes[e],
                                 .value_bytes = kv.value_bytes[e] };
-    if (entry.key_bytes && !entry_fits(entry.key_bytes, entry.value_bytes))
+    if (!entry_fits(entry.key_bytes, entry.value_bytes) && (entry.key_bytes | entry.value_bytes) != 0)
         return HX_E_CORRUPT;
     __builtin_memcpy(entry.key, kv_key(e), entry.key_bytes);
     __builtin_memcpy(entry.value, kv_value(e), entry.value_bytes);
