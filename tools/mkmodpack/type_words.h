@@ -18,8 +18,8 @@
 #include <stdio.h>
 
 struct hx_mp_type {
-    char *
-        name; /* "import hx_log", "operation hx_kv_get", "struct hx_message", "state svc_kv", "record svc_kv". Owned, as is text. */
+    /* "import hx_log", "operation hx_kv_get", "struct hx_message", "state svc_kv", "record svc_kv". Owned, as is text. */
+    char *name;
     char *text;    /* NULL: only its hash is known */
     uint64_t type; /* hash of the text */
 };
