@@ -215,21 +215,26 @@ static bool stays(const struct hx_handle_entry *entry, bool (*may)(const struct 
 
 void hx_declared_check_connections(bool (*may)(const struct hx_module *module, const char *name))
 {
+    uint32_t at = 0;
+    bool again = false; /* what was withdrawn may have been cloned to where was looked already */
     while (__atomic_load_n(&any_connected, __ATOMIC_SEQ_CST)) {
         hx_handle_t handle = HX_HANDLE_NONE;
         const struct hx_holder *owner = NULL;
         const struct hx_handle_entry *entry = NULL;
         hx_irq_flags_t flags = hx_module_registry_lock();
-        for (uint32_t at = 0; (entry = hx_handle_next(at)); at = (uint32_t)(entry - hx_handles)) {
+        for (; (entry = hx_handle_next(at)); at = (uint32_t)(entry - hx_handles)) {
             handle = HX_HANDLE_READ(entry->name); /* first: what changes meanwhile is not taken for it */
             owner = HX_HANDLE_READ(entry->owner);
             if (hx_handle_type(handle) == HX_HANDLE_CHANNEL && !stays(entry, may))
                 break;
         }
         hx_module_registry_unlock(flags);
-        if (!entry)
+        if (!entry && !again)
             return;
-        hx_ipc_withdraw(handle, owner);
+        if (entry)
+            hx_ipc_withdraw(handle, owner);
+        again = entry != NULL;
+        at = entry ? (uint32_t)(entry - hx_handles) : 0;
     }
 }
 
