@@ -163,10 +163,9 @@ hx_status_t hx_handle_clone(hx_handle_t handle, struct hx_holder *to, uint32_t r
 {
     hx_irq_flags_t flags = hx_lock_acquire(&table.lock);
     const struct hx_handle_entry *entry = &hx_handles[hx_handle_index(handle) % HX_HANDLES_MAX];
-    const struct hx_handle_entry like = { .object = entry->object,
-                                          .owner = to,
-                                          .rights = rights,
-                                          .authority = authority ? authority : entry->authority };
+    const struct hx_handle_entry like = {
+        .object = entry->object, .owner = to, .rights = rights, .authority = authority ? authority : entry->authority
+    };
     hx_status_t err = HX_E_STALE;
     if (handle != HX_HANDLE_NONE && entry->name == handle)
         err = open_like((enum hx_handle_type)hx_handle_type(handle), &like, out);

@@ -173,9 +173,9 @@ hx_status_t hx_declared_connect(const char *name, struct hx_holder *holder, hx_h
     const struct hx_declared_claim *claim = module ? find(module, name + bytes + 1, true) : NULL;
     hx_handle_t far = claim ? claim->far : HX_HANDLE_NONE;
     hx_module_registry_unlock(flags);
-    hx_status_t err = far ? hx_ipc_clone_by(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder,
-                                            holder->self, out)
-                          : HX_E_NOENT;
+    hx_status_t err =
+        far ? hx_ipc_clone_by(far, &hx_kernel_holder, HX_RIGHT_ALL & ~HX_RIGHT_CLOSE, holder, holder->self, out)
+            : HX_E_NOENT;
     if (err == HX_OK && holder->self != HX_HANDLE_NONE)
         __atomic_store_n(&any_connected, true, __ATOMIC_SEQ_CST);
     return err == HX_E_STALE ? HX_E_NOENT : err; /* it went in between */

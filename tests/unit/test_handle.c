@@ -50,6 +50,26 @@ Test(handle, finds_its_object_for_its_owner)
     hal_host_fini();
 }
 
+Test(handle, a_clone_has_the_authority_that_is_said_or_that_of_what_it_is_a_clone_of)
+{
+    hx_handle_t first = HX_HANDLE_NONE, second = HX_HANDLE_NONE, none = HX_HANDLE_NONE;
+    start();
+    hx_handle_t handle = open_for(&alice, &thing[1], 5), bobs = hx_handle_make(HX_HANDLE_MODULE, 1, 7);
+    cr_assert_eq(hx_handle_clone(handle, &bob, 1, bobs, &first), HX_OK);
+    cr_assert_eq(hx_handle_clone(first, &alice, 1, HX_HANDLE_NONE, &second), HX_OK);
+    cr_assert_eq(refusal(second, HX_HANDLE_SERVICE, &alice, 1), HX_OK);
+    cr_assert_eq(refusal(second, HX_HANDLE_SERVICE, &alice, 4), HX_E_PERM);
+    cr_assert_eq(hx_handles[hx_handle_index(first)].authority, bobs);
+    cr_assert_eq(hx_handles[hx_handle_index(second)].authority, bobs);
+    cr_assert_eq(hx_handles[hx_handle_index(second)].object, &thing[1]);
+    cr_assert_eq(hx_handle_close(first, &bob), HX_OK);
+    cr_assert_eq(hx_handle_clone(first, &alice, 1, HX_HANDLE_NONE, &none), HX_E_STALE);
+    cr_assert_eq(hx_handle_clone(HX_HANDLE_NONE, &alice, 1, HX_HANDLE_NONE, &none), HX_E_STALE);
+    cr_assert(alice.count == 2 && bob.count == 0);
+    hx_handle_close_all(&alice);
+    hal_host_fini();
+}
+
 Test(handle, is_refused_with_the_reason)
 {
     start();
