@@ -58,7 +58,8 @@ void hx_topics_capability_happened(const struct hx_principal *principal, enum hx
 /* ---- quotas ---------------------------------------------------------------------------------------------------------- */
 static struct {
     struct hx_timer timer;
-    bool armed; /* a: by whoever set it */
+    uint64_t next_ns; /* not before, so that one module does not push others' events out of the topic */
+    bool armed;       /* a: by whoever set it; then he alone reads next_ns */
 } quotas;
 
 /* A module that has come over a quota, and of what; false: there is none. */
@@ -82,6 +83,7 @@ static void publish_quotas(struct hx_timer *timer)
     char name[HX_NAME_MAX];
     uint32_t resource = 0;
     (void)timer;
+    quotas.next_ns = hx_hal_clock_ns() + SECOND_NS;
     __atomic_store_n(&quotas.armed, false, __ATOMIC_SEQ_CST);
     while (find_over(name, &resource))
         publish(security, HX_EVENT_RESOURCE, name, resource);
@@ -90,8 +92,10 @@ static void publish_quotas(struct hx_timer *timer)
 /* Whoever runs out of time does so in the middle of a switch. */
 static void note_quota(void)
 {
-    if (!__atomic_exchange_n(&quotas.armed, true, __ATOMIC_SEQ_CST))
-        hx_timer_arm(&quotas.timer, hx_hal_clock_ns(), publish_quotas);
+    if (__atomic_exchange_n(&quotas.armed, true, __ATOMIC_SEQ_CST))
+        return;
+    uint64_t now_ns = hx_hal_clock_ns();
+    hx_timer_arm(&quotas.timer, now_ns > quotas.next_ns ? now_ns : quotas.next_ns, publish_quotas);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------------------------------- */

@@ -121,7 +121,7 @@ HX_NODISCARD hx_status_t hx_capability_find(const struct hx_principal *by, const
 HX_NODISCARD hx_status_t hx_capability_revoke(const struct hx_principal *by, hx_handle_t id);
 /* The same in any context, so nothing is unmapped or withdrawn: that goes at the next grant, revocation or purge. */
 HX_NODISCARD hx_status_t hx_capability_end(const struct hx_principal *by, hx_handle_t id);
-/* Ends those whose time is over; every new grant does. */
+/* Ends those whose time is over; so does every hx_capability_grant(). */
 void hx_capability_purge(void);
 
 /* A copy of the first grant after index @*at (start with 0), which moves on; false: there is none. Of @holder, NULL: of all. */

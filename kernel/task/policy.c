@@ -165,8 +165,10 @@ void hx_task_bind_unfit(void (*told)(void))
 static __attribute__((cold, noinline)) void note_wrong(struct hx_sched_book *book)
 {
     uint64_t now_ns = hx_hal_clock_ns();
+    const void *whose = hx_slots[HX_SLOT_hx_sched].vtable;
     book->stats.bad_answers++;
-    if (now_ns - book->wrong_since_ns >= HX_SCHED_WRONG_NS) {
+    if (book->wrong_of != whose || now_ns - book->wrong_since_ns >= HX_SCHED_WRONG_NS) {
+        book->wrong_of = whose;
         book->wrong_since_ns = now_ns;
         book->wrong = 0;
     }

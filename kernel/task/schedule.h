@@ -213,7 +213,8 @@ struct hx_sched_book {
     uint64_t gone_switches; /* of tasks that are no more */
     struct hx_sched_stats stats;
     struct hx_task *idle;
-    uint64_t wrong_since_ns; /* since when wrong answers are counted, and how many there were */
+    uint64_t wrong_since_ns; /* since when wrong answers are counted, whose, and how many there were */
+    const void *wrong_of;
     uint32_t wrong;
     hx_handle_t telling; /* only with HX_CHECKS: whom the question that is under way, or about to be, is about */
     /* Written by other CPUs, atomically. */
