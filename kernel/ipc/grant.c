@@ -6,6 +6,8 @@
  * decides between two who take the same grant at once, and nobody else finds it between take and accept.
  * Why a slot is not used again before all others were: who still writes where its grant has been faults, and does not
  * change another's.
+ * Who only looks at a grant takes no lock, as with handles: what it reads is written atomically, after the name that would be
+ * true no more has gone.
  * Locks: HX_RANK_GRANT over slots and the list of free grants; never held while pages are mapped or unmapped.
  */
 #include "grant.h"
@@ -18,10 +20,10 @@ _Static_assert((int)HX_GRANT_BYTES_MAX == HX_HAL_GRANT_PAGES * (int)HX_PAGE_BYTE
 
 struct hx_grant {
     struct hx_hal_grant *memory;
-    hx_handle_t name; /* of transit's, from take to accept */
-    uint32_t pages;
-    uint32_t slot;         /* NO_SLOT: not mapped */
-    uint64_t device;       /* its first register; NO_DEVICE: it is memory */
+    hx_handle_t name;      /* of transit's, from take to accept */
+    uint32_t pages;        /* a */
+    uint32_t slot;         /* a; NO_SLOT: not mapped */
+    uint64_t device;       /* a; its first register; NO_DEVICE: it is memory */
     struct hx_grant *next; /* of the free ones */
 };
 
@@ -50,6 +52,11 @@ static uint32_t slot_find(void)
     return NO_SLOT;
 }
 
+static void set_slot(struct hx_grant *grant, uint32_t slot)
+{
+    __atomic_store_n(&grant->slot, slot, __ATOMIC_RELEASE);
+}
+
 static hx_status_t map(struct hx_grant *grant, uint32_t permissions)
 {
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
@@ -62,7 +69,7 @@ static hx_status_t map(struct hx_grant *grant, uint32_t permissions)
     hx_lock_release(&lock, flags);
     if (slot == NO_SLOT)
         return HX_E_LIMIT;
-    grant->slot = slot;
+    set_slot(grant, slot);
     hx_hal_grant_attach(grant->memory, slot, permissions & HX_GRANT_WRITE ? HX_PROT_RW : HX_PROT_R);
     return HX_OK;
 }
@@ -73,7 +80,7 @@ static void unmap(struct hx_grant *grant)
 
     if (slot == NO_SLOT)
         return;
-    grant->slot = NO_SLOT;
+    set_slot(grant, NO_SLOT);
     hx_hal_grant_detach(grant->memory, slot);
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
     taken[slot / 64] &= ~(1ull << slot % 64);
@@ -133,13 +140,13 @@ static hx_status_t grant_make(uint64_t device, uint32_t pages, struct hx_grant *
     if (!grant)
         return HX_E_LIMIT;
     grant->memory = device == NO_DEVICE ? hx_hal_grant_alloc(pages) : hx_hal_grant_device(device, pages);
-    grant->device = device;
+    __atomic_store_n(&grant->device, device, __ATOMIC_RELEASE);
     if (!grant->memory) {
         grant_put(grant, false);
         return HX_E_NOMEM;
     }
-    grant->pages = pages;
-    grant->slot = NO_SLOT;
+    __atomic_store_n(&grant->pages, pages, __ATOMIC_RELEASE);
+    set_slot(grant, NO_SLOT);
     hx_irq_flags_t flags = hx_lock_acquire(&lock);
     stats.live++;
     stats.pages += pages;
@@ -188,6 +195,16 @@ hx_status_t hx_grant_make_device(uint64_t first, uint64_t bytes, uint32_t permis
     return hx_hal_is_memory(first, first + bytes - 1) ? HX_E_PERM : make(first, bytes, permissions, owner, out, &va);
 }
 
+static uint64_t device_of(const struct hx_grant *grant)
+{
+    return __atomic_load_n(&grant->device, __ATOMIC_ACQUIRE);
+}
+
+static uint64_t bytes_of(const struct hx_grant *grant)
+{
+    return (uint64_t)__atomic_load_n(&grant->pages, __ATOMIC_ACQUIRE) * HX_PAGE_BYTES;
+}
+
 void hx_grant_check_devices(struct hx_holder *owner,
                             bool (*may)(uint64_t first, uint64_t last, uint32_t permissions, void *context),
                             void *context)
@@ -195,10 +212,12 @@ void hx_grant_check_devices(struct hx_holder *owner,
     const struct hx_handle_entry *entry = NULL;
 
     for (uint32_t at = 0; (entry = hx_handle_next(at)); at = (uint32_t)(entry - hx_handles)) {
-        hx_handle_t name = entry->name;
-        const struct hx_grant *grant = entry->object;
-        if (hx_handle_type(name) != HX_HANDLE_GRANT || entry->owner != owner || grant->device == NO_DEVICE ||
-            may(grant->device, grant->device + grant->pages * (uint64_t)HX_PAGE_BYTES - 1, entry->rights, context))
+        hx_handle_t name = HX_HANDLE_READ(entry->name);
+        const struct hx_grant *grant = HX_HANDLE_READ(entry->object);
+        if (hx_handle_type(name) != HX_HANDLE_GRANT || HX_HANDLE_READ(entry->owner) != owner)
+            continue;
+        uint64_t device = device_of(grant);
+        if (device == NO_DEVICE || may(device, device + bytes_of(grant) - 1, HX_HANDLE_READ(entry->rights), context))
             continue;
         hx_status_t err = hx_handle_close(name, owner);
         (void)err; /* it was given up meanwhile */
@@ -209,8 +228,8 @@ static struct hx_message_memory describe(const struct hx_grant *grant, hx_handle
 {
     return (struct hx_message_memory){
         .grant = name,
-        .address = hx_hal_grant_va(grant->slot),
-        .bytes = (uint64_t)grant->pages * HX_PAGE_BYTES,
+        .address = hx_hal_grant_va(__atomic_load_n(&grant->slot, __ATOMIC_ACQUIRE)),
+        .bytes = bytes_of(grant),
         .permissions = permissions,
     };
 }
@@ -222,10 +241,9 @@ hx_status_t hx_grant_describe(hx_handle_t grant, const struct hx_holder *owner, 
 
     if (!entry)
         return err;
-    struct hx_message_memory found =
-        describe(entry->object, grant, entry->rights); /* type-stable: gone, it is another */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* what was read is true if the name still is, as that goes first */
-    if (__atomic_load_n(&entry->name, __ATOMIC_RELAXED) != grant)
+    /* Type-stable: gone, it is another. What was read is true if the name still is, as that goes first. */
+    struct hx_message_memory found = describe(HX_HANDLE_READ(entry->object), grant, HX_HANDLE_READ(entry->rights));
+    if (!hx_handle_is(entry, grant))
         return HX_E_STALE;
     *out = found;
     return HX_OK;
@@ -250,13 +268,13 @@ hx_status_t hx_grant_take(hx_handle_t grant, const struct hx_holder *owner, uint
         return HX_E_INVAL;
     if (hx_cpu_read(irq_depth))
         return HX_E_STATE;
-    struct hx_grant *found = entry->object; /* it is that one if @grant is not stale below */
-    if (found->device != NO_DEVICE)
+    struct hx_grant *found = HX_HANDLE_READ(entry->object); /* it is that one if @grant is not stale below */
+    if (device_of(found) != NO_DEVICE)
         return HX_E_PERM;
     err = hx_handle_give(grant, owner, &transit, &name);
     if (err != HX_OK)
         return err;
-    *rights_of(name) = permissions;
+    __atomic_store_n(rights_of(name), permissions, __ATOMIC_RELEASE);
     found->name = name;
     unmap(found);
     *out = found;

@@ -69,10 +69,12 @@ static void uncharge(uint32_t index)
 static uint32_t take(void)
 {
     uint32_t index = table.free;
-    if (index)
+    if (index) {
         table.free = hx_handles[index].next;
-    else if (table.used < HX_HANDLES_MAX)
-        index = table.used++;
+    } else if (table.used < HX_HANDLES_MAX) {
+        index = table.used;
+        __atomic_store_n(&table.used, index + 1, __ATOMIC_RELAXED); /* hx_handle_next() takes no lock */
+    }
     return index;
 }
 

@@ -140,12 +140,12 @@ static struct request *take(void)
     return request;
 }
 
-/* Wakes nobody who could run at once: interrupts are off. */
+/* Wakes nobody who could run at once: interrupts are off. The state is what is_answered() sees without the lock. */
 static void answer(struct request *request, hx_status_t err)
 {
     bool waits = request->state == WAITING;
     request->err = err;
-    request->state = ANSWERED;
+    __atomic_store_n(&request->state, ANSWERED, __ATOMIC_RELEASE);
     if (waits)
         (void)hx_waitq_wake_one(&request->answered);
 }
@@ -386,15 +386,14 @@ static void answer_all(const struct hx_service *service, hx_status_t err)
     }
 }
 
+/* Locked. */
 static bool is_asked(const struct hx_service *service)
 {
     bool asked = false;
-    hx_irq_flags_t flags = hx_lock_acquire(&lock);
     for (uint32_t i = 0; i < router.fresh && !asked; i++) {
         const struct request *request = &router.request[i];
         asked = request->state != UNUSED && request->service == service && !is_orphan(request);
     }
-    hx_lock_release(&lock, flags);
     return asked;
 }
 
@@ -404,12 +403,16 @@ void hx_router_leave(struct hx_service *service)
     LIST_REMOVE(service, link);
     hx_status_t closed = hx_handle_close(service->handle, &hx_kernel_holder);
     (void)closed; /* it is the kernel's */
-    answer_all(service, HX_E_ABSENT);
-    hx_lock_release(&lock, flags);
-    give_way();
-    while (is_asked(service)) {
+    for (;;) {
+        answer_all(service, HX_E_ABSENT); /* and again: who was on the way back from the gate begins to wait only now */
+        bool asked = is_asked(service);
+        hx_lock_release(&lock, flags);
+        give_way();
+        if (!asked)
+            return;
         hx_status_t slept = hx_task_sleep_until(hx_hal_clock_ns() + leave_poll_ns);
         (void)slept;
+        flags = hx_lock_acquire(&lock);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * handover.h - waiting, where a task is a thread: what channels need of the kernel's header of this name, by one mutex and a
- * condition variable a thread. See race.c.
+ * condition variable a thread. See race_task.c.
  */
 #pragma once
 #include <hal/hx_lock.h>
