@@ -64,7 +64,7 @@ EQUIVALENT = {
     ("modloader/image_symbols.c", "read_label", "symbol.st_shndx == SHN_UNDEF"): "section 0 is never loaded",
     ("kernel/ipc/channel.c", "find_and_lock", "hx_unlikely(!hx_handle_is(entry, handle))"):
         "it is asked once more with the lock held",
-    ("kernel/ipc/grant.c", "hx_grant_describe", "__atomic_load_n(&entry->name, __ATOMIC_RELAXED) != grant"):
+    ("kernel/ipc/grant.c", "hx_grant_describe", "!hx_handle_is(entry, grant)"):
         "only another processor makes it true, between the look before it and here",
     ("kernel/lib/ed25519.c", "point_read", "number_reduce(out->y, field_prime)"):
         "of such keys only those of small order have signatures that one could find",
