@@ -53,6 +53,7 @@ STEPS = {
     "hx_capability_carry": "module_capability, a_capability_goes_with_a_message",
     "hx_capability_tell": "broker, what_happens_is_told",
     "hx_channel_bind_capabilities": "module_capability, a_capability_goes_with_a_message",
+    "hx_ipc_clone_by": "module_capability, a_connection_ends_with_the_capability_that_let_it_be_made",
     "hx_grant_make_device": "module_capability, registers_of_a_device_are_mapped_while_that_is_allowed",
     "hx_grant_check_devices": "module_capability, registers_of_a_device_are_mapped_while_that_is_allowed",
     "hx_router_name": "module_capability, a_service_is_asked_only_while_that_is_allowed",
