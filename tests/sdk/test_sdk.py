@@ -333,11 +333,11 @@ def pushed_scheduler():
         for version, file in changed("scheduler"):
             helix.push("my_scheduler", before, version, file)
             contains(helix.run("exec", "ps"), f"my_scheduler {version}: priority")
-            then = counted(helix)
+            at_swap = counted(helix)
             end = time.monotonic() + 30
-            while not all(now > was for now, was in zip(counted(helix), then)):
-                assert time.monotonic() < end, f"a task stands still since {then}"
-            equal(len(then), 2, "tasks")
+            while not all(later > earlier for earlier, later in zip(at_swap, counted(helix))):
+                assert time.monotonic() < end, f"a task stands still since {at_swap}"
+            equal(len(at_swap), 2, "tasks")
             before = version
         contains(helix.run("rollback", "my_scheduler"), "reverted")
 
