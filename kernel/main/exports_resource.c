@@ -38,10 +38,8 @@ hx_ret_t hx_export_hx_res_allocate(const void *name, uint64_t name_bytes, uint64
         err = hx_capability_check_path_calling(HX_CAPABILITY_RESOURCE, 0, pool);
     if (err == HX_OK)
         err = hx_resource_find(pool, strlen(pool), &resource);
-    if (err == HX_OK && holder->count >= HX_RES_ALLOCATIONS_MAX) /* there are so many records for all */
-        err = HX_E_LIMIT;
     if (err == HX_OK)
-        err = hx_resource_allocate(holder, resource, amount, &allocation);
+        err = hx_resource_allocate_asked(holder, resource, amount, &allocation);
     return err == HX_OK ? (hx_ret_t)allocation : err;
 }
 

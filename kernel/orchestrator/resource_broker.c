@@ -42,8 +42,9 @@ static struct hx_lock broker_lock =
 static struct {
     struct hx_resource_pool pool[HX_RESOURCES_MAX];
     struct record record[HX_ALLOCATIONS_MAX];
-    uint32_t free; /* 1 + index */
-    uint32_t used; /* records from here up have never been taken */
+    uint32_t free;  /* 1 + index */
+    uint32_t used;  /* records from here up have never been taken */
+    uint32_t taken; /* that are somebody's now */
 } broker;
 
 static bool is_news;
@@ -92,7 +93,7 @@ void hx_resource_init(void)
     hx_irq_flags_t flags = lock();
     memset(broker.pool, 0, sizeof(broker.pool));
     memset(broker.record, 0, sizeof(broker.record));
-    broker.free = broker.used = 0;
+    broker.free = broker.used = broker.taken = 0;
     unlock(flags);
 }
 
@@ -298,6 +299,7 @@ static uint32_t allocate(struct hx_resource_holder *holder, enum hx_resource res
     enter(&holder->first, which, false);
     broker.pool[resource].count++;
     holder->count++;
+    broker.taken++;
     return which;
 }
 
@@ -307,6 +309,20 @@ hx_status_t hx_resource_allocate(struct hx_resource_holder *holder, enum hx_reso
     hx_status_t err = HX_E_INTERNAL;
     hx_irq_flags_t flags = lock();
     uint32_t which = allocate(holder, resource, amount, &err);
+    if (which)
+        *out = handle_of(which);
+    unlock(flags);
+    return err;
+}
+
+hx_status_t hx_resource_allocate_asked(struct hx_resource_holder *holder, enum hx_resource resource, uint64_t amount,
+                                       hx_handle_t *out)
+{
+    hx_status_t err = HX_E_LIMIT;
+    uint32_t which = 0;
+    hx_irq_flags_t flags = lock();
+    if (holder->count < HX_RES_ALLOCATIONS_MAX && broker.taken < HX_ALLOCATIONS_MAX - HX_ALLOCATIONS_KEPT)
+        which = allocate(holder, resource, amount, &err);
     if (which)
         *out = handle_of(which);
     unlock(flags);
@@ -325,6 +341,7 @@ static void deallocate(struct record *record)
     strike(&holder->first, which, false);
     pool->count--;
     holder->count--;
+    broker.taken--;
     record->holder = NULL;
     record->in_pool.next = broker.free;
     broker.free = which;

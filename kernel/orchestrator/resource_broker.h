@@ -23,7 +23,7 @@ struct hx_module;
 struct hx_report;
 struct hx_version;
 
-enum { HX_ALLOCATIONS_MAX = 1024 };
+enum { HX_ALLOCATIONS_MAX = 1024, HX_ALLOCATIONS_KEPT = 256 };
 #define HX_RATE_MAX UINT64_C(10000000000000)
 
 /* Of one resource. */
@@ -80,6 +80,10 @@ void hx_resource_holder_init(struct hx_resource_holder *holder);
  * HX_E_LIMIT (records). */
 HX_NODISCARD hx_status_t hx_resource_allocate(struct hx_resource_holder *holder, enum hx_resource resource,
                                               uint64_t amount, hx_handle_t *out);
+/* The same for a module that asks for it: HX_E_LIMIT, too, when it has HX_RES_ALLOCATIONS_MAX, or when no more than
+ * HX_ALLOCATIONS_KEPT records are left, which are for what the kernel charges. */
+HX_NODISCARD hx_status_t hx_resource_allocate_asked(struct hx_resource_holder *holder, enum hx_resource resource,
+                                                    uint64_t amount, hx_handle_t *out);
 /* It is the kernel's own doing, and not its holder's to give back or to say anything of. */
 void hx_resource_pin(hx_handle_t allocation);
 /* HX_E_NOENT: it is no allocation, or not any more. */

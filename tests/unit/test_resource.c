@@ -152,6 +152,31 @@ Test(resource, when_all_records_are_taken_the_next_is_refused_and_leaves_nothing
     cr_assert_eq(hx_resource_deallocate(more), HX_E_NOENT);
 }
 
+Test(resource, modules_that_take_all_they_can_leave_records_to_the_kernel)
+{
+    static struct hx_resource_holder holder[HX_ALLOCATIONS_MAX / HX_RES_ALLOCATIONS_MAX + 1];
+    hx_handle_t one = HX_HANDLE_NONE, first = HX_HANDLE_NONE;
+    uint32_t taken = 0;
+    begin();
+    cr_assert_eq(hx_resource_pool_init(HX_RESOURCE_FILES, 1000000), HX_OK);
+    for (uint32_t i = 0; i < HX_ARRAY_SIZE(holder); i++) {
+        hx_resource_holder_init(&holder[i]);
+        for (uint32_t k = 0; k <= HX_RES_ALLOCATIONS_MAX; k++) {
+            hx_status_t err = hx_resource_allocate_asked(&holder[i], HX_RESOURCE_FILES, 1, &one);
+            bool may = k < HX_RES_ALLOCATIONS_MAX && taken < HX_ALLOCATIONS_MAX - HX_ALLOCATIONS_KEPT;
+            cr_assert_eq(err, may ? HX_OK : HX_E_LIMIT, "%u of holder %u", k, i);
+            taken += may;
+            first = taken == 1 ? one : first;
+        }
+    }
+    for (uint32_t i = 0; i < HX_ALLOCATIONS_KEPT; i++)
+        cr_assert_eq(hx_resource_allocate(&holder[0], HX_RESOURCE_FILES, 1, &one), HX_OK, "%u of the kernel's", i);
+    cr_assert_eq(hx_resource_allocate(&holder[0], HX_RESOURCE_FILES, 1, &one), HX_E_LIMIT);
+    cr_assert_eq(hx_resource_deallocate(first), HX_OK);
+    cr_assert_eq(hx_resource_allocate_asked(&holder[1], HX_RESOURCE_FILES, 1, &one), HX_E_LIMIT, "it is the kernel's");
+    cr_assert_eq(hx_resource_allocate(&holder[1], HX_RESOURCE_FILES, 1, &one), HX_OK);
+}
+
 Test(resource, teardown_gives_back_all_of_one_holder_and_nothing_of_others)
 {
     struct hx_resource_holder holder, other;
